@@ -1,0 +1,52 @@
+"""The errors a user can meet, each one sentence: what was given, what is allowed, what to write instead.
+
+Every class refines a standard-library error, so that `except ValueError` keeps working. The command line turns any
+`RlkitError` into that sentence on standard error and exit code 2; everything else is a bug and keeps its traceback.
+To add one: subclass `RlkitError` and the standard error it refines, and say in the docstring who raises it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RlkitError(Exception):
+    """Base of every error that the user, not the developer, can mend."""
+
+
+class ConfigError(RlkitError, ValueError):
+    """A recipe, command-line option or constructor argument is not allowed; raised before any model is loaded."""
+
+
+class PluginError(RlkitError, LookupError):
+    """A named plug-in (task, reward, partition, advantage, ...) cannot be found, imported or built."""
+
+
+class MissingInputError(RlkitError, ValueError):
+    """A transform needs a field of the group that nothing in the recipe provides."""
+
+
+class RewardError(RlkitError, RuntimeError):
+    """Rewards failed more often than allowed, or a reward broke its contract."""
+
+
+class StoreError(RlkitError, RuntimeError):
+    """A run or sample directory holds something other than what is about to be written there."""
+
+
+def suggest(given: str, allowed: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest allowed name, or the sorted list of names when none is near.
+
+    Args:
+        given: what the user wrote.
+        allowed: the names that would have been accepted.
+
+    Returns:
+        A sentence with a leading space, ready to be appended to an error message.
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    return f" Allowed: {', '.join(names)}." if names else ""

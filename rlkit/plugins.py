@@ -1,0 +1,137 @@
+"""One resolver for every kind of plug-in: built-in name, entry point, `file.py:thing` or `package.module:thing`.
+
+A *kind* is described by a `PluginKind`: its word for messages, its entry-point group and its built-in names. Built-ins are
+`name -> "package.module:attribute"`, so that naming one imports only that one. Files are loaded by path; nothing is
+added to `sys.path` and nothing needs to have been imported before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import PluginError, suggest
+from rlkit.types import PluginSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class PluginKind:
+    """What can be named in one place of a recipe."""
+
+    word: str
+    """How messages call it, e.g. `task`."""
+    group: str
+    """Entry-point group through which installed packages add theirs, e.g. `rlkit.tasks`."""
+    builtins: Mapping[str, str]
+    """Built-in name -> `package.module:attribute`."""
+
+    def names(self) -> list[str]:
+        """Return every name that `resolve` accepts for this kind, built-in and installed, sorted."""
+        return sorted({*self.builtins, *(point.name for point in entry_points(group=self.group))})
+
+
+def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
+    """Turn what a recipe says into the object it names.
+
+    Args:
+        spec: `"name"`, `{"name": ..., **params}`, `"path/to/file.py:thing"`, `"package.module:thing"`, or an object that is
+            already built, which is returned as it is.
+        kind: where names of this kind come from.
+
+    Returns:
+        The object. A class is built with the given parameters; a function is returned as it is and takes none.
+
+    Raises:
+        PluginError: nothing of that name, the file or module cannot be imported, or the parameters do not fit.
+    """
+    if isinstance(spec, str):
+        name, params = spec, {}
+    elif isinstance(spec, Mapping):
+        params = dict(spec)
+        name = params.pop("name", None)
+        if not isinstance(name, str):
+            raise PluginError(f"A {kind.word} was given as {dict(spec)!r} without a name; write {{name: ..., param: ...}}.")
+    else:
+        return _build(spec, {}, repr(spec), kind) if inspect.isclass(spec) else spec
+    return _build(_find(name, kind), params, name, kind)
+
+
+def _find(name: str, kind: PluginKind) -> Any:
+    if name in kind.builtins:
+        return load_target(kind.builtins[name], kind.word)
+    for point in entry_points(group=kind.group):
+        if point.name == name:
+            try:
+                return point.load()
+            except Exception as error:
+                raise PluginError(f"The {kind.word} {name!r} of package {point.value!r} does not load: {error}") from error
+    if ":" in name:
+        return load_target(name, kind.word)
+    raise PluginError(
+        f"No {kind.word} is called {name!r}.{suggest(name, kind.names())} Your own is named as file.py:thing or module:thing."
+    )
+
+
+def load_target(target: str, word: str) -> Any:
+    """Import `path/to/file.py:thing` or `package.module:thing` and return the thing.
+
+    Raises:
+        PluginError: the file or module is missing, fails while being imported, or has no such attribute.
+    """
+    location, _, attribute = target.rpartition(":")
+    module = _load_file(Path(location), word) if location.endswith(".py") else _load_module(location, word)
+    if not hasattr(module, attribute):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise PluginError(f"{location} has nothing called {attribute!r} to use as {word}.{suggest(attribute, public)}")
+    return getattr(module, attribute)
+
+
+def _load_module(name: str, word: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise PluginError(f"The module {name!r}, named as {word}, cannot be imported: {error}") from error
+
+
+def _load_file(path: Path, word: str) -> Any:
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise PluginError(f"The file {path}, named as {word}, does not exist.")
+    # One module a path, under a name of its own: the same file named twice is one module, and pickles find it again.
+    name = f"rlkit_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    loader = importlib.util.spec_from_file_location(name, path)
+    assert loader is not None and loader.loader is not None, "a .py path always has a source loader"
+    module = importlib.util.module_from_spec(loader)
+    sys.modules[name] = module
+    try:
+        loader.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"The file {path}, named as {word}, fails while being imported: {error!r}") from error
+    return module
+
+
+def _build(thing: Any, params: dict[str, Any], name: str, kind: PluginKind) -> Any:
+    if not inspect.isclass(thing):
+        if params:
+            raise PluginError(f"The {kind.word} {name!r} is not a class and takes no parameters, but {sorted(params)} were given.")
+        return thing
+    allowed = [p for p in inspect.signature(thing).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    unknown = sorted(set(params) - {p.name for p in allowed})
+    if unknown:
+        hint = suggest(unknown[0], [p.name for p in allowed]) or " It takes none."
+        raise PluginError(f"The {kind.word} {name!r} has no parameter {unknown[0]!r}.{hint}")
+    missing = [p.name for p in allowed if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.name not in params]
+    if missing:
+        raise PluginError(f"The {kind.word} {name!r} needs {missing[0]!r}; write {{name: {name}, {missing[0]}: ...}}.")
+    return thing(**params)

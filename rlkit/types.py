@@ -1,0 +1,63 @@
+"""The nouns every layer shares: prompts, rows, completions, grades.
+
+Axes used in names throughout: P prompts of one generation batch over all ranks, G completions per prompt,
+B = P * G rows in world order, T completion tokens, V vocabulary, K reward functions, C classes of a partition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+Message = dict[str, str]
+"""One chat turn: `{"role": ..., "content": ...}`."""
+
+Prompt = str | list[Message]
+"""A prompt is plain text for a completion model or a list of messages for a chat model."""
+
+Completion = str | list[Message]
+"""What TRL hands to rewards: text for plain prompts, a list with one assistant message for chat prompts."""
+
+Row = dict[str, Any]
+"""One problem: `"id"` (unique string), `"prompt"` (Prompt) and the gold columns its task needs for grading."""
+
+PluginSpec = str | dict[str, Any] | Any
+"""How a plug-in is named: `"name"`, `{"name": ..., param: ...}`, `"file.py:thing"`, `"package.module:thing"` or the object."""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a verifier says of one completion."""
+
+    correct: bool | None
+    """True or False; None when the completion could not be judged (never a silent False)."""
+    verdict: str
+    """One lower_snake_case word: `correct`, or the reason why not (`malformed`, `wrong_target`, ...)."""
+    answer: str | None = None
+    """Canonical key of the solution: equal keys mean the same solution; None when there is none to speak of."""
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A source of prompts together with the verifier that grades answers to them."""
+
+    name: str
+
+    def load(self, split: str) -> list[Row]:
+        """Return the rows of `train`, `test` or another split the task names; the same rows on every call."""
+        ...
+
+    def grade(self, completion: str, row: Row) -> Grade:
+        """Judge one completion (plain text) of the problem `row`; never raises on any text."""
+        ...
+
+    def validate(self) -> None:
+        """Prove, without a model, that gold answers grade as correct and damaged ones do not; raises otherwise."""
+        ...
+
+
+def completion_text(completion: Completion) -> str:
+    """Return the text of a completion, whether plain or a list of chat messages (their contents joined)."""
+    if isinstance(completion, str):
+        return completion
+    return "".join(message.get("content") or "" for message in completion)
