@@ -1,0 +1,42 @@
+# Everything runs from .venv, which `make setup` makes. `make help` lists the targets.
+
+# OpenMP's spinning waits eat each other when two processes share the cores; caches of the libraries stay in .cache/.
+RUN := OMP_WAIT_POLICY=PASSIVE XDG_CACHE_HOME="$$PWD/.cache" XDG_CONFIG_HOME="$$PWD/.cache/config" .venv/bin/python
+DEVICE ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-slow check format base-model clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## Make .venv, or bring it up to date (DEVICE=cpu or DEVICE=gpu overrides what is detected)
+	@scripts/setup --device $(DEVICE)
+
+demo: setup ## Train GRPO and diversity-preserving arms from the shipped model and compare them: runs/demo/report.html
+	@$(RUN) -m rlkit demo
+
+test: test-fast test-slow ## Run every test
+
+test-fast: setup ## Run the tests that take seconds
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n 2
+
+test-slow: setup ## Run the tests that train, serve and install
+	@$(RUN) -m pytest -q -m slow
+
+check: setup ## Format, lint, types and layers, as the hook before a commit does
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+	@$(RUN) -m pytest -q tests/test_layers.py
+
+format: setup ## Rewrite what `make check` would complain about
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+base-model: setup ## Train the shipped tiny model again from its seed
+	@$(RUN) scripts/train_base_model.py recipes/base_model/countdown-tiny.yaml
+
+clean: ## Remove caches and build leftovers; keeps .venv and runs/
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,23 @@
+"""What every test runs under, whether started by make or by a bare pytest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Set before torch, transformers or vLLM are imported, and inherited by the processes that tests start.
+_CACHE = Path(__file__).resolve().parent.parent / ".cache"
+for _name, _value in {
+    # Spinning waits of two OpenMP programs on the same cores slow each other down tenfold.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    # No test may depend on a hub, nor leave anything outside the repository.
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "XDG_CACHE_HOME": str(_CACHE),
+    "XDG_CONFIG_HOME": str(_CACHE / "config"),
+    "TRITON_CACHE_DIR": str(_CACHE / "triton"),
+    "TORCHINDUCTOR_CACHE_DIR": str(_CACHE / "inductor"),
+}.items():
+    os.environ.setdefault(_name, _value)
