@@ -1,1 +1,36 @@
+"""Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
 
+from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators.divergence import kl
+from rlkit.estimators.intervals import (
+    Interval,
+    auc_log2,
+    mean_interval,
+    mean_intervals,
+    paired_difference,
+    pass_at_k_intervals,
+)
+from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_variance
+from rlkit.estimators.resampling import bootstrap_means, sign_flip_p_values
+from rlkit.estimators.student_t import student_t_quantile
+from rlkit.estimators.token_entropy import entropy_from_logits
+
+__all__ = [
+    "Interval",
+    "auc_log2",
+    "bootstrap_means",
+    "entropy_from_logits",
+    "hill_number",
+    "kl",
+    "mean_interval",
+    "mean_intervals",
+    "paired_difference",
+    "pass_at_k",
+    "pass_at_k_curve",
+    "pass_at_k_intervals",
+    "pass_at_k_variance",
+    "rarefied_distinct",
+    "shannon_entropy",
+    "sign_flip_p_values",
+    "student_t_quantile",
+]
