@@ -38,6 +38,12 @@ class PluginKind:
         return sorted({*self.builtins, *(point.name for point in entry_points(group=self.group))})
 
 
+def factory(function: Any) -> Any:
+    """Mark a function as one that *builds* the plug-in, so that naming it calls it with the recipe's parameters."""
+    function.is_plugin_factory = True
+    return function
+
+
 def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
     """Turn what a recipe says into the object it names.
 
@@ -47,7 +53,8 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
         kind: where names of this kind come from.
 
     Returns:
-        The object. A class is built with the given parameters; a function is returned as it is and takes none.
+        The object. A class, or a function marked by `factory`, is called with the given parameters; any other function is the
+        plug-in itself and takes none.
 
     Raises:
         PluginError: nothing of that name, the file or module cannot be imported, or the parameters do not fit.
@@ -58,7 +65,9 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
         params = dict(spec)
         name = params.pop("name", None)
         if not isinstance(name, str):
-            raise PluginError(f"A {kind.word} was given as {dict(spec)!r} without a name; write {{name: ..., param: ...}}.")
+            raise PluginError(
+                f"A {kind.word} was given as {dict(spec)!r} without a name; write {{name: ..., param: ...}}."
+            )
     else:
         return _build(spec, {}, repr(spec), kind) if inspect.isclass(spec) else spec
     return _build(_find(name, kind), params, name, kind)
@@ -72,7 +81,9 @@ def _find(name: str, kind: PluginKind) -> Any:
             try:
                 return point.load()
             except Exception as error:
-                raise PluginError(f"The {kind.word} {name!r} of package {point.value!r} does not load: {error}") from error
+                raise PluginError(
+                    f"The {kind.word} {name!r} of package {point.value!r} does not load: {error}"
+                ) from error
     if ":" in name:
         return load_target(name, kind.word)
     raise PluginError(
@@ -122,16 +133,20 @@ def _load_file(path: Path, word: str) -> Any:
 
 
 def _build(thing: Any, params: dict[str, Any], name: str, kind: PluginKind) -> Any:
-    if not inspect.isclass(thing):
+    if not inspect.isclass(thing) and not getattr(thing, "is_plugin_factory", False):
         if params:
-            raise PluginError(f"The {kind.word} {name!r} is not a class and takes no parameters, but {sorted(params)} were given.")
+            raise PluginError(
+                f"The {kind.word} {name!r} is not a class and takes no parameters, but {sorted(params)} were given."
+            )
         return thing
     allowed = [p for p in inspect.signature(thing).parameters.values() if p.kind is not p.VAR_KEYWORD]
     unknown = sorted(set(params) - {p.name for p in allowed})
     if unknown:
         hint = suggest(unknown[0], [p.name for p in allowed]) or " It takes none."
         raise PluginError(f"The {kind.word} {name!r} has no parameter {unknown[0]!r}.{hint}")
-    missing = [p.name for p in allowed if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.name not in params]
+    missing = [
+        p.name for p in allowed if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.name not in params
+    ]
     if missing:
         raise PluginError(f"The {kind.word} {name!r} needs {missing[0]!r}; write {{name: {name}, {missing[0]}: ...}}.")
     return thing(**params)
