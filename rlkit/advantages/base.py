@@ -1,0 +1,70 @@
+"""The shape every advantage transform has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from rlkit.advantages.context import GroupContext
+from rlkit.errors import ConfigError
+
+Array = TypeVar("Array", torch.Tensor, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A pure map from values (P, G) to values (P, G); subclasses implement `apply`.
+
+    Calling it accepts a torch tensor or a numpy array of any float type and returns the same kind. The arithmetic is done
+    in float64 on the CPU: groups are small, and rounding there would show up as signal where there is none.
+    NaN marks completions that carry no signal and stays NaN.
+    """
+
+    def __call__(self, values_PG: Array, ctx: GroupContext | None = None) -> Array:
+        """Return the transformed values.
+
+        Args:
+            values_PG: shape (P, G); NaN where there is no signal.
+            ctx: what else is known of the groups.
+
+        Raises:
+            ConfigError: `values_PG` is not two-dimensional.
+            MissingInputError: the transform needs a field that `ctx` lacks.
+        """
+        given = torch.as_tensor(values_PG)
+        if given.ndim != 2:
+            raise ConfigError(
+                f"{self.name} was given values of shape {tuple(given.shape)}; it takes (prompts, completions)."
+            )
+        result = self.apply(given.to(dtype=torch.float64, device="cpu"), ctx or GroupContext())
+        if isinstance(values_PG, np.ndarray):
+            return result.numpy().astype(values_PG.dtype if values_PG.dtype.kind == "f" else np.float64)
+        return result.to(dtype=given.dtype if given.is_floating_point() else torch.float32, device=given.device)
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        """Return the transformed values; float64 on the CPU in, the same out."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """How a recipe calls this transform, e.g. `subtract_group_mean`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+def count_scored(values_PG: torch.Tensor) -> torch.Tensor:
+    """Return how many completions of each group carry a value, shape (P, 1)."""
+    return (~values_PG.isnan()).sum(dim=1, keepdim=True)
+
+
+def nan_std(values: torch.Tensor, ddof: int, dim: int | None = None) -> torch.Tensor:
+    """Return the standard deviation over the values that are not NaN; NaN where at most `ddof` of them are left."""
+    count = (~values.isnan()).sum(dim=dim, keepdim=dim is not None)
+    mean = values.nanmean(dim=dim, keepdim=dim is not None) if dim is not None else values.nanmean()
+    squares = (
+        ((values - mean) ** 2).nansum(dim=dim, keepdim=True) if dim is not None else ((values - mean) ** 2).nansum()
+    )
+    return (squares / torch.where(count > ddof, count - ddof, torch.nan)).sqrt()

@@ -1,0 +1,39 @@
+"""Transforms that subtract a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rlkit.advantages.base import Transform, count_scored
+from rlkit.advantages.context import GroupContext
+
+
+@dataclass(frozen=True)
+class SubtractGroupMean(Transform):
+    """Subtract the mean of the scored completions of the same prompt (GRPO, arXiv 2402.03300, section 4.1.1)."""
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        return values_PG - values_PG.nanmean(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SubtractLeaveOneOut(Transform):
+    """Subtract the mean of the *other* scored completions of the prompt (RLOO, arXiv 2402.14740, equation 9).
+
+    NaN where a completion has no scored sibling: there is no baseline then.
+    """
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        count_P1 = count_scored(values_PG)
+        others_P1 = torch.where(count_P1 > 1, count_P1 - 1, torch.nan)
+        return values_PG - (values_PG.nansum(dim=1, keepdim=True) - values_PG) / others_P1
+
+
+@dataclass(frozen=True)
+class SubtractBatchMean(Transform):
+    """Subtract the mean over every scored completion of the batch, whatever its prompt."""
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        return values_PG - values_PG.nanmean()

@@ -1,0 +1,76 @@
+"""Composition of transforms, and how recipes name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from rlkit.advantages.base import Transform
+from rlkit.advantages.context import GroupContext
+from rlkit.errors import ConfigError
+from rlkit.plugins import PluginKind
+from rlkit.plugins import resolve as resolve_plugin
+
+_TRANSFORMS = {
+    "subtract_group_mean": "baselines:SubtractGroupMean",
+    "subtract_leave_one_out": "baselines:SubtractLeaveOneOut",
+    "subtract_batch_mean": "baselines:SubtractBatchMean",
+    "divide_by_group_std": "scaling:DivideByGroupStd",
+    "divide_by_batch_std": "scaling:DivideByBatchStd",
+    "clip_by_abs": "scaling:ClipByAbs",
+    "drop_zero_variance_groups": "scaling:DropZeroVarianceGroups",
+    "weight_by_correctness": "correctness:WeightByCorrectness",
+    "multiply_by_distinctness": "distinctness:MultiplyByDistinctness",
+}
+_PRESETS = ("grpo", "dr_grpo", "rloo", "psr", "nsr", "w_reinforce", "darling")
+
+ADVANTAGES = PluginKind(
+    "advantage",
+    "rlkit.advantages",
+    {name: f"rlkit.advantages.{where}" for name, where in _TRANSFORMS.items()}
+    | {name: f"rlkit.advantages.presets:{name}" for name in _PRESETS},
+)
+
+
+@dataclass(frozen=True)
+class Chain(Transform):
+    """Transforms applied one after the other; an empty chain passes rewards through."""
+
+    transforms: tuple[Transform, ...] = ()
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        ctx = replace(ctx, summed_rewards_PG=values_PG) if ctx.summed_rewards_PG is None else ctx
+        for transform in self.transforms:
+            values_PG = transform(values_PG, ctx)
+        return values_PG
+
+
+def chain(*transforms: Any) -> Chain:
+    """Compose transforms, given as objects or as a recipe names them; nested chains are flattened.
+
+    Raises:
+        PluginError: a name is unknown or its parameters do not fit.
+        ConfigError: something that is not callable was given.
+    """
+    flat: list[Transform] = []
+    for spec in transforms:
+        transform = resolve_plugin(spec, ADVANTAGES)
+        if isinstance(transform, Chain):
+            flat.extend(transform.transforms)
+        elif callable(transform):
+            flat.append(transform)
+        else:
+            raise ConfigError(
+                f"An advantage chain was given {transform!r}, which cannot be called as f(values_PG, ctx)."
+            )
+    return Chain(tuple(flat))
+
+
+def resolve(spec: Any) -> Chain:
+    """Build the chain that a recipe's `advantage:` describes: a name, a mapping with a name, or a list of those."""
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        return chain(*spec)
+    return chain(spec)

@@ -1,0 +1,58 @@
+"""Advantages that depend on correctness alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from rlkit.advantages.base import Transform
+from rlkit.advantages.context import GroupContext
+from rlkit.errors import ConfigError, MissingInputError
+
+
+@dataclass(frozen=True)
+class WeightByCorrectness(Transform):
+    """Replace every value by one constant for correct and one for wrong completions, without any baseline.
+
+    Zhu et al., "The Surprising Effectiveness of Negative Reinforcement" (arXiv 2506.01347): PSR is (1, 0), NSR is
+    (0, -1), W-REINFORCE (0.1, -1). Groups that are all wrong therefore still teach, unlike under GRPO, and groups that are
+    all right teach nothing under NSR. The released code *removes* the rows of weight zero from the batch, which also
+    shrinks the number of optimizer steps; here they stay with weight exactly zero and the step count does not move.
+
+    Correctness is `ctx.correct_PG`, or the values themselves where all of them are 0 or 1. Completions that were not
+    scored, or whose correctness is unknown, become NaN.
+
+    Raises:
+        MissingInputError: on call, when correctness is absent and the values are not binary.
+    """
+
+    positive: float = 1.0
+    """Advantage of a correct completion."""
+    negative: float = -1.0
+    """Advantage of a wrong completion."""
+
+    def __post_init__(self) -> None:
+        for field in ("positive", "negative"):
+            value = getattr(self, field)
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"weight_by_correctness was given {field}={value!r}; write a finite number.")
+
+    def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        correct_PG = _correctness(values_PG, ctx)
+        weights_PG = torch.where(correct_PG > 0.5, self.positive, self.negative).to(values_PG.dtype)
+        return weights_PG.masked_fill(correct_PG.isnan() | values_PG.isnan(), torch.nan)
+
+
+def _correctness(values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+    if ctx.correct_PG is not None:
+        return ctx.require("correct_PG", "weight_by_correctness")
+    scored = values_PG[~values_PG.isnan()]
+    if not torch.isin(scored, torch.tensor([0.0, 1.0], dtype=scored.dtype)).all():
+        example = scored[(scored != 0) & (scored != 1)][0].item()
+        raise MissingInputError(
+            f"weight_by_correctness was given a reward of {example:g}, which is neither 0 nor 1, and no correct_PG; "
+            "name the verifier with `train.correct_reward` and the pass mark with `train.correct_above`."
+        )
+    return values_PG

@@ -1,0 +1,101 @@
+"""Single transforms, and what they say when something is missing or wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from rlkit.advantages import (
+    ClipByAbs,
+    DivideByBatchStd,
+    DivideByGroupStd,
+    DropZeroVarianceGroups,
+    GroupContext,
+    MultiplyByDistinctness,
+    SubtractBatchMean,
+    WeightByCorrectness,
+    chain,
+    resolve,
+)
+from rlkit.errors import ConfigError, MissingInputError, PluginError
+
+VALUES = np.array([[1.0, 0.0, math.nan, 4.0], [2.0, 2.0, 2.0, math.nan]])
+
+
+def test_batch_mean_and_std_are_over_all_scored_values():
+    flat = VALUES[~np.isnan(VALUES)]
+    np.testing.assert_allclose(SubtractBatchMean()(VALUES), VALUES - flat.mean())
+    np.testing.assert_allclose(DivideByBatchStd()(VALUES), VALUES / (flat.std(ddof=1) + 1e-4))
+
+
+def test_batch_std_of_rewards_is_taken_before_the_chain_changes_them():
+    result = chain("subtract_group_mean", {"name": "divide_by_batch_std", "take": "rewards"})(VALUES)
+    centred = VALUES - np.nanmean(VALUES, axis=1, keepdims=True)
+    np.testing.assert_allclose(result, centred / (np.nanstd(VALUES, ddof=1) + 1e-4))
+
+
+def test_clip_keeps_nan_and_order():
+    assert ClipByAbs(1.5)(VALUES)[0, [0, 1, 3]].tolist() == [1.0, 0.0, 1.5]
+    assert np.isnan(ClipByAbs(1.5)(VALUES)[0, 2])
+
+
+def test_groups_without_variance_are_masked_and_others_untouched():
+    result = DropZeroVarianceGroups()(VALUES)
+    assert np.isnan(result[1]).all()
+    np.testing.assert_array_equal(result[0], VALUES[0])
+
+
+def test_weights_by_correctness_use_the_verifier_rather_than_the_reward():
+    ctx = GroupContext(correct_PG=np.array([[True, False, True, False]]))
+    result = WeightByCorrectness(0.1, -1.0)(np.array([[0.7, 0.9, math.nan, 0.2]]), ctx)
+    np.testing.assert_allclose(result, [[0.1, -1.0, math.nan, -1.0]])
+
+
+def test_weights_by_correctness_refuse_shaped_rewards_without_a_verifier():
+    with pytest.raises(MissingInputError, match=r"0\.7.*correct_reward"):
+        WeightByCorrectness()(np.array([[0.7, 1.0]]))
+
+
+def test_a_lone_correct_answer_keeps_its_reward():
+    ctx = GroupContext(labels_PG=np.array([[0, 1, 1]]), correct_PG=np.array([[1.0, 0, 0]]))
+    assert MultiplyByDistinctness(among="correct")(np.array([[1.0, 0.0, 0.0]]), ctx).tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_a_missing_field_names_itself_and_its_recipe_key():
+    with pytest.raises(MissingInputError, match="labels_PG.*`partition`"):
+        resolve("darling")(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda: DivideByGroupStd(ddof=2), ConfigError, "ddof=2"),
+        (lambda: DivideByGroupStd(eps=0), ConfigError, "eps=0"),
+        (lambda: DivideByBatchStd(take="all"), ConfigError, "'rewards'"),
+        (lambda: ClipByAbs(-1), ConfigError, "positive"),
+        (lambda: MultiplyByDistinctness(floor=2), ConfigError, "floor=2"),
+        (lambda: MultiplyByDistinctness(among="wrong"), ConfigError, "'correct'"),
+        (lambda: WeightByCorrectness(positive=math.inf), ConfigError, "finite"),
+        (lambda: WeightByCorrectness(negative="a"), ConfigError, "finite"),
+        (lambda: resolve("gpro"), PluginError, "'grpo'"),
+        (lambda: resolve({"name": "grpo", "epss": 1}), PluginError, "'eps'"),
+        (lambda: resolve({"floor": 0.1}), PluginError, "without a name"),
+        (lambda: resolve([{"name": "clip_by_abs"}]), PluginError, "needs 'limit'"),
+        (lambda: resolve(3), ConfigError, "cannot be called"),
+        (lambda: resolve("grpo")(np.ones(3)), ConfigError, r"shape \(3,\)"),
+    ],
+)
+def test_bad_input_is_refused_with_a_sentence(build, error, words):
+    with pytest.raises(error, match=words):
+        build()
+
+
+def test_a_users_own_transform_is_named_by_file(tmp_path):
+    (tmp_path / "mine.py").write_text("def double(values_PG, ctx):\n    return 2 * values_PG\n")
+    assert chain(f"{tmp_path}/mine.py:double", "subtract_group_mean")(np.array([[0.0, 1.0]])).tolist() == [[-1.0, 1.0]]
+
+
+def test_nested_chains_are_flattened():
+    assert chain("grpo", "dr_grpo") == chain("subtract_group_mean", "divide_by_group_std", "subtract_group_mean")
