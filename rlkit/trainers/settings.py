@@ -1,0 +1,120 @@
+"""From a recipe's `train` and `peft` sections to the objects TRL and PEFT take, judged before any model is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rlkit.errors import ConfigError, RlkitError
+from rlkit.recipe.fields import check_fields
+from rlkit.recipe.generation_batch import GenerationBatch
+from rlkit.recipe.parts import Parts
+from rlkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+    from rlkit.trainers.config import DiverseGRPOConfig
+
+OUR_DEFAULTS = {
+    "save_strategy": "no",
+    "report_to": "none",
+    "logging_steps": 1,
+    "log_level": "error",
+    "log_level_replica": "error",
+}
+"""Where a recipe is silent: no checkpoint but the one an interrupt leaves, no tracker, every step in the log."""
+
+_WIDER_THAN_ANNOTATED = {"scale_rewards": bool, "fsdp": bool | list[str], "debug": list[str]}
+"""TRL and transformers take these kinds too, though their annotations do not say so."""
+
+
+def check_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments for `DiverseGRPOConfig` that the recipe's `train` section comes to on this machine.
+
+    Raises:
+        ConfigError: an unknown setting, a value of the wrong kind, or groups that do not fill a generation batch.
+    """
+    from rlkit.trainers.config import DiverseGRPOConfig
+
+    train = check_fields(recipe.train, DiverseGRPOConfig, "train", _WIDER_THAN_ANNOTATED)
+    describe_batch(train, DiverseGRPOConfig).check()
+    settings = {**OUR_DEFAULTS, **_machine_defaults(train), **train}
+    settings["model_init_kwargs"] = _model_options(settings)
+    return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
+
+
+def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
+    """Return the generation batch that checked settings come to; the world size is what the launcher says.
+
+    Raises:
+        ConfigError: `generation_batch_size` is not a multiple of what one pass of all processes takes.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(owner)}
+    values = {**defaults, **train}
+    per_device, world_size = values["per_device_train_batch_size"], int(os.environ.get("WORLD_SIZE", "1"))
+    steps = values["steps_per_generation"] or values["gradient_accumulation_steps"]
+    total = values["generation_batch_size"]
+    if total is not None:
+        if values["steps_per_generation"] is not None:
+            raise ConfigError("train sets both generation_batch_size and steps_per_generation; leave one of them out.")
+        if per_device < 1 or total % (per_device * world_size):
+            raise ConfigError(
+                f"train.generation_batch_size is {total}, which is not a multiple of per_device_train_batch_size {per_device} "
+                f"x {world_size} processes."
+            )
+        steps = total // (per_device * world_size)
+    return GenerationBatch(per_device, world_size, steps, values["num_generations"])
+
+
+def build_config(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> DiverseGRPOConfig:
+    """Build the trainer's configuration; under a launcher this is where the processes meet.
+
+    Raises:
+        ConfigError: TRL or transformers refuses a combination of settings.
+    """
+    from rlkit.trainers.config import DiverseGRPOConfig
+
+    ours = {"advantage": recipe.advantage, "partition": parts.partition, "reward_weights": recipe.reward_weights}
+    try:
+        return DiverseGRPOConfig(**settings, **ours)
+    except RlkitError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"These train settings are refused: {' '.join(str(error).split())}") from error
+
+
+def build_peft(recipe: Recipe) -> LoraConfig | None:
+    """Build the LoRA configuration; None when the recipe has no `peft` section.
+
+    Raises:
+        ConfigError: an unknown setting, a value of the wrong kind, or one that PEFT refuses.
+    """
+    if recipe.peft is None:
+        return None
+    from peft import LoraConfig
+
+    values = {"task_type": "CAUSAL_LM", **check_fields(recipe.peft, LoraConfig, "peft")}
+    try:
+        return LoraConfig(**values)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"These peft settings are refused: {' '.join(str(error).split())}") from error
+
+
+def _machine_defaults(train: Mapping[str, Any]) -> dict[str, Any]:
+    import torch
+
+    if torch.cuda.is_available() and not train.get("use_cpu", False):
+        return {}
+    # transformers would take Apple's GPU by itself, which vLLM and DeepSpeed do not know.
+    return {"use_cpu": True, "bf16": False, "dataloader_pin_memory": False}
+
+
+def _model_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    options = dict(settings.get("model_init_kwargs") or {})
+    if settings.get("use_cpu"):
+        # bf16 is many times slower than float32 on CPUs without AVX-512.
+        options.setdefault("dtype", "float32")
+    return options
