@@ -1,0 +1,90 @@
+"""Which numbers the headline shows, what they are called and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlkit.report.load import Run
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measured quantity."""
+
+    key: str
+    """`pass@K` or the name of a metric in report.json."""
+    title: str
+    short: str
+    """A title for narrow places: the terminal."""
+    note: str
+    """What it is, in one sentence."""
+    digits: int = 3
+    is_higher_better: bool | None = None
+    """None where neither direction is better in itself."""
+    limits: tuple[float | None, float | None] = (None, None)
+    """Smallest and largest possible value, for axes."""
+
+
+_METRICS = (
+    Column(
+        "distinct_correct",
+        "Distinct correct solutions",
+        "distinct",
+        "Different correct solutions per problem among its samples.",
+        digits=2,
+        is_higher_better=True,
+        limits=(0.0, None),
+    ),
+    Column(
+        "solution_coverage",
+        "Solution-set coverage",
+        "coverage",
+        "Share of all solutions a problem has that its samples found.",
+        is_higher_better=True,
+        limits=(0.0, 1.0),
+    ),
+    Column(
+        "token_entropy",
+        "Token entropy (nats)",
+        "entropy",
+        "Mean entropy of the next-token distribution while sampling.",
+        limits=(0.0, None),
+    ),
+)
+
+
+def pass_at_column(k: int) -> Column:
+    """Return the column of pass@k."""
+    chance = "one sample is correct." if k == 1 else f"at least one of {k} samples is correct."
+    return Column(
+        f"pass@{k}",
+        f"pass@{k}",
+        f"pass@{k}",
+        f"Chance that {chance}",
+        is_higher_better=True,
+        limits=(0.0, 1.0),
+    )
+
+
+def headline_ks(largest: int) -> list[int]:
+    """Return up to three ks: 1, a middle one (16, or the power of two near the root of small samples) and the largest."""
+    middle = 16 if largest > 16 else 2 ** (largest.bit_length() // 2)
+    return sorted({1, min(middle, largest), largest})
+
+
+def headline_columns(runs: Sequence[Run]) -> list[Column]:
+    """Return the columns for these runs: pass@k up to the largest k all of them have, then the metrics any of them has."""
+    passes = [pass_at_column(k) for k in headline_ks(common_largest_k(runs))]
+    return passes + [column for column in _METRICS if any(run.cell(column.key) for run in runs)]
+
+
+def common_largest_k(runs: Sequence[Run]) -> int:
+    """Return the largest k for which every run has pass@k."""
+    return max(set.intersection(*(set(run.ks) for run in runs)), default=1)
+
+
+def variety_column(columns: Sequence[Column]) -> Column | None:
+    """Return what variety is judged by: coverage of the solution set, else distinct correct solutions, else None."""
+    by_key = {column.key: column for column in columns}
+    return by_key.get("solution_coverage") or by_key.get("distinct_correct")

@@ -1,0 +1,108 @@
+"""The report as one object, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rlkit
+from rlkit.report.cells import Cell
+from rlkit.report.columns import Column, headline_columns
+from rlkit.report.differences import Differences, compare_all
+from rlkit.report.exhibits import Exhibit, collect_exhibits
+from rlkit.report.load import Run, load_runs
+from rlkit.report.reading import Reading, read_differences
+
+
+@dataclass(frozen=True)
+class Report:
+    """Several comparable runs, the first of which is the reference."""
+
+    runs: Sequence[Run]
+    columns: Sequence[Column]
+    differences: Differences
+    exhibits: Sequence[Exhibit]
+
+    @property
+    def names(self) -> list[str]:
+        """Run names in order."""
+        return [run.name for run in self.runs]
+
+    def difference(self, run: int, column: Column, against: int = 0) -> Cell | None:
+        """Return run minus another (the reference) in one column; None for a run against itself or where not computed."""
+        return self.differences.get((run, against), {}).get(column.key)
+
+    def reading(self, run: int, against: int = 0) -> Reading:
+        """Return what the differences between two runs say in words."""
+        cells = {column.key: self.runs[run].cell(column.key) for column in self.columns}
+        return read_differences(self.columns, cells, self.differences[run, against])
+
+
+def build_report(directories: Sequence[Path | str]) -> Report:
+    """Read evaluations and compare them; the first directory is the reference.
+
+    Raises:
+        ConfigError: as `load_runs`.
+    """
+    runs = load_runs(directories)
+    columns = headline_columns(runs)
+    return Report(runs, columns, compare_all(runs, columns), collect_exhibits(runs))
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return everything the report states as JSON values; undefined numbers are null."""
+    first = report.runs[0].report
+    return {
+        "rlkit_version": rlkit.__version__,
+        "reference": report.names[0],
+        "task": first.get("task"),
+        "split": first.get("split"),
+        "num_problems": first.get("num_problems"),
+        "columns": [{"key": c.key, "title": c.title, "note": c.note} for c in report.columns],
+        "runs": [_run_json(report, i) for i in range(len(report.runs))],
+        "exhibits": [_exhibit_json(report, exhibit) for exhibit in report.exhibits],
+    }
+
+
+def _run_json(report: Report, i: int) -> dict[str, Any]:
+    run = report.runs[i]
+    metrics = run.report.get("metrics") or {}
+    against = {
+        report.names[j]: {key: cell.as_json() for key, cell in report.differences[i, j].items()}
+        for j in range(len(report.runs))
+        if j != i
+    }
+    return {
+        "name": run.name,
+        "directory": str(run.directory),
+        "model": run.report.get("model"),
+        "n": run.report.get("n"),
+        "num_problems": run.report.get("num_problems"),
+        "engine": run.report.get("engine"),
+        "sampling": run.report.get("sampling"),
+        "config_hash": run.report.get("config_hash"),
+        "pass_at_k": {str(k): _cell_json(run.cell(f"pass@{k}")) for k in run.ks},
+        "metrics": {name: _cell_json(run.cell(name)) for name in metrics},
+        "training": run.training.summary() if run.training else None,
+        "differences": against.get(report.names[0]) if i else None,
+        "differences_against": against,
+        "reading": report.reading(i).verdict if i else None,
+    }
+
+
+def _cell_json(cell: Cell | None) -> dict[str, Any] | None:
+    return cell.as_json() if cell else None
+
+
+def _exhibit_json(report: Report, exhibit: Exhibit) -> dict[str, Any]:
+    return {
+        "id": exhibit.problem_id,
+        "reason": exhibit.reason,
+        "num_solutions": exhibit.num_solutions,
+        "runs": {
+            name: {"num_samples": g.num_samples, "solutions": dict(g.solutions), "wrong": dict(g.wrong)}
+            for name, g in zip(report.names, exhibit.groups, strict=True)
+        },
+    }

@@ -1,0 +1,118 @@
+"""The top of the page: what the differences say, and the table of numbers with intervals."""
+
+from __future__ import annotations
+
+from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
+from rlkit.report.columns import Column
+from rlkit.report.combined import Report
+from rlkit.report.dots import cells_domain, draw_strip
+from rlkit.report.frame import run_class, swatch
+from rlkit.report.markup import Markup, join, tag
+from rlkit.report.reading import RULES
+from rlkit.report.wording import describe_difference, difference_interval, difference_tone
+
+
+def headline_section(report: Report) -> Markup:
+    """Return the readings and the headline table."""
+    is_comparison = len(report.runs) > 1
+    return tag(
+        "section",
+        tag("h2", "At a glance", id="glance"),
+        _against_choice(report) if is_comparison else None,
+        tag("ul", (_reading(report, i, j) for j in _references(report) for i in range(len(report.runs))), class_="readings")
+        if is_comparison
+        else None,
+        tag("div", headline_table(report), class_="scroll", tabindex="0", role="region", aria_labelledby="glance"),
+        tag("p", _table_notes(report), class_="caption"),
+        aria_labelledby="glance",
+    )
+
+
+def headline_table(report: Report) -> Markup:
+    """Return one row per run and one column per quantity: value, picture of the interval, difference."""
+    head = [tag("th", "Run", scope="col")]
+    head += [tag("th", column.title, scope="col", title=column.note, class_="number") for column in report.columns]
+    rows = [
+        tag("tr", _run_header(report, i), (_cell(report, i, c) for c in report.columns), class_=run_class(i))
+        for i in range(len(report.runs))
+    ]
+    return tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="headline")
+
+
+def shown_against(reference: int) -> dict[str, object]:
+    """Return the attributes of an element that shows only while `reference` is the run compared against."""
+    return {"data_against": str(reference), "hidden": reference != 0}
+
+
+def _references(report: Report) -> range:
+    return range(len(report.runs))
+
+
+def _against_choice(report: Report) -> Markup:
+    options = [tag("option", name, value=str(i), selected=i == 0) for i, name in enumerate(report.names)]
+    return tag(
+        "p", tag("label", "Differences against ", for_="against"), tag("select", options, id="against"), class_="choice"
+    )
+
+
+def _reading(report: Report, i: int, against: int) -> Markup | None:
+    if i == against:
+        return None
+    reading = report.reading(i, against)
+    return tag(
+        "li",
+        tag("p", swatch(i), tag("strong", report.names[i]), class_="who"),
+        tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}"),
+        tag("p", reading.numbers, class_="caption"),
+        class_=run_class(i),
+        **shown_against(against),
+    )
+
+
+def _run_header(report: Report, i: int) -> Markup:
+    model = str(report.runs[i].report.get("model") or "")
+    marks = [tag("span", "reference", class_="badge", **shown_against(i))] if len(report.runs) > 1 else []
+    return tag("th", swatch(i), " ", report.names[i], " ", marks, scope="row", title=model)
+
+
+def _cell(report: Report, i: int, column: Column) -> Markup:
+    cells = [run.cell(column.key) for run in report.runs]
+    cell = cells[i]
+    if cell is None:
+        return tag("td", tag("span", "not measured", class_="quiet"), class_="number")
+    if cell.value is None:
+        return tag("td", tag("span", format_undefined(cell), class_="undefined"), class_="number")
+    strip = draw_strip(i, cell, cells[0], cells_domain(cells, column))
+    return tag(
+        "td",
+        tag("span", format_number(cell.value, column.digits), class_="value"),
+        tag("span", format_interval(cell, column.digits), _partial(cell), class_="interval-text"),
+        strip,
+        (_difference(report, i, j, column) for j in _references(report)),
+        class_="number",
+    )
+
+
+def _partial(cell: Cell) -> str:
+    return f" ({cell.num_defined} of {cell.num_total})" if cell.num_defined < cell.num_total else ""
+
+
+def _difference(report: Report, i: int, against: int, column: Column) -> Markup | None:
+    difference = report.difference(i, column, against)
+    if difference is None:
+        return None
+    return tag(
+        "span",
+        tag("span", describe_difference(column, difference), class_=f"delta tone-{difference_tone(column, difference)}"),
+        tag("span", difference_interval(column, difference), class_="interval-text"),
+        class_="difference",
+        **shown_against(against),
+    )
+
+
+def _table_notes(report: Report) -> Markup:
+    notes = "; ".join(f"{column.title}: {column.note[:1].lower()}{column.note[1:].rstrip('.')}" for column in report.columns)
+    text = f"{notes}. Under each number its 95 % interval over problems"
+    if len(report.runs) > 1:
+        text += f", then the paired difference; in the small pictures the dashed line is {report.names[0]}. {RULES}"
+    return join([text if text.endswith(".") else f"{text}."])

@@ -1,0 +1,128 @@
+"""Directories named on the command line -> runs that may be compared, or one sentence why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError
+from rlkit.report.cells import Cell, read_cell
+from rlkit.report.training import Training, read_training
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated model: what `rlkit eval` wrote, and the training that led to it where there was one."""
+
+    name: str
+    directory: Path
+    """The evaluation directory (report.json, config.json, samples.jsonl)."""
+    report: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    training: Training | None = None
+
+    def cell(self, key: str) -> Cell | None:
+        """Return the number called `pass@K` or a name among the report's metrics; None when it was not computed."""
+        if key.startswith("pass@"):
+            return read_cell(self.report["pass_at_k"].get(key.removeprefix("pass@")))
+        return read_cell(self.report.get("metrics", {}).get(key))
+
+    @property
+    def ks(self) -> list[int]:
+        """Every k of pass@k that was computed, in order."""
+        return sorted(int(k) for k in self.report["pass_at_k"])
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        """The per-problem counts."""
+        return self.report.get("problems") or []
+
+
+def load_runs(directories: Sequence[Path | str]) -> list[Run]:
+    """Read every directory and check that the evaluations may stand side by side; the first one is the reference.
+
+    Raises:
+        ConfigError: a directory is missing or holds no evaluation, one is named twice, or task, split or problems differ.
+    """
+    if not directories:
+        raise ConfigError("No directory was given: name at least one evaluation or run directory.")
+    folders = [find_evaluation(Path(directory)) for directory in directories]
+    for i, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:i]]:
+            raise ConfigError(f"{folder} was given twice: name each evaluation once.")
+    runs = [load_run(folder, name) for folder, name in zip(folders, _unique_names(folders), strict=True)]
+    check_comparable(runs)
+    return runs
+
+
+def find_evaluation(directory: Path) -> Path:
+    """Return `directory` or its `eval` folder, whichever holds an evaluation's report.json.
+
+    Raises:
+        ConfigError: there is no such directory, or no evaluation in it.
+    """
+    if not directory.is_dir():
+        raise ConfigError(f"{directory} is not a directory: name one that `rlkit eval` or `rlkit train` wrote.")
+    for folder in (directory, directory / "eval"):
+        if (folder / "report.json").is_file() and "pass_at_k" in _read_object(folder / "report.json"):
+            return folder
+    raise ConfigError(
+        f"{directory} holds no evaluation (no report.json with pass@k in it or in its eval folder): "
+        f"write one with `rlkit eval --model MODEL --task TASK --output {directory / 'eval'}`."
+    )
+
+
+def load_run(folder: Path, name: str) -> Run:
+    """Read one evaluation directory and the training log beside or above it."""
+    report = _read_object(folder / "report.json")
+    config = _read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    return Run(name, folder, report, config, read_training(folder) or read_training(folder.resolve().parent))
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Raise ConfigError unless all runs answered the same problems of the same split of the same task."""
+    reference = runs[0]
+    for run in runs[1:]:
+        for key in ("task", "split"):
+            ours, theirs = reference.report.get(key), run.report.get(key)
+            if ours != theirs:
+                raise ConfigError(
+                    f"{run.name} was evaluated on {key} {theirs!r}, {reference.name} on {ours!r}: "
+                    f"a report compares evaluations of one {key}, so evaluate both on the same."
+                )
+        ours, theirs = ({problem["id"] for problem in r.problems} for r in (reference, run))
+        if ours != theirs:
+            raise ConfigError(
+                f"{run.name} and {reference.name} answered different problems ({len(theirs - ours)} only in the first, "
+                f"{len(ours - theirs)} only in the second): evaluate both with the same --split and --limit."
+            )
+
+
+def _unique_names(folders: Sequence[Path]) -> list[str]:
+    names = [_name(folder) for folder in folders]
+    repeated = {name for name in names if names.count(name) > 1}
+    names = [_label(folder) if name in repeated else name for name, folder in zip(names, folders, strict=True)]
+    return [str(f) if names.count(name) > 1 else name for name, f in zip(names, folders, strict=True)]
+
+
+def _name(folder: Path) -> str:
+    name = _read_object(folder / "report.json").get("name")
+    return name if isinstance(name, str) and name not in ("", "eval") else _label(folder)
+
+
+def _label(folder: Path) -> str:
+    path = folder.resolve()
+    return path.parent.name if path.name == "eval" else path.name
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON ({error}): run the evaluation again.") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} holds {type(value).__name__} where an object belongs: run the evaluation again.")
+    return value

@@ -1,0 +1,77 @@
+"""HTML and SVG as nested function calls in which plain text is always escaped.
+
+`tag("p", "1 < 2")` gives `<p>1 &lt; 2</p>`: only what `tag` or `raw` returned passes through unescaped, so a completion
+that contains markup cannot become markup.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from typing import Any
+
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+
+
+class Markup(str):
+    """Text that is already safe HTML or SVG."""
+
+    __slots__ = ()
+
+
+def raw(text: str) -> Markup:
+    """Mark `text` as safe; only for constants and for this package's own data files."""
+    return Markup(text)
+
+
+def tag(name: str, *children: str | Iterable[str] | None, **attributes: Any) -> Markup:
+    """Return one element.
+
+    Args:
+        name: the element's name.
+        children: Markup as is, plain text escaped, iterables flattened, None skipped.
+        attributes: `class_` becomes `class`, other underscores become hyphens; None and False are left out, True stands
+            for an attribute without value, floats are rounded to hundredths (pixels).
+    """
+    opening = name + "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in _VOID:
+        return Markup(f"<{opening}>")
+    return Markup(f"<{opening}>{join(children)}</{name}>")
+
+
+def join(children: Iterable[Any]) -> Markup:
+    """Concatenate children under the rules of `tag`."""
+    return Markup("".join(_child(child) for child in children))
+
+
+def script_json(value: Any) -> Markup:
+    """Return JSON that can stand inside a `<script type="application/json">` whatever strings it holds.
+
+    The characters that could end the element or start a comment are written as `\\uXXXX`, which JSON.parse undoes.
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _child(child: Any) -> str:
+    if child is None:
+        return ""
+    if isinstance(child, Markup):
+        return child
+    if isinstance(child, str):
+        return html.escape(child, quote=False)
+    return join(child)
+
+
+def _attribute(key: str, value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    if value is True:
+        return f" {name}"
+    if isinstance(value, float):
+        value = f"{value:.2f}".rstrip("0").rstrip(".")
+    return f' {name}="{html.escape(str(value))}"'

@@ -1,0 +1,58 @@
+"""The report as one self-contained HTML page: no network, no fonts to load, readable with scripts off."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+
+from rlkit.report.combined import Report, as_json
+from rlkit.report.exhibit_tables import exhibits_section
+from rlkit.report.figures import Figures
+from rlkit.report.frame import run_class, swatch
+from rlkit.report.headline import headline_section
+from rlkit.report.markup import Markup, join, script_json, tag
+from rlkit.report.provenance import provenance_section
+from rlkit.report.wording import caveats, describe_comparison, task_name
+
+
+def to_html(report: Report) -> str:
+    """Return the page; data sit in it as JSON in `#report-data`, in the shape of the JSON file."""
+    figures = Figures()
+    title = f"{task_name(report.runs[0].report.get('task'))}: accuracy and variety of {len(report.runs)} runs"
+    body = tag(
+        "main",
+        _header(report, title),
+        headline_section(report),
+        figures.pass_at_k_section(report),
+        figures.variety_section(report),
+        figures.training_section(report),
+        exhibits_section(report),
+        provenance_section(report),
+    )
+    return Template(_data_file("page.html")).substitute(
+        title=join([title]),
+        style=_data_file("page.css"),
+        body=join([_bar(report), body, tag("div", id="tip", role="status", hidden=True)]),
+        data=script_json(as_json(report)),
+        readouts=script_json(figures.readouts),
+        script=_data_file("page.js"),
+    )
+
+
+def _header(report: Report, title: str) -> Markup:
+    notes = [tag("p", caveat, class_="caveat", role="note") for caveat in caveats(report)]
+    return tag("header", tag("h1", title), tag("p", describe_comparison(report), class_="lead"), notes)
+
+
+def _bar(report: Report) -> Markup:
+    """The strip that stays on top: one chip per run, which keeps that run bright everywhere, and the theme switch."""
+    chips = [
+        tag("button", swatch(i), name, type="button", class_=run_class(i, "chip"), data_slot=str(i), aria_pressed="false")
+        for i, name in enumerate(report.names)
+    ]
+    toggle = tag("button", "Dark", type="button", id="theme", class_="theme", aria_label="Switch to dark colours")
+    return tag("nav", tag("div", chips, class_="chips", role="group", aria_label="Highlight a run"), toggle, class_="top")
+
+
+def _data_file(name: str) -> str:
+    return files("rlkit.report").joinpath(name).read_text(encoding="utf-8")

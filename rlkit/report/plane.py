@@ -1,0 +1,184 @@
+"""The quality-diversity plane: accuracy across, variety up, one point with a cross of intervals per run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlkit.report.cells import Cell, format_interval, format_number
+from rlkit.report.columns import Column
+from rlkit.report.frame import Frame, line, mark, run_class
+from rlkit.report.markup import Markup, join, tag
+from rlkit.report.scales import Scale, nice_domain, nice_ticks
+
+_LETTER = 7.0
+"""Width in pixels reserved for a letter of a label: generous for 13 px sans-serif."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        """Return the area both cover."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(width, 0.0) * max(height, 0.0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run in the plane."""
+
+    slot: int
+    name: str
+    quality: Cell
+    variety: Cell
+
+
+def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety: Column, frame: Frame) -> Markup:
+    """Return the plane; the first point is the reference from which the others moved."""
+    known = [p for p in points if p.quality.value is not None and p.variety.value is not None]
+    x_domain, y_domain = (_domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, variety))
+    x, y = frame.x_scale(*x_domain), frame.y_scale(*y_domain)
+    label_boxes = place_labels(known, x, y, frame)
+    return frame.svg(
+        chart_id,
+        f"{quality.title} against {variety.title.lower()}",
+        "; ".join(_describe(point, quality, variety) for point in known),
+        frame.axes(
+            x,
+            y,
+            nice_ticks(*x_domain, 4),
+            nice_ticks(*y_domain, 5),
+            f"{quality.title} (accuracy) →",
+            f"↑ {variety.title} (variety)",
+            has_x_grid=True,
+        ),
+        _corners(known[0], x, y, frame) if known else join(()),
+        join(_path_from_reference(known[0], point, x, y) for point in known[1:]),
+        join(_cross(point, x, y) for point in known),
+        join(_point(point, box, x, y, quality, variety) for point, box in zip(known, label_boxes, strict=True)),
+    )
+
+
+def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> list[Box]:
+    """Return for each point the place beside it where its name covers least of marks, intervals and other names."""
+    taken = [_around(x(_value(p.quality)), y(_value(p.variety)), 9, 9) for p in points]
+    taken += [box for p in points for box in _cross_boxes(p, x, y)]
+    area = Box(frame.left, frame.top, frame.width, frame.height - frame.bottom)
+    placed: list[Box] = []
+    for point in points:
+        at_x, at_y = x(_value(point.quality)), y(_value(point.variety))
+        candidates = _candidates(at_x, at_y, len(point.name) * _LETTER)
+        costs = [
+            sum(box.overlap(other) for other in [*taken, *placed]) + 4 * _outside(box, area) + 0.01 * i
+            for i, box in enumerate(candidates)
+        ]
+        placed.append(candidates[costs.index(min(costs))])
+    return placed
+
+
+def _candidates(x: float, y: float, width: float) -> list[Box]:
+    corners = [
+        (x + 11, y - 22),
+        (x - 11 - width, y - 22),
+        (x + 11, y + 6),
+        (x - 11 - width, y + 6),
+        (x + 14, y - 8),
+        (x - 14 - width, y - 8),
+        (x - width / 2, y - 30),
+        (x - width / 2, y + 14),
+        (x + 11, y - 40),
+        (x + 11, y + 24),
+    ]
+    return [Box(left, top, left + width, top + 16) for left, top in corners]
+
+
+def _outside(box: Box, area: Box) -> float:
+    whole = (box.right - box.left) * (box.bottom - box.top)
+    return whole - box.overlap(area)
+
+
+def _cross_boxes(point: Point, x: Scale, y: Scale) -> list[Box]:
+    at_x, at_y, boxes = x(_value(point.quality)), y(_value(point.variety)), []
+    if point.quality.low is not None and point.quality.high is not None:
+        boxes.append(Box(x(point.quality.low), at_y - 3, x(point.quality.high), at_y + 3))
+    if point.variety.low is not None and point.variety.high is not None:
+        boxes.append(Box(at_x - 3, y(point.variety.high), at_x + 3, y(point.variety.low)))
+    return boxes
+
+
+def _around(x: float, y: float, width: float, height: float) -> Box:
+    return Box(x - width, y - height, x + width, y + height)
+
+
+def _axes(quality: Column, variety: Column) -> tuple[tuple[str, Column], tuple[str, Column]]:
+    return ("quality", quality), ("variety", variety)
+
+
+def _domain(cells: Sequence[Cell], column: Column) -> tuple[float, float]:
+    values = [v for cell in cells for v in (cell.low, cell.value, cell.high) if v is not None]
+    low, high = nice_domain(values, pad=0.14)
+    floor, ceiling = column.limits
+    return (low if floor is None else max(low, floor)), (high if ceiling is None else min(high, ceiling))
+
+
+def _corners(reference: Point, x: Scale, y: Scale, frame: Frame) -> Markup:
+    """Cross hairs through the reference and, where there is room, what moving into a quadrant means."""
+    at_x, at_y = x(_value(reference.quality)), y(_value(reference.variety))
+    right, bottom = frame.width - frame.right, frame.height - frame.bottom
+    parts = [
+        line(at_x, frame.top, at_x, bottom, class_="reference-line"),
+        line(frame.left, at_y, right, at_y, class_="reference-line"),
+    ]
+    if right - at_x > 150 and bottom - at_y > 60:
+        parts.append(tag("text", "more accurate, less varied", x=right - 8, y=bottom - 10, class_="note", text_anchor="end"))
+    if right - at_x > 150 and at_y - frame.top > 40:
+        where = {"x": right - 8, "y": frame.top + 16}
+        parts.append(tag("text", "more accurate, more varied", **where, class_="note", text_anchor="end"))
+    return tag("g", join(parts), aria_hidden="true")
+
+
+def _path_from_reference(reference: Point, point: Point, x: Scale, y: Scale) -> Markup:
+    ends = [(x(_value(p.quality)), y(_value(p.variety))) for p in (reference, point)]
+    return tag("g", line(*ends[0], *ends[1], class_="trail"), class_=run_class(point.slot), aria_hidden="true")
+
+
+def _cross(point: Point, x: Scale, y: Scale) -> Markup:
+    at_x, at_y, arms = x(_value(point.quality)), y(_value(point.variety)), []
+    if point.quality.low is not None and point.quality.high is not None:
+        arms.append(line(x(point.quality.low), at_y, x(point.quality.high), at_y, class_="interval"))
+    if point.variety.low is not None and point.variety.high is not None:
+        arms.append(line(at_x, y(point.variety.low), at_x, y(point.variety.high), class_="interval"))
+    return tag("g", join(arms), class_=run_class(point.slot))
+
+
+def _point(point: Point, box: Box, x: Scale, y: Scale, quality: Column, variety: Column) -> Markup:
+    return tag(
+        "g",
+        mark(point.slot, x(_value(point.quality)), y(_value(point.variety)), 1.35),
+        tag("text", point.name, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"),
+        class_=run_class(point.slot),
+        data_tip=_describe(point, quality, variety),
+        tabindex="0",
+    )
+
+
+def _describe(point: Point, quality: Column, variety: Column) -> str:
+    parts = [
+        f"{column.title} {format_number(cell.value, column.digits)} ({format_interval(cell, column.digits)})"
+        for column, cell in ((quality, point.quality), (variety, point.variety))
+    ]
+    return f"{point.name}: {', '.join(parts)}"
+
+
+def _value(cell: Cell) -> float:
+    if cell.value is None:
+        raise ValueError("A point of the plane needs both values.")
+    return cell.value

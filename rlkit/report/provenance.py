@@ -1,0 +1,111 @@
+"""The foot of the page: how the numbers were computed, from what, and the commands that make them again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import rlkit
+from rlkit.report.combined import Report
+from rlkit.report.frame import run_class, swatch
+from rlkit.report.load import Run
+from rlkit.report.markup import Markup, join, tag
+from rlkit.report.reading import RULES
+from rlkit.report.wording import task_name
+
+_METHODS = (
+    (
+        "Estimator",
+        "pass@k is the unbiased estimate 1 − C(n−c, k) / C(n, k) from n samples of which c are correct (Chen et al., 2021), "
+        "averaged over problems; a problem with fewer than k samples is undefined at k, counted, and left out.",
+    ),
+    (
+        "Intervals",
+        "95 %, over problems: what another set of problems of this kind would have given. Differences are paired: each "
+        "problem's difference first, then the interval of their mean. They are not corrected for looking at several columns.",
+    ),
+    (
+        "Distinct solutions",
+        "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of solutions a "
+        "problem has. Both grow with the number of samples.",
+    ),
+    ("Verdicts", RULES),
+)
+
+
+def provenance_section(report: Report) -> Markup:
+    """Return methods, configurations and commands."""
+    methods = [join([tag("dt", term), tag("dd", text)]) for term, text in _METHODS]
+    return tag(
+        "footer",
+        tag("h2", "How this was computed", id="provenance"),
+        tag("dl", methods),
+        tag("h3", "Evaluations"),
+        tag("div", _configurations(report), class_="scroll", tabindex="0"),
+        tag("details", tag("summary", "Commands to do it again"), tag("pre", "\n".join(commands(report)), tabindex="0")),
+        [_recipe(run) for run in report.runs],
+        tag("p", f"rlkit {rlkit.__version__}", class_="caption"),
+    )
+
+
+def commands(report: Report) -> list[str]:
+    """Return the shell commands that evaluate every run again and write this report."""
+    folders = [str(run.directory) for run in report.runs]
+    lines = [evaluation_command(run) for run in report.runs]
+    return [*lines, shlex.join(["rlkit", "report", *folders, "--output", "report.html"])]
+
+
+def evaluation_command(run: Run) -> str:
+    """Return the `rlkit eval` command for one run, from what its report and configuration record."""
+    report, sampling = run.report, run.report.get("sampling") or {}
+    parts: list[str] = ["rlkit", "eval"]
+    options: dict[str, Any] = {
+        "model": report.get("model"),
+        "task": task_name(report.get("task")),
+        "split": report.get("split"),
+        "n": report.get("n"),
+        "limit": run.config.get("limit"),
+        "engine": report.get("engine"),
+        "temperature": sampling.get("temperature"),
+        "top-p": sampling.get("top_p"),
+        "seed": run.config.get("seed", sampling.get("seed")),
+        "output": run.directory,
+    }
+    for name, value in options.items():
+        parts += [f"--{name}", str(value)] if value is not None else []
+    return shlex.join(parts)
+
+
+def _configurations(report: Report) -> Markup:
+    titles = ("Run", "Model", "Samples", "Problems", "Engine", "Sampling", "Training", "Configuration hash")
+    rows = []
+    for i, run in enumerate(report.runs):
+        record = run.report
+        values = [record.get("model"), record.get("n"), record.get("num_problems"), record.get("engine")]
+        values += [_settings(record.get("sampling")), _training(run), record.get("config_hash")]
+        cells = [tag("td", "–" if value is None else str(value)) for value in values]
+        rows.append(tag("tr", tag("th", swatch(i), " ", run.name, scope="row"), cells, class_=run_class(i)))
+    head = tag("thead", tag("tr", (tag("th", title, scope="col") for title in titles)))
+    return tag("table", head, tag("tbody", rows), class_="configurations")
+
+
+def _settings(sampling: Any) -> str | None:
+    if not isinstance(sampling, dict):
+        return None
+    return ", ".join(f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in sampling.items())
+
+
+def _training(run: Run) -> str | None:
+    if run.training is None or not run.training.steps:
+        return None
+    status = f", {run.training.status}" if run.training.status else ""
+    return f"{run.training.steps[-1]:g} steps{status}"
+
+
+def _recipe(run: Run) -> Markup | None:
+    path = run.training.directory / "recipe.yaml" if run.training else None
+    if path is None or not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return tag("details", tag("summary", f"Recipe of {run.name}"), tag("pre", text, tabindex="0"))

@@ -1,0 +1,62 @@
+"""The headline as a table in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlkit.report.cells import format_interval, format_number, format_signed, format_undefined
+from rlkit.report.columns import Column
+from rlkit.report.combined import Report
+from rlkit.report.wording import ARROWS, describe_comparison, difference_tone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_STYLES = {"better": "bold blue", "worse": "bold red", "changed": "bold", "unclear": "dim"}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the sentence, the table and one line per run on what its differences say."""
+    from rich.text import Text
+
+    console.print(Text(describe_comparison(report)))
+    console.print(to_table(report))
+    for i, name in enumerate(report.names[1:], start=1):
+        console.print(Text.assemble((name, "bold"), f": {report.reading(i).verdict}"))
+    console.print(Text("Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"))
+
+
+def to_table(report: Report) -> Table:
+    """Return the headline as a rich table, narrow enough for 80 columns with short run names."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_lines=True, pad_edge=False)
+    table.add_column("run", overflow="fold", ratio=None)
+    for column in report.columns:
+        table.add_column(column.short, justify="right", no_wrap=True)
+    for i, name in enumerate(report.names):
+        label = Text(name, style="bold") + Text("\nreference" if i == 0 and len(report.names) > 1 else "", style="dim")
+        table.add_row(label, *(_cell(report, i, column) for column in report.columns), end_section=True)
+    return table
+
+
+def _cell(report: Report, i: int, column: Column) -> Text:
+    from rich.text import Text
+
+    cell = report.runs[i].cell(column.key)
+    if cell is None:
+        return Text("–", style="dim")
+    if cell.value is None:
+        return Text(format_undefined(cell).replace(" ", "\n", 1), style="yellow")
+    digits = min(column.digits, 2)
+    text = Text(format_number(cell.value, column.digits), style="bold")
+    text.append(f"\n{format_interval(cell, digits)}", style="dim not bold")
+    difference = report.difference(i, column)
+    if difference is not None and difference.value is not None:
+        sign = f"\n{ARROWS[difference.direction]} {format_signed(difference.value, column.digits)}"
+        text.append(sign, style=f"not bold {_STYLES[difference_tone(column, difference)]}")
+    return text

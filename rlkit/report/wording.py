@@ -1,0 +1,76 @@
+"""Sentences that the page, the Markdown table and the terminal share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlkit.report.cells import Cell, format_interval, format_signed
+from rlkit.report.columns import Column, common_largest_k
+from rlkit.report.combined import Report
+
+ARROWS = {"up": "▲", "down": "▼", "unclear": "≈"}
+WORDS = {"up": "higher", "down": "lower", "unclear": "no clear change"}
+
+
+def describe_comparison(report: Report) -> str:
+    """Say in one sentence what is compared: runs, task, problems, samples, temperature."""
+    first, others = report.runs[0].report, report.names[1:]
+    runs = f"{report.names[0]} and {_enumerate(others)}" if len(others) == 1 else _enumerate(report.names)
+    samples = _one_or_each([run.report.get("n") for run in report.runs])
+    temperature = _one_or_each([(run.report.get("sampling") or {}).get("temperature") for run in report.runs])
+    text = (
+        f"{runs} on {first.get('num_problems')} problems of {task_name(first.get('task'))} "
+        f"({first.get('split')} split), {samples} samples a problem"
+    )
+    text += f" at temperature {temperature}" if temperature != "None" else ""
+    return f"{text}; every difference is against {report.names[0]}." if others else f"{text}."
+
+
+def caveats(report: Report) -> list[str]:
+    """Return sentences on what makes the runs less than comparable; empty when nothing does."""
+    found = []
+    if len({run.report.get("n") for run in report.runs}) > 1:
+        found.append(
+            "The runs have different numbers of samples a problem. Distinct solutions and coverage grow with the number "
+            f"of samples, so compare pass@k (up to k = {common_largest_k(report.runs)}) rather than those."
+        )
+    settings = [{k: v for k, v in (run.report.get("sampling") or {}).items() if k != "seed"} for run in report.runs]
+    if any(setting != settings[0] for setting in settings):
+        found.append("The runs were sampled with different settings (listed below); part of a difference may come from that.")
+    return found
+
+
+def describe_difference(column: Column, cell: Cell) -> str:
+    """Say a difference in one line: arrow, number, word; the interval decides which arrow."""
+    if cell.value is None:
+        return "difference undefined"
+    number = format_signed(cell.value, column.digits)
+    return f"{ARROWS[cell.direction]} {number} {WORDS[cell.direction]}"
+
+
+def difference_tone(column: Column, cell: Cell) -> str:
+    """Return `better`, `worse`, `changed` (no direction is good in itself) or `unclear`."""
+    if cell.direction == "unclear":
+        return "unclear"
+    if column.is_higher_better is None:
+        return "changed"
+    return "better" if (cell.direction == "up") == column.is_higher_better else "worse"
+
+
+def difference_interval(column: Column, cell: Cell) -> str:
+    """Return the interval of a difference in brackets, or ""."""
+    return format_interval(cell, column.digits, signed=True)
+
+
+def task_name(task: object) -> str:
+    """Return the name of a task given as a name or as a specification with one."""
+    return str(task.get("name", task)) if isinstance(task, dict) else str(task)
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _one_or_each(values: Sequence[object]) -> str:
+    distinct = list(dict.fromkeys(values))
+    return " / ".join(str(value) for value in distinct)
