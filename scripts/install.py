@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -21,17 +20,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pip_runs import Pip, clean_env, last_line
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
 RECORD = VENV / "rlkit-setup.json"
-LOG = ROOT / ".cache" / "setup.log"
+CACHE = ROOT / ".cache"
+PIP = Pip(VENV, log=CACHE / "setup.log")
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = {"cpu": 6, "gpu": 18}
 """Room for the packages and for unpacking them; the CPU environment itself was measured at 4 GB."""
-
-# Settings of a user's own pip or Python that would send packages elsewhere than into .venv.
-UNWANTED = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT")
 
 
 class SetupError(Exception):
@@ -45,7 +43,7 @@ class Plan:
     device: str
     """`cpu` or `gpu`: which lock file."""
     python: str
-    """Version of the interpreter that .venv is made with."""
+    """Minor version of the interpreter that .venv is made with, such as `3.11`."""
     root: str
     """Where the repository lies: the scripts of a virtual environment hold its absolute path."""
     digest: str
@@ -89,8 +87,8 @@ def check_machine() -> None:
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Wait for a set-up of the same repository that is already running."""
-    LOG.parent.mkdir(exist_ok=True)
-    with (LOG.parent / "setup.lock").open("w") as lock:
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "setup.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,8 +101,8 @@ def set_up(asked: str) -> None:
     """Make .venv what the lock file says, doing only what is missing."""
     done, finished = read_record()
     device, why = choose_device(asked, done.device if done else None)
-    plan = Plan(device, platform.python_version(), str(ROOT), digest_of(device))
-    if finished and plan == done and PYTHON.exists():
+    plan = Plan(device, "{}.{}".format(*sys.version_info), str(ROOT), digest_of(device))
+    if finished and plan == done and PIP.python.exists():
         print(f"Nothing to do: .venv is up to date ({device.upper()}, Python {plan.python}).")
         return
     print(f"Setting up .venv from requirements/{device}.lock with Python {plan.python}: {why}.")
@@ -154,14 +152,17 @@ def write_record(plan: Plan, *, finished: bool) -> None:
 
 def prepare_venv(plan: Plan, done: Plan | None) -> None:
     """Leave a .venv with a working pip: the one that is there, if it can become what is planned, or a new one."""
-    if done is not None and plan.fits(done) and has_pip():
+    fits = plan.fits(done) if done else plan.python == venv_python()
+    if fits and venv_python():
         forget_half_installed()
         return
-    if VENV.exists() and done is None and has_pip(plan.python):
-        return
+    if done is None and has_foreign_packages():
+        raise SetupError(f"{VENV} was made by something else and does not fit; move it away or delete it.")
     free_gb = shutil.disk_usage(ROOT).free / 1e9
     if free_gb < NEEDED_GB[plan.device]:
         raise SetupError(f"{free_gb:.1f} GB are free under {ROOT} and {NEEDED_GB[plan.device]} GB are needed.")
+    if done is not None:
+        print(f"  .venv is made anew: it was for {done.device.upper()} and Python {done.python} in {done.root}.")
     # The base interpreter: .venv/bin/python itself cannot rebuild the folder it runs from.
     base = getattr(sys, "_base_executable", sys.executable)
     made = subprocess.run([base, "-m", "venv", "--clear", VENV], env=clean_env(), capture_output=True, text=True)
@@ -169,18 +170,19 @@ def prepare_venv(plan: Plan, done: Plan | None) -> None:
         raise SetupError(f"Python could not make {VENV}: {last_line(made.stdout + made.stderr)}")
 
 
-def has_pip(version: str | None = None) -> bool:
-    """Return whether .venv runs pip, and is of that Python version when one is given."""
-    code = "import platform, pip; print(platform.python_version())"
+def venv_python() -> str | None:
+    """Return which Python .venv runs, such as `3.11`; None when it is missing or its pip does not work."""
+    code = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
     with contextlib.suppress(OSError):
-        ran = subprocess.run([PYTHON, "-c", code], env=clean_env(), capture_output=True, text=True)
-        return ran.returncode == 0 and version in (None, ran.stdout.strip())
-    return False
+        ran = subprocess.run([PIP.python, "-c", code], env=clean_env(), capture_output=True, text=True)
+        return ran.stdout.strip() or None
+    return None
 
 
-def site_packages() -> Path:
-    """Return the folder that packages of .venv live in."""
-    return next((VENV / "lib").glob("python3.*")) / "site-packages"
+def has_foreign_packages() -> bool:
+    """Return whether .venv holds more than Python's venv module puts there."""
+    own = {"pip", "setuptools"}
+    return any(path.name.split("-")[0] not in own for path in VENV.glob("lib/python3.*/site-packages/*.dist-info"))
 
 
 def forget_half_installed() -> None:
@@ -188,7 +190,7 @@ def forget_half_installed() -> None:
 
     pip writes RECORD last, and takes a package for installed as soon as its metadata is there.
     """
-    for metadata in site_packages().glob("*.dist-info"):
+    for metadata in PIP.site_packages.glob("*.dist-info"):
         if not (metadata / "RECORD").exists():
             shutil.rmtree(metadata)
 
@@ -197,109 +199,34 @@ def install(device: str) -> None:
     """Install PyTorch, everything else in the lock file, and this project as an editable package."""
     lock = ROOT / "requirements" / f"{device}.lock"
     pins = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
-    torch_pin = next(pin for pin in pins if pin.startswith("torch=="))
-    LOG.write_text("")
-    # A `+cpu` build is found at once where pip is set up with one, and not found, at once too, on PyPI.
-    if not pip_install([torch_pin], "PyTorch", 1):
-        if device == "gpu" or "No matching distribution found" not in LOG.read_text() or is_offline():
-            raise SetupError(explain_failure())
-        LOG.write_text("")
-        if not pip_install([torch_pin, "--index-url", PYTORCH_CPU_INDEX], "PyTorch's CPU build", 1):
-            raise SetupError(f"{torch_pin} is neither where pip looks nor on {PYTORCH_CPU_INDEX}: {explain_failure()}")
-    if not pip_install(["-r", str(lock)], "packages", len(pins)):
-        raise SetupError(explain_failure())
-    if not pip_install(["--no-build-isolation", "-e", str(ROOT)], "rlkit", len(pins) + 1):
-        raise SetupError(explain_failure())
+    install_torch(next(pin for pin in pins if pin.startswith("torch==")))
+    if not PIP.install("-r", str(lock), what="packages", total=len(pins)):
+        raise SetupError(PIP.explain_failure())
+    if not PIP.install("--no-build-isolation", "-e", str(ROOT), what="rlkit", total=len(pins) + 1):
+        raise SetupError(PIP.explain_failure())
 
 
-def pip_install(arguments: list[str], what: str, total: int) -> bool:
-    """Run `pip install --no-deps` with these arguments, showing progress; returns whether it succeeded.
+def install_torch(pin: str) -> None:
+    """Install PyTorch: the build that pip is set up to find, else, for a `+cpu` pin, the one on PyTorch's own index.
 
-    Args:
-        arguments: what to install and from where.
-        what: how the progress line calls it.
-        total: packages that .venv should hold afterwards.
+    PyPI answers at once that it has no `+cpu` build, so nothing large is fetched to find out.
     """
-    pip = [str(PYTHON), "-m", "pip", "install", "--no-deps", "--no-input", "--progress-bar=off"]
-    with LOG.open("a") as log:
-        running = subprocess.Popen([*pip, *arguments], env=clean_env(), stdout=log, stderr=subprocess.STDOUT)
-    try:
-        watch(running, what, total)
-    except KeyboardInterrupt:
-        # The terminal has sent the interrupt to pip as well; it tidies up after itself.
-        running.wait()
-        raise
-    return running.returncode == 0
-
-
-def watch(running: subprocess.Popen[bytes], what: str, total: int) -> None:
-    """Show what pip is at until it ends: one line that changes on a terminal, a line every 20 s elsewhere."""
-    live, start, shown = sys.stdout.isatty(), time.monotonic(), 0.0
-    while running.poll() is None:
-        time.sleep(0.25)
-        seconds = time.monotonic() - start
-        if live or seconds - shown >= 20:
-            shown = seconds
-            line = f"  {what}: {progress(total)}, {seconds:.0f} s"
-            print(f"\r\033[K{line}" if live else line, end="" if live else "\n", flush=True)
-    if live:
-        print("\r\033[K", end="")
-    if running.returncode == 0:
-        print(f"  {what}: installed in {time.monotonic() - start:.0f} s", flush=True)
-
-
-def progress(total: int) -> str:
-    """Return what pip's log says it is doing, as a phrase."""
-    log = LOG.read_text(errors="replace")
-    if "Installing collected packages" in log.rpartition("Collecting ")[2]:
-        installed = sum(1 for _ in site_packages().glob("*.dist-info"))
-        return f"installing, {min(installed, total)} of {total}"
-    building = log.rpartition("Building wheel for ")[2].split(" ")[0] if "Building wheel for " in log else None
-    if building:
-        return f"building {building}"
-    fetched = log.count("\nCollecting ") + log.count("Requirement already satisfied")
-    return f"fetching, {min(fetched, total)} of {total}"
-
-
-def is_offline() -> bool:
-    """Return whether pip's log shows that it reached no index at all."""
-    log = LOG.read_text(errors="replace")
-    signs = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "Network is unreachable", "ProxyError")
-    return any(sign in log for sign in signs)
-
-
-def explain_failure() -> str:
-    """Turn pip's log into one sentence: the reasons that can be told apart, or pip's own last words."""
-    log = LOG.read_text(errors="replace")
-    if "No space left on device" in log:
-        return f"the disk is full; free some space under {ROOT} or point TMPDIR elsewhere, then run `make setup` again."
-    if is_offline():
-        return (
-            "no package index can be reached; connect, or tell pip of the proxy or mirror, then run `make setup` again."
-        )
-    errors = [line for line in log.splitlines() if line.startswith("ERROR: ")]
-    reason = errors[-1].removeprefix("ERROR: ") if errors else last_line(log)
-    return f"pip stopped: {reason.rstrip('.')} (all of its output: {LOG})."
+    if PIP.install(pin, what="PyTorch", total=1):
+        return
+    if not (pin.endswith("+cpu") and PIP.found_nothing()):
+        raise SetupError(PIP.explain_failure())
+    if not PIP.install(pin, "--index-url", PYTORCH_CPU_INDEX, what="PyTorch without CUDA", total=1):
+        raise SetupError(f"{pin} is neither where pip looks nor on {PYTORCH_CPU_INDEX}: {PIP.explain_failure()}")
 
 
 def check_result(device: str) -> None:
     """Make sure that the environment imports, and that a GPU installation sees the GPU."""
     code = "import rlkit, torch; print(int(torch.cuda.is_available()))"
-    ran = subprocess.run([PYTHON, "-c", code], cwd=VENV, env=clean_env(), capture_output=True, text=True)
+    ran = subprocess.run([PIP.python, "-c", code], cwd=VENV, env=clean_env(), capture_output=True, text=True)
     if ran.returncode:
         raise SetupError(f"everything is installed but does not import: {last_line(ran.stderr)}")
     if device == "gpu" and ran.stdout.strip() != "1":
         raise SetupError("PyTorch sees no GPU, perhaps for an old driver; update it, or write `make setup DEVICE=cpu`.")
-
-
-def clean_env() -> dict[str, str]:
-    """Return the environment without the settings that would send packages elsewhere."""
-    return {name: value for name, value in os.environ.items() if name not in UNWANTED}
-
-
-def last_line(text: str) -> str:
-    """Return the last line that says something."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
 
 
 if __name__ == "__main__":
