@@ -63,7 +63,7 @@ def mean_interval(
         method: `bootstrap` (percentiles over resampled problems), `analytic` (Student's t), or `auto`: the bootstrap
             from 50 defined problems on, Student's t below.
         bounds: smallest and largest possible value, where known, e.g. (0, 1). Limits stay within; where every problem
-            sits at one bound and both methods would claim certainty, the exact binomial limit is used instead.
+            sits at one of two finite bounds, and both methods would claim certainty, the binomial limit is used.
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
 
@@ -223,6 +223,8 @@ def _within_bounds(
     """
     lowest, highest = bounds
     limits_2K = np.clip(limits_2K, lowest, highest)
+    if math.isinf(highest - lowest):
+        return limits_2K
     with np.errstate(divide="ignore"):
         reach_K = (highest - lowest) * (0.5 - level / 2) ** (1.0 / num_defined_K)
     undefined_MK = np.isnan(values_MK)

@@ -1,1 +1,7 @@
+"""Sampling, grading and measuring a model on a task, and comparing two such evaluations."""
 
+from rlkit.evaluation.engine import Engine, Sample
+from rlkit.evaluation.evaluate import evaluate
+from rlkit.evaluation.sampling import SamplingConfig
+
+__all__ = ["Engine", "Sample", "SamplingConfig", "evaluate"]

@@ -1,0 +1,84 @@
+"""Prompts to token ids, the same for every engine, and when a completion has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rlkit.errors import ConfigError
+from rlkit.types import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model; raises ConfigError when there is none to be had."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The tokenizer of {model!r} does not load: {_first_line(error)}") from error
+
+
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], context: int | None) -> list[list[int]]:
+    """Return the token ids of each row's prompt; chat prompts go through the tokenizer's chat template.
+
+    Args:
+        tokenizer: the model's.
+        rows: problems with `id` and `prompt`.
+        context: longest sequence the model takes; None where it has no limit.
+
+    Raises:
+        ConfigError: a chat prompt but no chat template, an empty prompt, or one that leaves no room for an answer.
+    """
+    encoded = [_encode(tokenizer, row) for row in rows]
+    for row, ids in zip(rows, encoded, strict=True):
+        if not ids:
+            raise ConfigError(
+                f"The prompt of problem {row['id']!r} has no tokens; a model needs at least one to go on from."
+            )
+        if context is not None and len(ids) >= context:
+            raise ConfigError(
+                f"The prompt of problem {row['id']!r} has {len(ids)} tokens, but the model's context is {context}: "
+                "no room for an answer is left; choose shorter prompts or another model."
+            )
+    return encoded
+
+
+def end_token_ids(tokenizer: PreTrainedTokenizerBase, generation_config: Any) -> list[int]:
+    """Return every token that ends a completion: those of the generation config and the tokenizer's own."""
+    ends: Any = getattr(generation_config, "eos_token_id", None)
+    ids = {ends} if isinstance(ends, int) else set(ends or ())
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
+    return sorted(ids)
+
+
+def context_length(config: Any) -> int | None:
+    """Return the longest sequence a model takes, from its configuration; None where none is stated."""
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(length) if length else None
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> str:
+    """Return the text up to the first occurrence of any stop text."""
+    found = [at for each in stop if (at := text.find(each)) >= 0]
+    return text[: min(found)] if found else text
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
+    prompt = row["prompt"]
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
+    if not tokenizer.chat_template:
+        raise ConfigError(
+            f"The prompt of problem {row['id']!r} is a chat, but the model's tokenizer has no chat template; "
+            "choose an instruct model or a task format with plain prompts."
+        )
+    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,190 @@
+"""A directory of samples that only ever grows, survives `kill -9` and refuses to mix two configurations.
+
+    DIR/config.json     the configuration and its digest, written before the first sample
+    DIR/samples.jsonl   one graded sample a line, appended in whole batches
+    DIR/report.json     metrics, recomputed from the samples
+
+A kill in the middle of a write leaves a torn last line; it is cut off when the directory is opened again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rlkit.errors import StoreError
+from rlkit.evaluation.configuration import EvaluationConfig, differences
+from rlkit.evaluation.engine import SampleKey
+
+CONFIG, SAMPLES, REPORT, _LOCK = "config.json", "samples.jsonl", "report.json", ".lock"
+
+Record = dict[str, Any]
+"""One line of samples.jsonl."""
+
+
+class SampleStore:
+    """The samples of one configuration; one process at a time may have it open."""
+
+    def __init__(self, path: str | Path, config: EvaluationConfig) -> None:
+        self.path = Path(path).expanduser()
+        self.config = config
+        self.done: set[SampleKey] = set()
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> SampleStore:
+        """Lock the directory, check that it is ours, and find what is already done.
+
+        Raises:
+            StoreError: another process writes here, or the directory holds another evaluation or something else.
+        """
+        check_directory(self.path, self.config)
+        with _as_store_error(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._open.enter_context(_locked(self.path / _LOCK))
+            # Only now is nobody else writing: what was checked above may have been created in between.
+            check_directory(self.path, self.config)
+            if not (self.path / CONFIG).is_file():
+                write_json(self.path / CONFIG, {"hash": self.config.digest, "config": self.config.as_json()})
+            self._file = self._open.enter_context((self.path / SAMPLES).open("ab"))
+            _cut_torn_line(self.path / SAMPLES)
+        self.done.update((record["prompt_id"], record["sample"]) for record in read_samples(self.path))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file and release the lock."""
+        self._open.close()
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write a batch at once and to disk; samples that are already there are left out.
+
+        Raises:
+            StoreError: the disk is full or cannot be written.
+        """
+        new = [record for record in records if (record["prompt_id"], record["sample"]) not in self.done]
+        lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in new)
+        with _as_store_error(self.path):
+            self._file.write(lines.encode("utf-8", errors="replace"))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self.done.update((record["prompt_id"], record["sample"]) for record in new)
+
+
+def check_directory(path: str | Path, config: EvaluationConfig) -> None:
+    """Check, without changing anything, that an evaluation of this configuration may be written or continued here.
+
+    Raises:
+        StoreError: the directory is a file, holds another evaluation, or holds something else.
+    """
+    path = Path(path).expanduser()
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; the output of an evaluation is a directory.")
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if CONFIG not in names:
+        others = sorted(names - {_LOCK})
+        if others:
+            raise StoreError(f"{path} holds {others[0]!r} but no evaluation; choose an empty or new directory.")
+        return
+    stored = read_config(path)
+    if stored["hash"] != config.digest:
+        different = differences(stored["config"], config.as_json()) or ["the configuration was edited"]
+        more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
+        raise StoreError(
+            f"{path} holds another evaluation: {', '.join(different[:3])}{more}; choose another output, or delete it."
+        )
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Return config.json of a sample directory: `{"hash": ..., "config": {...}}`; raises StoreError when unreadable."""
+    config = read_json(Path(path) / CONFIG)
+    if not isinstance(config.get("hash"), str) or not isinstance(config.get("config"), Mapping):
+        raise StoreError(f"{Path(path) / CONFIG} is not the configuration of an evaluation; choose another directory.")
+    return config
+
+
+def read_samples(path: str | Path) -> Iterator[Record]:
+    """Yield the complete lines of samples.jsonl; a torn last one is passed over.
+
+    Raises:
+        StoreError: a line before the last is not a sample.
+    """
+    file_path = Path(path) / SAMPLES
+    if not file_path.is_file():
+        return
+    with file_path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+                _ = record["prompt_id"], record["sample"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise StoreError(
+                    f"Line {number} of {file_path} is not a sample; delete the line, and the same command draws it anew."
+                ) from error
+            yield record
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file; raises StoreError when it is missing or none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"There is no {path.name} in {path.parent}; is it the output of rlkit eval?") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} holds no JSON object.")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file in one step that a crash cannot tear; NaN is refused, as JSON has none."""
+    draft = path.with_name(f".{path.name}.part")
+    with _as_store_error(path.parent):
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        draft.write_text(text, encoding="utf-8", errors="replace")
+        os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # The kernel drops this lock with the process, however it ends.
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{path.parent} is being written by another process; wait for it, or choose another output."
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}; what is in it is kept.") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - (1 << 16))
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
