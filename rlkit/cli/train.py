@@ -1,0 +1,74 @@
+"""`rlkit train RECIPE`: train what a recipe describes, alone or under `accelerate launch`."""
+
+from __future__ import annotations
+
+import argparse
+
+from rlkit.terminal import note
+
+_DESCRIPTION = """\
+Train what RECIPE describes, or go on where its output directory stopped. Under a launcher the same words follow -m rlkit:
+
+  rlkit train countdown/grpo --set train.max_steps=20
+  accelerate launch --config_file recipes/accelerate/cpu.yaml -m rlkit train countdown/grpo
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `train` to the verbs."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train what a recipe describes",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or a shipped recipe such as countdown/grpo")
+    add_set_option(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check the recipe, print it with everything resolved, and stop"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="delete the run that the output directory holds and start anew"
+    )
+    parser.set_defaults(run=run)
+
+
+def add_set_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--set key=value`, repeatable."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change one setting of the recipe, e.g. train.learning_rate=1e-4; the value is YAML; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `rlkit train`; 130 when a signal ended it early."""
+    from rlkit.recipe import load_recipe
+    from rlkit.recipe.parts import resolve_parts
+
+    recipe = load_recipe(args.recipe, args.overrides)
+    if args.dry_run:
+        from rlkit.cli.recipes import check_recipe
+        from rlkit.recipe.yaml_text import format_yaml
+
+        check_recipe(recipe)
+        print(format_yaml(recipe.to_mapping()), end="")
+        return 0
+    # Before the import below, which takes seconds.
+    resolve_parts(recipe)
+    from rlkit.trainers.run import train
+
+    outcome = train(recipe, overwrite=args.overwrite)
+    note(_SENTENCES[outcome.status].format(step=outcome.step, output=outcome.output))
+    return 130 if outcome.status == "interrupted" else 0
+
+
+_SENTENCES = {
+    "finished": "Finished {output} after {step} steps; the model is in {output}/model.",
+    "already finished": "{output} holds this run, finished after {step} steps; give --overwrite to train it anew.",
+    "interrupted": "Interrupted {output} after step {step}; the same command continues from there.",
+}

@@ -1,0 +1,130 @@
+"""What a recipe may say: its top-level keys, what each takes, and the frozen object they become."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rlkit.errors import ConfigError, suggest
+from rlkit.recipe.fields import check_value
+from rlkit.recipe.source import read_mapping
+from rlkit.types import PluginSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One training run, as the user describes it. Paths are seen from the working directory."""
+
+    model: str
+    """A directory, the name of an embedded model, or a hub id; the first that exists wins."""
+    task: PluginSpec
+    """Where prompts and their verifier come from."""
+    output: str
+    """The run directory."""
+    advantage: PluginSpec | list[PluginSpec] | None = None
+    """A preset or a chain of transforms; None leaves the advantages to TRL."""
+    partition: PluginSpec | None = None
+    """What counts as the same answer; None takes the task's own."""
+    rewards: list[PluginSpec] | None = None
+    """Reward plug-ins; None takes the task's own."""
+    reward_weights: list[float] | None = None
+    """One weight a reward; None weighs all 1."""
+    train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of DiverseGRPOConfig, which has all of TRL's GRPOConfig, by their own names."""
+    peft: dict[str, Any] | None = None
+    """Fields of peft's LoraConfig; None trains all weights."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the recipe as plain data in the order above, without the keys that say nothing."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+_TAKES: dict[str, tuple[Any, str]] = {
+    "model": (str, "a directory, an embedded model's name or a hub id"),
+    "task": (str | dict, "a name or {name: ..., parameter: ...}"),
+    "output": (str, "a directory"),
+    "advantage": (str | dict | list | None, "a name, {name: ..., parameter: ...} or a list of these"),
+    "partition": (str | dict | None, "a name or {name: ..., parameter: ...}"),
+    "rewards": (list | None, "a list of names or {name: ..., parameter: ...}"),
+    "reward_weights": (list[float] | None, "a list of numbers, one a reward"),
+    "train": (dict, "a mapping of trainer settings"),
+    "peft": (dict | None, "a mapping of LoRA settings"),
+}
+_REQUIRED = ("model", "task", "output")
+
+_ELSEWHERE = {
+    "output_dir": "output",
+    "advantage": "advantage",
+    "partition": "partition",
+    "reward_weights": "reward_weights",
+}
+"""Trainer settings that a recipe says at its top level, because more than the trainer reads them."""
+
+
+def load_recipe(reference: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file or shipped recipe, with `--set` overrides, into a `Recipe`.
+
+    Raises:
+        ConfigError: as `read_mapping` and `build_recipe` say.
+    """
+    return build_recipe(read_mapping(reference, overrides))
+
+
+def build_recipe(values: Mapping[str, Any]) -> Recipe:
+    """Turn a plain mapping into a `Recipe`.
+
+    Raises:
+        ConfigError: an unknown or missing key, a value of the wrong kind, or a setting under `train` that belongs elsewhere.
+    """
+    for key in values:
+        if key not in _TAKES:
+            hint = suggest(str(key), _TAKES)
+            raise ConfigError(
+                f"A recipe has no key {key!r} at its top level; the trainer's settings go under train.{hint}"
+            )
+    missing = [key for key in _REQUIRED if values.get(key) is None]
+    if missing:
+        raise ConfigError(f"The recipe names no {missing[0]}; write {missing[0]}: followed by {_TAKES[missing[0]][1]}.")
+    if "train" in values and values["train"] is None:
+        values = {**values, "train": {}}
+    recipe = Recipe(**{key: check_value(value, _TAKES[key][0], key, _TAKES[key][1]) for key, value in values.items()})
+    _check_train_section(recipe.train)
+    _check_weights(recipe)
+    return recipe
+
+
+def _check_train_section(train: Mapping[str, Any]) -> None:
+    for key in train:
+        if key in _ELSEWHERE:
+            raise ConfigError(f"train.{key} is said at the top level of a recipe; write {_ELSEWHERE[key]}: there.")
+
+
+def _check_weights(recipe: Recipe) -> None:
+    if recipe.rewards == []:
+        raise ConfigError("rewards is an empty list; name at least one, or leave the key out to take the task's own.")
+    if recipe.rewards is None or recipe.reward_weights is None:
+        return
+    if len(recipe.rewards) != len(recipe.reward_weights):
+        given = f"{len(recipe.rewards)} rewards and {len(recipe.reward_weights)} reward_weights"
+        raise ConfigError(f"The recipe names {given}; give one weight a reward.")
+
+
+def differences(here: Recipe, there: Recipe) -> list[str]:
+    """Return one phrase for every setting in which two recipes differ, `output` aside, e.g. `train.seed is 0 there and 1 here`."""
+    left, right = _flatten(here.to_mapping()), _flatten(there.to_mapping())
+    unset = "not set"
+    return [
+        f"{key} is {right.get(key, unset)!r} there and {left.get(key, unset)!r} here".replace(repr(unset), unset)
+        for key in dict.fromkeys([*left, *right])
+        if key != "output" and left.get(key, unset) != right.get(key, unset)
+    ]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat.update(_flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value})
+    return flat

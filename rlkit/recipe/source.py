@@ -1,0 +1,129 @@
+"""From what the user names to one plain mapping: find the file, follow `extends`, apply `--set`.
+
+Nothing is judged here beyond its shape; `schema.py` says which keys exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError, suggest
+from rlkit.recipe.yaml_text import parse_yaml
+
+INHERITED_BY_KEY = ("train", "peft")
+"""Sections whose keys are inherited one by one through `extends`; every other key is replaced as a whole, because the
+parameters of one plug-in mean nothing to another."""
+
+_NOT_TRAINING = ("accelerate", "slurm", "base_model")
+"""Shipped folders whose files `rlkit train` cannot run; nor can it run a `base.yaml`, which others extend."""
+
+
+def find_recipe(reference: str) -> Path:
+    """Return the file a recipe is read from: an existing path wins, then the name of a shipped recipe.
+
+    Args:
+        reference: a path such as `mine.yaml`, or a shipped name such as `countdown/grpo` (with or without `.yaml`).
+
+    Raises:
+        ConfigError: neither a file nor a shipped recipe is called that.
+    """
+    path = Path(reference).expanduser()
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    name = reference.removesuffix(".yaml")
+    if name in shipped:
+        return shipped[name]
+    if path.is_dir():
+        raise ConfigError(
+            f"{reference!r} is a directory; name a recipe file in it, or a shipped recipe such as countdown/grpo."
+        )
+    raise ConfigError(
+        f"There is no recipe {reference!r}: no such file, and no shipped recipe of that name.{suggest(name, shipped)}"
+    )
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the shipped training recipes by name, e.g. `countdown/grpo`; launch configurations are not among them."""
+    root = _shipped_root()
+    files = [
+        path for path in sorted(root.glob("*/*.yaml")) if path.parent.name not in _NOT_TRAINING and path.stem != "base"
+    ]
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in files}
+
+
+def _shipped_root() -> Path:
+    from rlkit.shipped import shipped_dir
+
+    return shipped_dir("recipes")
+
+
+def read_mapping(reference: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Return everything a recipe says, with what it extends folded in and `key=value` overrides applied, in that order.
+
+    Args:
+        reference: as for `find_recipe`.
+        overrides: `dotted.key=value` texts; the values are YAML.
+
+    Raises:
+        ConfigError: no such file, not a YAML mapping, a circle of `extends`, or an override that cannot be applied.
+    """
+    values = _read_file(find_recipe(reference), ())
+    for override in overrides:
+        _override(values, override)
+    return values
+
+
+def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
+    if path in children:
+        raise ConfigError(f"{path} extends itself by way of {' -> '.join(child.name for child in children)}.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    values = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path} holds no settings; a recipe is a YAML mapping with the keys model, task, output and train."
+        )
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise ConfigError(f"{path} extends {parent!r}; write the path of one recipe, seen from this one.")
+    base = path.parent / Path(parent).expanduser()
+    if not base.is_file():
+        raise ConfigError(f"{path} extends {parent!r}, but there is no file {base}.")
+    return _inherit(_read_file(base, (*children, path)), values)
+
+
+def _inherit(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = {**base, **own}
+    for section in INHERITED_BY_KEY:
+        if isinstance(base.get(section), Mapping) and isinstance(own.get(section), Mapping):
+            merged[section] = {**base[section], **own[section]}
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override!r} is not of the form key=value, e.g. --set train.learning_rate=1e-4.")
+    inner: dict[str, Any] = values
+    for depth, key in enumerate(keys[:-1]):
+        here = inner.get(key)
+        if isinstance(here, str):
+            # `task: countdown` and `task: {name: countdown}` say the same, so a parameter can be added to either.
+            here = {"name": here}
+        elif here is None:
+            here = {}
+        elif not isinstance(here, dict):
+            place = ".".join(keys[: depth + 1])
+            raise ConfigError(f"--set {override!r} reaches into {place}, which is {here!r}; set {place} as a whole.")
+        inner[key] = dict(here)
+        inner = inner[key]
+    inner[keys[-1]] = parse_yaml(text, f"--set {override!r}")

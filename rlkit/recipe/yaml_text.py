@@ -1,0 +1,66 @@
+"""YAML as people mean it: `no` is a word, `1e-4` is a number, and a key written twice is a mistake.
+
+PyYAML follows YAML 1.1, where `save_strategy: no` reads as false and `learning_rate: 1e-4` as text. Recipes are read by the
+rules of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema) in these two places, and are written so that both agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from rlkit.errors import ConfigError
+
+_BOOL_TAG, _FLOAT_TAG = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_FLOAT = re.compile(r"^[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.inf|\.nan)$")
+
+
+class _Loader(yaml.SafeLoader):
+    # A copy of the table: the class attribute is shared with every other user of SafeLoader in the process.
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in (_BOOL_TAG, _FLOAT_TAG)]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if not isinstance(key, str) and not isinstance(key, int | float | bool | None):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or mapping", node.start_mark)
+        twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is written twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(_BOOL_TAG, _BOOL, list("tTfF"))
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
+
+
+def parse_yaml(text: str, place: str) -> Any:
+    """Return what a YAML text says.
+
+    Args:
+        text: the YAML.
+        place: how messages call it, e.g. the path of the file.
+
+    Raises:
+        ConfigError: the text is not YAML, or a mapping names a key twice.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{place}{line} is not valid YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{place} is not valid YAML: {' '.join(str(error).split())}.") from error
+
+
+def format_yaml(values: Mapping[str, Any]) -> str:
+    """Return the mapping as YAML, keys in the order given, one setting a line; `parse_yaml` reads the same values back."""
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, default_flow_style=False, width=100)

@@ -1,0 +1,38 @@
+"""Words and progress bars for people, all on standard error so that standard output stays clean for results.
+
+One console is shared, because only lines that pass through it are placed above a live progress bar instead of into it.
+Under `accelerate launch` the first process of the run speaks for all.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@functools.cache
+def console() -> Console:
+    """Return the console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(sentence: str) -> None:
+    """Tell the user something, once however many processes the run has."""
+    if is_first_process():
+        console().print(sentence, markup=False)
+
+
+def is_first_process() -> bool:
+    """Return whether this is rank 0, by the launcher's own variable, so before torch is imported."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def is_first_on_machine() -> bool:
+    """Return whether this is local rank 0: what every process of a machine finds wrong, one of them should say."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
