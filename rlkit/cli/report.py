@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 _DESCRIPTION = (
-    "Compare evaluations of the same problems: pass@k curves, distinct solutions, coverage, training curves and completions "
-    "side by side. Writes FILE.html (self-contained), FILE.md and FILE.json, and prints the table."
+    "Compare evaluations of the same problems: pass@k curves, distinct solutions, coverage, training curves and "
+    "completions side by side. Writes FILE.html (self-contained), FILE.md and FILE.json, and prints the table."
 )
 
 

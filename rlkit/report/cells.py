@@ -28,7 +28,7 @@ class Cell:
 
     @property
     def direction(self) -> str:
-        """Where the interval of a difference lies: `up` (above 0), `down` (below 0) or `unclear` (covers 0 or unknown)."""
+        """Where a difference's interval lies: `up` (above 0), `down` (below 0) or `unclear` (covers 0, unknown)."""
         if self.low is not None and self.low > 0:
             return "up"
         if self.high is not None and self.high < 0:

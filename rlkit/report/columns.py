@@ -68,13 +68,13 @@ def pass_at_column(k: int) -> Column:
 
 
 def headline_ks(largest: int) -> list[int]:
-    """Return up to three ks: 1, a middle one (16, or the power of two near the root of small samples) and the largest."""
+    """Return up to three ks: 1, a middle one (16, or a power of two near the root of small samples), the largest."""
     middle = 16 if largest > 16 else 2 ** (largest.bit_length() // 2)
     return sorted({1, min(middle, largest), largest})
 
 
 def headline_columns(runs: Sequence[Run]) -> list[Column]:
-    """Return the columns for these runs: pass@k up to the largest k all of them have, then the metrics any of them has."""
+    """Return the columns: pass@k up to the largest k that all runs have, then the metrics that any of them has."""
     passes = [pass_at_column(k) for k in headline_ks(common_largest_k(runs))]
     return passes + [column for column in _METRICS if any(run.cell(column.key) for run in runs)]
 

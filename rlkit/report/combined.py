@@ -31,7 +31,7 @@ class Report:
         return [run.name for run in self.runs]
 
     def difference(self, run: int, column: Column, against: int = 0) -> Cell | None:
-        """Return run minus another (the reference) in one column; None for a run against itself or where not computed."""
+        """Return run minus another in one column; None for a run against itself or where it was not computed."""
         return self.differences.get((run, against), {}).get(column.key)
 
     def reading(self, run: int, against: int = 0) -> Reading:

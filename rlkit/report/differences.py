@@ -42,7 +42,9 @@ def _compare(reference: Run, run: Run, columns: Sequence[Column]) -> dict[str, C
         values = [_per_problem(r, column.key) for r in (reference, run)]
         if all(values):
             ids = list(values[0])
-            result[column.key] = read_cell(paired_difference([values[0][i] for i in ids], [values[1][i] for i in ids]).as_cell())
+            result[column.key] = read_cell(
+                paired_difference([values[0][i] for i in ids], [values[1][i] for i in ids]).as_cell()
+            )
     return result
 
 

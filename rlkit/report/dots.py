@@ -10,10 +10,12 @@ from rlkit.report.frame import Frame, line, mark, run_class
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import Scale, nice_domain, nice_ticks
 
-ROW_HEIGHT = 34.0
+ROW_HEIGHT = 27.0
 
 
-def draw_dots(chart_id: str, names: Sequence[str], cells: Sequence[Cell | None], column: Column, width: float) -> Markup:
+def draw_dots(
+    chart_id: str, names: Sequence[str], cells: Sequence[Cell | None], column: Column, width: float
+) -> Markup:
     """Return one row per run; a dashed line marks the first run, the reference."""
     domain = cells_domain(cells, column)
     label_width = min(max((len(name) for name in names), default=0) * 7.2 + 16, width * 0.4)
@@ -33,7 +35,9 @@ def draw_dots(chart_id: str, names: Sequence[str], cells: Sequence[Cell | None],
     )
 
 
-def draw_strip(slot: int, cell: Cell, reference: Cell | None, domain: tuple[float, float], width: float = 104) -> Markup:
+def draw_strip(
+    slot: int, cell: Cell, reference: Cell | None, domain: tuple[float, float], width: float = 104
+) -> Markup:
     """Return a cell-sized picture of a number, its interval and the reference's value, on the scale of its column."""
     scale, middle = Scale(*domain, 5, width - 5), 7.0
     parts: list[Markup] = [line(0, middle, width, middle, class_="grid")]
@@ -80,7 +84,9 @@ def _row(slot: int, name: str, cell: Cell | None, column: Column, x: Scale, y: f
     parts.append(mark(slot, x(cell.value), y, 1.2))
     value = format_number(cell.value, column.digits)
     parts.append(tag("text", value, x=frame.width, y=y + 4.5, class_="value", text_anchor="end"))
-    return tag("g", join(parts), class_=run_class(slot), data_tip=f"{name}: {column.title} {_text(cell, column)}", tabindex="0")
+    return tag(
+        "g", join(parts), class_=run_class(slot), data_tip=f"{name}: {column.title} {_text(cell, column)}", tabindex="0"
+    )
 
 
 def _text(cell: Cell | None, column: Column) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from rlkit.report.combined import Report
 from rlkit.report.exhibits import Exhibit, Group
 from rlkit.report.frame import run_class, swatch
-from rlkit.report.markup import Markup, join, tag
+from rlkit.report.markup import Markup, breakable, join, tag
 
 MAX_SOLUTIONS = 12
 MAX_CHARACTERS = 1500
@@ -20,8 +21,8 @@ def exhibits_section(report: Report) -> Markup | None:
     if not shown:
         return None
     caption = (
-        "Problems chosen from the counts alone, by the rule each one names. Rows are distinct solutions, columns are runs, "
-        "numbers say how many of a run's samples gave that solution."
+        "Problems chosen from the counts alone, by the rule each one names. Rows are distinct solutions, columns are "
+        "runs, numbers say how many of a run's samples gave that solution."
     )
     return tag(
         "section",
@@ -61,35 +62,45 @@ def _found(exhibit: Exhibit) -> str:
 
 def _matrix(report: Report, exhibit: Exhibit) -> Markup:
     head = [tag("th", "Solution", scope="col")]
-    head += [tag("th", swatch(i), " ", name, scope="col", class_=run_class(i)) for i, name in enumerate(report.names)]
-    solutions = exhibit.solutions
-    rows = [_solution_row(exhibit.groups, key) for key in solutions[:MAX_SOLUTIONS]]
-    if len(solutions) > MAX_SOLUTIONS:
-        rest = solutions[MAX_SOLUTIONS:]
-        counts = [sum(g.solutions[key] for key in rest) for g in exhibit.groups]
-        rows.append(_row(f"{len(rest)} more solutions", counts, exhibit.groups, "more"))
-    rows.append(_row("distinct solutions", [len(g.solutions) for g in exhibit.groups], None, "total"))
-    rows.append(_row("wrong", [g.wrong.total() for g in exhibit.groups], exhibit.groups, "wrong"))
-    verdicts = sorted({verdict for g in exhibit.groups for verdict in g.wrong})
-    rows += [
-        _row(f"… {verdict.replace('_', ' ')}", [g.wrong[verdict] for g in exhibit.groups], exhibit.groups, "wrong verdict")
-        for verdict in verdicts
+    head += [
+        tag("th", swatch(i), " ", breakable(name), scope="col", class_=run_class(i))
+        for i, name in enumerate(report.names)
     ]
-    return tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="matrix")
+    solutions, groups = exhibit.solutions, exhibit.groups
+    counts = [[group.solutions[key] for group in groups] for key in solutions]
+    largest = max((count for row in counts for count in row), default=0)
+    rows = [
+        _row(tag("code", _clip(key, 120)), row, largest, "correct")
+        for key, row in zip(solutions[:MAX_SOLUTIONS], counts, strict=False)
+    ]
+    if len(solutions) > MAX_SOLUTIONS:
+        rest = [sum(column) for column in zip(*counts[MAX_SOLUTIONS:], strict=True)]
+        rows.append(_row(f"{len(solutions) - MAX_SOLUTIONS} more solutions", rest, largest, "more"))
+    rows.append(_row("Distinct solutions", [len(group.solutions) for group in groups], None, "total"))
+    rows.append(_row(_wrong_label(groups), [group.wrong.total() for group in groups], exhibit.num_samples, "wrong"))
+    return tag(
+        "table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="matrix", style=f"--runs:{len(groups)}"
+    )
 
 
-def _solution_row(groups: Sequence[Group], key: str) -> Markup:
-    return _row(tag("code", _clip(key, 120)), [g.solutions[key] for g in groups], groups, "correct")
-
-
-def _row(label: str, counts: Sequence[int], groups: Sequence[Group] | None, kind: str) -> Markup:
+def _row(label: str, counts: Sequence[int], full: int | None, kind: str) -> Markup:
     cells = []
     for i, count in enumerate(counts):
-        share = 100 * count / max(groups[i].num_samples, 1) if groups else None
-        bar = tag("span", class_="bar", style=f"width:{share:.1f}%") if share else None
-        none = " none" if not count else ""
-        cells.append(tag("td", tag("span", str(count) if count else "–", class_="count"), bar, class_=run_class(i) + none))
+        width = 100 * count / full if full else 0.0
+        bar = (
+            tag("span", tag("span", class_="bar", style=f"width:{width:.1f}%"), class_="track")
+            if count and full
+            else None
+        )
+        text = tag("span", str(count) if count else "–", class_="count")
+        cells.append(tag("td", tag("div", text, bar), class_=run_class(i) + ("" if count else " none")))
     return tag("tr", tag("th", label, scope="row"), cells, class_=kind)
+
+
+def _wrong_label(groups: Sequence[Group]) -> Markup:
+    verdicts = sum((group.wrong for group in groups), Counter[str]())
+    parts = ", ".join(f"{verdict.replace('_', ' ')} {count}" for verdict, count in verdicts.most_common())
+    return join(["Wrong", tag("span", parts, class_="breakdown") if parts else None])
 
 
 def _completions(report: Report, exhibit: Exhibit) -> Markup:

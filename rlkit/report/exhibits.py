@@ -41,6 +41,11 @@ class Exhibit:
     """Aligned with the runs of the report."""
 
     @property
+    def num_samples(self) -> int:
+        """The largest number of samples any run has of it."""
+        return max((group.num_samples for group in self.groups), default=0)
+
+    @property
     def solutions(self) -> list[str]:
         """Every solution any run found: by the order in which runs prefer them, the reference first."""
         rank = [group.solutions for group in self.groups]
@@ -79,8 +84,10 @@ def choose_problems(runs: Sequence[Run]) -> dict[str, str]:
     gains = sorted((change for change in changes if change[0] > 0), key=lambda change: -change[0])
 
     def describe(phrase: str, candidates: list[tuple[int, str, str]]) -> list[tuple[str, str]]:
-        sentence = f"{phrase}: {{}} found {{}} distinct solutions, {reference} {{}}"
-        return [(i, sentence.format(name, counts[name][i], counts[reference][i])) for _, i, name in candidates]
+        return [
+            (i, f"{phrase}: {name} found {_solutions(counts[name][i])}, {reference} {counts[reference][i] or 'none'}")
+            for _, i, name in candidates
+        ]
 
     chosen: dict[str, str] = {}
     for candidates in (
@@ -137,6 +144,10 @@ def _parse(line: bytes) -> Mapping[str, Any]:
 def _distinct_by_id(run: Run) -> dict[str, int]:
     counts = {problem["id"]: problem.get("num_distinct_correct") for problem in run.problems}
     return {problem_id: count for problem_id, count in counts.items() if count is not None}
+
+
+def _solutions(count: int) -> str:
+    return f"{count or 'no'} distinct solution{'' if count == 1 else 's'}"
 
 
 def _typical(ids: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlkit.report.cells import MINUS
-from rlkit.report.markup import Markup, join, tag
+from rlkit.report.markup import Children, Markup, join, tag
 from rlkit.report.scales import Scale
 
 NUM_SLOTS = 8
@@ -43,7 +43,7 @@ class Frame:
         """Return the scale from data to vertical pixels (upwards)."""
         return Scale(low, high, self.height - self.bottom, self.top)
 
-    def svg(self, chart_id: str, title: str, description: str, *children: Markup, class_: str = "") -> Markup:
+    def svg(self, chart_id: str, title: str, description: str, *children: Children, class_: str = "") -> Markup:
         """Return the `<svg>` element, named and described for those who cannot see it."""
         names = (f"{chart_id}-title", f"{chart_id}-desc")
         return tag(
@@ -79,7 +79,9 @@ class Frame:
             parts.append(tag("text", label, x=self.left - 8, y=at + 4.0, class_="tick", text_anchor="end"))
         for value, label in zip(x_ticks, tick_labels(x_ticks), strict=True):
             at = x(value)
-            parts.append(line(at, self.top if has_x_grid else bottom, at, bottom + (0 if has_x_grid else 4), class_="grid"))
+            parts.append(
+                line(at, self.top if has_x_grid else bottom, at, bottom + (0 if has_x_grid else 4), class_="grid")
+            )
             parts.append(tag("text", label, x=at, y=bottom + 18, class_="tick", text_anchor="middle"))
         if x_title:
             middle = (self.left + self.width - self.right) / 2

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.dots import cells_domain, draw_strip
 from rlkit.report.frame import run_class, swatch
-from rlkit.report.markup import Markup, join, tag
-from rlkit.report.reading import RULES
+from rlkit.report.markup import Markup, breakable, tag
+from rlkit.report.reading import Change, Reading
 from rlkit.report.wording import describe_difference, difference_interval, difference_tone
 
 
@@ -19,10 +21,10 @@ def headline_section(report: Report) -> Markup:
         "section",
         tag("h2", "At a glance", id="glance"),
         _against_choice(report) if is_comparison else None,
-        tag("ul", (_reading(report, i, j) for j in _references(report) for i in range(len(report.runs))), class_="readings")
-        if is_comparison
-        else None,
-        tag("div", headline_table(report), class_="scroll", tabindex="0", role="region", aria_labelledby="glance"),
+        _readings(report) if is_comparison else None,
+        tag(
+            "div", headline_table(report), class_="scroll framed", tabindex="0", role="region", aria_labelledby="glance"
+        ),
         tag("p", _table_notes(report), class_="caption"),
         aria_labelledby="glance",
     )
@@ -55,6 +57,13 @@ def _against_choice(report: Report) -> Markup:
     )
 
 
+def _readings(report: Report) -> Markup:
+    cards = (_reading(report, i, against) for against in _references(report) for i in _references(report))
+    num_cards = len(report.runs) - 1
+    num_columns = num_cards if num_cards <= 4 else math.ceil(num_cards / math.ceil(num_cards / 4))
+    return tag("ul", cards, class_="readings", style=f"--columns:{num_columns}")
+
+
 def _reading(report: Report, i: int, against: int) -> Markup | None:
     if i == against:
         return None
@@ -63,16 +72,32 @@ def _reading(report: Report, i: int, against: int) -> Markup | None:
         "li",
         tag("p", swatch(i), tag("strong", report.names[i]), class_="who"),
         tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}"),
-        tag("p", reading.numbers, class_="caption"),
+        tag("table", tag("tbody", (_change_row(change) for change in reading.changes)), class_="changes"),
+        _kept(reading, report.names[against]),
         class_=run_class(i),
         **shown_against(against),
+    )
+
+
+def _kept(reading: Reading, against: str) -> Markup | None:
+    if reading.kept is None:
+        return None
+    name, share = reading.kept
+    bar = tag("span", class_="kept-bar", style=f"width:{100 * min(share, 1.0):.1f}%")
+    return tag("p", tag("span", bar, class_="kept-track"), f"has {share:.0%} of {against}'s {name}", class_="kept")
+
+
+def _change_row(change: Change) -> Markup:
+    values = f"{change.before} → {change.after}"
+    return tag(
+        "tr", tag("th", change.name, scope="row"), tag("td", values), tag("td", change.difference, class_="number")
     )
 
 
 def _run_header(report: Report, i: int) -> Markup:
     model = str(report.runs[i].report.get("model") or "")
     marks = [tag("span", "reference", class_="badge", **shown_against(i))] if len(report.runs) > 1 else []
-    return tag("th", swatch(i), " ", report.names[i], " ", marks, scope="row", title=model)
+    return tag("th", swatch(i), " ", breakable(report.names[i]), " ", marks, scope="row", title=model)
 
 
 def _cell(report: Report, i: int, column: Column) -> Markup:
@@ -103,16 +128,21 @@ def _difference(report: Report, i: int, against: int, column: Column) -> Markup 
         return None
     return tag(
         "span",
-        tag("span", describe_difference(column, difference), class_=f"delta tone-{difference_tone(column, difference)}"),
+        tag(
+            "span", describe_difference(column, difference), class_=f"delta tone-{difference_tone(column, difference)}"
+        ),
         tag("span", difference_interval(column, difference), class_="interval-text"),
         class_="difference",
         **shown_against(against),
     )
 
 
-def _table_notes(report: Report) -> Markup:
-    notes = "; ".join(f"{column.title}: {column.note[:1].lower()}{column.note[1:].rstrip('.')}" for column in report.columns)
-    text = f"{notes}. Under each number its 95 % interval over problems"
+def _table_notes(report: Report) -> str:
+    text = "Under each number its 95 % interval over problems"
+    text += f", drawn on one scale per column with {report.names[0]} dashed." if len(report.runs) > 1 else "."
     if len(report.runs) > 1:
-        text += f", then the paired difference; in the small pictures the dashed line is {report.names[0]}. {RULES}"
-    return join([text if text.endswith(".") else f"{text}."])
+        text += (
+            " Differences are paired by problem: ▲ higher and ▼ lower where their interval leaves out 0, "
+            "≈ unclear where it does not. What each column means is said at the foot of the page."
+        )
+    return text

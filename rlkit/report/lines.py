@@ -152,5 +152,3 @@ def _end_labels(chart: LineChart, y: Scale) -> Markup:
         for (series, at), slot in zip(known, slots, strict=True)
     ]
     return tag("g", join(labels), aria_hidden="true")
-
-

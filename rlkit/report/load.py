@@ -45,7 +45,7 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
     """Read every directory and check that the evaluations may stand side by side; the first one is the reference.
 
     Raises:
-        ConfigError: a directory is missing or holds no evaluation, one is named twice, or task, split or problems differ.
+        ConfigError: a directory is missing, holds no evaluation or is named twice, or task, split or problems differ.
     """
     if not directories:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")

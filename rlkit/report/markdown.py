@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
+from rlkit.report.cells import Cell, format_interval, format_number, format_signed, format_undefined
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.wording import ARROWS, caveats, describe_comparison, difference_interval
-from rlkit.report.cells import format_signed
 
 
 def to_markdown(report: Report) -> str:
@@ -21,8 +20,12 @@ def to_markdown(report: Report) -> str:
     lines.append("")
     for i, name in enumerate(report.names[1:], start=1):
         reading = report.reading(i)
-        lines.append(f"- **{_escape(name)}**: {reading.verdict} ({reading.numbers}).")
-    lines += ["", "Brackets: 95 % intervals over problems. ▲ ▼: paired difference to the reference, its interval leaves out 0; ≈: it covers 0."]
+        kept = f"; has {reading.kept[1]:.0%} of the reference's {reading.kept[0]}" if reading.kept else ""
+        lines.append(f"- **{_escape(name)}**: {reading.verdict} ({'; '.join(map(str, reading.changes))}{kept}).")
+    lines += [
+        "",
+        "Brackets: 95 % intervals over problems. ▲ ▼: that of the paired difference to the reference leaves out 0.",
+    ]
     return "\n".join(lines) + "\n"
 
 

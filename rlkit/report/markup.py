@@ -9,9 +9,13 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
+_JOINTS = frozenset("_-./")
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+
+
+Children: TypeAlias = "str | Iterable[Children] | None"
 
 
 class Markup(str):
@@ -25,7 +29,7 @@ def raw(text: str) -> Markup:
     return Markup(text)
 
 
-def tag(name: str, *children: str | Iterable[str] | None, **attributes: Any) -> Markup:
+def tag(name: str, *children: Children, **attributes: Any) -> Markup:
     """Return one element.
 
     Args:
@@ -40,9 +44,14 @@ def tag(name: str, *children: str | Iterable[str] | None, **attributes: Any) -> 
     return Markup(f"<{opening}>{join(children)}</{name}>")
 
 
-def join(children: Iterable[Any]) -> Markup:
+def join(children: Iterable[Children]) -> Markup:
     """Concatenate children under the rules of `tag`."""
     return Markup("".join(_child(child) for child in children))
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may be broken after its underscores, hyphens, dots and slashes."""
+    return Markup("".join(html.escape(character) + ("<wbr>" if character in _JOINTS else "") for character in name))
 
 
 def script_json(value: Any) -> Markup:
@@ -56,7 +65,7 @@ def script_json(value: Any) -> Markup:
     return Markup(text)
 
 
-def _child(child: Any) -> str:
+def _child(child: Children) -> str:
     if child is None:
         return ""
     if isinstance(child, Markup):

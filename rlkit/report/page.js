@@ -4,6 +4,7 @@
   const tip = document.getElementById("tip");
   const readouts = JSON.parse(document.getElementById("report-readouts").textContent);
   const svgNs = "http://www.w3.org/2000/svg";
+  root.classList.add("js");
 
   /* Theme: follows the system until the switch is used, then remembers (where the browser lets a file remember). */
   const toggle = document.getElementById("theme");

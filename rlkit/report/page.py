@@ -18,7 +18,7 @@ from rlkit.report.wording import caveats, describe_comparison, task_name
 def to_html(report: Report) -> str:
     """Return the page; data sit in it as JSON in `#report-data`, in the shape of the JSON file."""
     figures = Figures()
-    title = f"{task_name(report.runs[0].report.get('task'))}: accuracy and variety of {len(report.runs)} runs"
+    title = page_title(report)
     body = tag(
         "main",
         _header(report, title),
@@ -39,6 +39,13 @@ def to_html(report: Report) -> str:
     )
 
 
+def page_title(report: Report) -> str:
+    """Return what the page is about in a few words."""
+    others, task = len(report.runs) - 1, task_name(report.runs[0].report.get("task"))
+    who = report.names[0] if not others else f"{others} run{'s' if others > 1 else ''} against {report.names[0]}"
+    return f"Accuracy and variety: {who} on {task}"
+
+
 def _header(report: Report, title: str) -> Markup:
     notes = [tag("p", caveat, class_="caveat", role="note") for caveat in caveats(report)]
     return tag("header", tag("h1", title), tag("p", describe_comparison(report), class_="lead"), notes)
@@ -47,11 +54,21 @@ def _header(report: Report, title: str) -> Markup:
 def _bar(report: Report) -> Markup:
     """The strip that stays on top: one chip per run, which keeps that run bright everywhere, and the theme switch."""
     chips = [
-        tag("button", swatch(i), name, type="button", class_=run_class(i, "chip"), data_slot=str(i), aria_pressed="false")
+        tag(
+            "button",
+            swatch(i),
+            name,
+            type="button",
+            class_=run_class(i, "chip"),
+            data_slot=str(i),
+            aria_pressed="false",
+        )
         for i, name in enumerate(report.names)
     ]
     toggle = tag("button", "Dark", type="button", id="theme", class_="theme", aria_label="Switch to dark colours")
-    return tag("nav", tag("div", chips, class_="chips", role="group", aria_label="Highlight a run"), toggle, class_="top")
+    return tag(
+        "nav", tag("div", chips, class_="chips", role="group", aria_label="Highlight a run"), toggle, class_="top"
+    )
 
 
 def _data_file(name: str) -> str:

@@ -44,7 +44,9 @@ class Point:
 def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety: Column, frame: Frame) -> Markup:
     """Return the plane; the first point is the reference from which the others moved."""
     known = [p for p in points if p.quality.value is not None and p.variety.value is not None]
-    x_domain, y_domain = (_domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, variety))
+    x_domain, y_domain = (
+        _domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, variety)
+    )
     x, y = frame.x_scale(*x_domain), frame.y_scale(*y_domain)
     label_boxes = place_labels(known, x, y, frame)
     return frame.svg(
@@ -64,6 +66,7 @@ def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety:
         join(_path_from_reference(known[0], point, x, y) for point in known[1:]),
         join(_cross(point, x, y) for point in known),
         join(_point(point, box, x, y, quality, variety) for point, box in zip(known, label_boxes, strict=True)),
+        class_="plane",
     )
 
 
@@ -85,19 +88,13 @@ def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> l
 
 
 def _candidates(x: float, y: float, width: float) -> list[Box]:
-    corners = [
-        (x + 11, y - 22),
-        (x - 11 - width, y - 22),
-        (x + 11, y + 6),
-        (x - 11 - width, y + 6),
-        (x + 14, y - 8),
-        (x - 14 - width, y - 8),
-        (x - width / 2, y - 30),
-        (x - width / 2, y + 14),
-        (x + 11, y - 40),
-        (x + 11, y + 24),
-    ]
-    return [Box(left, top, left + width, top + 16) for left, top in corners]
+    """Places around a point, nearest first."""
+    places = []
+    for gap in (0, 14, 28, 42):
+        for left in (x + 10 + gap / 2, x - 10 - gap / 2 - width):
+            places += [(left, y - 22 - gap), (left, y + 6 + gap)]
+        places += [(x - width / 2, y - 26 - gap), (x - width / 2, y + 10 + gap)]
+    return [Box(left, top, left + width, top + 16) for left, top in places]
 
 
 def _outside(box: Box, area: Box) -> float:
@@ -138,7 +135,9 @@ def _corners(reference: Point, x: Scale, y: Scale, frame: Frame) -> Markup:
         line(frame.left, at_y, right, at_y, class_="reference-line"),
     ]
     if right - at_x > 150 and bottom - at_y > 60:
-        parts.append(tag("text", "more accurate, less varied", x=right - 8, y=bottom - 10, class_="note", text_anchor="end"))
+        parts.append(
+            tag("text", "more accurate, less varied", x=right - 8, y=bottom - 10, class_="note", text_anchor="end")
+        )
     if right - at_x > 150 and at_y - frame.top > 40:
         where = {"x": right - 8, "y": frame.top + 16}
         parts.append(tag("text", "more accurate, more varied", **where, class_="note", text_anchor="end"))
@@ -163,7 +162,9 @@ def _point(point: Point, box: Box, x: Scale, y: Scale, quality: Column, variety:
     return tag(
         "g",
         mark(point.slot, x(_value(point.quality)), y(_value(point.variety)), 1.35),
-        tag("text", point.name, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"),
+        tag(
+            "text", point.name, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"
+        ),
         class_=run_class(point.slot),
         data_tip=_describe(point, quality, variety),
         tabindex="0",

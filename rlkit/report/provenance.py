@@ -14,36 +14,37 @@ from rlkit.report.markup import Markup, join, tag
 from rlkit.report.reading import RULES
 from rlkit.report.wording import task_name
 
-_METHODS = (
-    (
-        "Estimator",
-        "pass@k is the unbiased estimate 1 − C(n−c, k) / C(n, k) from n samples of which c are correct (Chen et al., 2021), "
-        "averaged over problems; a problem with fewer than k samples is undefined at k, counted, and left out.",
+_METHODS = {
+    "Estimator": (
+        "pass@k is the unbiased estimate 1 − C(n−c, k) / C(n, k) from n samples, c of them correct (Chen et al., "
+        "2021), averaged over problems; a problem with fewer than k samples is undefined at k, counted, and left out."
     ),
-    (
-        "Intervals",
-        "95 %, over problems: what another set of problems of this kind would have given. Differences are paired: each "
-        "problem's difference first, then the interval of their mean. They are not corrected for looking at several columns.",
+    "Intervals": (
+        "95 %, over problems: what another set of problems of this kind would have given. Differences are paired: "
+        "each problem's difference first, then the interval of their mean. No correction is made for looking at "
+        "several columns."
     ),
-    (
-        "Distinct solutions",
-        "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of solutions a "
-        "problem has. Both grow with the number of samples.",
+    "Distinct solutions": (
+        "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of "
+        "solutions a problem has. Both grow with the number of samples."
     ),
-    ("Verdicts", RULES),
-)
+    "Verdicts": RULES,
+}
 
 
 def provenance_section(report: Report) -> Markup:
     """Return methods, configurations and commands."""
-    methods = [join([tag("dt", term), tag("dd", text)]) for term, text in _METHODS]
+    terms = {column.title: column.note for column in report.columns} | _METHODS
+    methods = [join([tag("dt", term), tag("dd", text)]) for term, text in terms.items()]
     return tag(
         "footer",
         tag("h2", "How this was computed", id="provenance"),
         tag("dl", methods),
         tag("h3", "Evaluations"),
-        tag("div", _configurations(report), class_="scroll", tabindex="0"),
-        tag("details", tag("summary", "Commands to do it again"), tag("pre", "\n".join(commands(report)), tabindex="0")),
+        tag("div", _configurations(report), class_="scroll framed", tabindex="0"),
+        tag(
+            "details", tag("summary", "Commands to do it again"), tag("pre", "\n".join(commands(report)), tabindex="0")
+        ),
         [_recipe(run) for run in report.runs],
         tag("p", f"rlkit {rlkit.__version__}", class_="caption"),
     )
@@ -93,7 +94,9 @@ def _configurations(report: Report) -> Markup:
 def _settings(sampling: Any) -> str | None:
     if not isinstance(sampling, dict):
         return None
-    return ", ".join(f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in sampling.items())
+    return ", ".join(
+        f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in sampling.items()
+    )
 
 
 def _training(run: Run) -> str | None:

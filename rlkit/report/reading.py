@@ -19,13 +19,28 @@ RULES = (
 
 
 @dataclass(frozen=True)
+class Change:
+    """One quantity before (the run compared against) and after (the run), as text."""
+
+    name: str
+    before: str
+    after: str
+    difference: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.before} → {self.after} ({self.difference})"
+
+
+@dataclass(frozen=True)
 class Reading:
     """A verdict in a few words and the numbers that decided it."""
 
     verdict: str
     tone: str
     """`better`, `worse`, `mixed` or `none`."""
-    numbers: str
+    changes: tuple[Change, ...]
+    kept: tuple[str, float] | None = None
+    """What variety is judged by, and which share of the other run's this run has (1 is as much); None when unknown."""
 
 
 def read_differences(
@@ -44,7 +59,9 @@ def read_differences(
     breadth = {directions.get(column.key, "unclear") for column in (variety, passes[-1]) if column}
     verdict, tone = _verdict(accuracy, _combine(breadth))
     decisive = [c for c in (passes[0], passes[-1], variety) if c is not None and c.key in differences]
-    return Reading(verdict, tone, "; ".join(_phrase(c, cells.get(c.key), differences[c.key]) for c in decisive))
+    changes = tuple(_change(c, cells.get(c.key), differences[c.key]) for c in decisive)
+    kept = _kept(cells.get(variety.key), differences.get(variety.key)) if variety else None
+    return Reading(verdict, tone, changes, None if kept is None or variety is None else (variety.short, kept))
 
 
 def _combine(breadth: set[str]) -> str:
@@ -54,9 +71,9 @@ def _combine(breadth: set[str]) -> str:
 def _verdict(accuracy: str, variety: str) -> tuple[str, str]:
     return {
         ("up", "up"): ("more accurate and more varied", "better"),
-        ("up", "unclear"): ("more accurate, variety not measurably changed", "better"),
+        ("up", "unclear"): ("more accurate, variety kept within noise", "better"),
         ("up", "down"): ("sharpened: more accurate, less varied", "mixed"),
-        ("unclear", "up"): ("more varied, accuracy not measurably changed", "better"),
+        ("unclear", "up"): ("more varied, accuracy kept within noise", "better"),
         ("unclear", "unclear"): ("no measurable change", "none"),
         ("unclear", "down"): ("narrowed: less varied, no more accurate", "worse"),
         ("down", "up"): ("less accurate, more varied", "mixed"),
@@ -65,10 +82,19 @@ def _verdict(accuracy: str, variety: str) -> tuple[str, str]:
     }[accuracy, variety]
 
 
-def _phrase(column: Column, cell: Cell | None, difference: Cell) -> str:
-    name = column.title if column.key.startswith("pass@") else column.title.lower()
+def _kept(cell: Cell | None, difference: Cell | None) -> float | None:
+    if cell is None or difference is None or cell.value is None or difference.value is None:
+        return None
+    before = cell.value - difference.value
+    return cell.value / before if before > 0 else None
+
+
+def _change(column: Column, cell: Cell | None, difference: Cell) -> Change:
     if difference.value is None or cell is None or cell.value is None:
-        return f"{name} undefined"
-    before = format_number(cell.value - difference.value, column.digits)
-    after = format_number(cell.value, column.digits)
-    return f"{name} {before} → {after} ({format_signed(difference.value, column.digits)})"
+        return Change(column.short, "?", "?", "undefined")
+    return Change(
+        column.short,
+        format_number(cell.value - difference.value, column.digits),
+        format_number(cell.value, column.digits),
+        format_signed(difference.value, column.digits),
+    )

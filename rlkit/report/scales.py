@@ -57,8 +57,11 @@ def thin(ks: Sequence[int], limit: int = 160) -> list[int]:
         return list(ks)
     span = math.log(ks[-1] / ks[0])
     targets = [ks[0] * math.exp(span * i / (limit - 1)) for i in range(limit)]
-    nearest = {min(ks, key=lambda k, t=t: abs(k - t)) for t in targets}
-    return sorted(nearest | {ks[0], ks[-1]})
+    return sorted({_nearest(ks, target) for target in targets} | {ks[0], ks[-1]})
+
+
+def _nearest(ks: Sequence[int], target: float) -> int:
+    return min(ks, key=lambda k: abs(k - target))
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:

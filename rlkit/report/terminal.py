@@ -25,7 +25,11 @@ def print_report(report: Report, console: Console) -> None:
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
         console.print(Text.assemble((name, "bold"), f": {report.reading(i).verdict}"))
-    console.print(Text("Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"))
+    console.print(
+        Text(
+            "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"
+        )
+    )
 
 
 def to_table(report: Report) -> Table:

@@ -9,7 +9,7 @@ from rlkit.report.columns import Column, common_largest_k
 from rlkit.report.combined import Report
 
 ARROWS = {"up": "▲", "down": "▼", "unclear": "≈"}
-WORDS = {"up": "higher", "down": "lower", "unclear": "no clear change"}
+WORDS = {"up": "higher", "down": "lower", "unclear": "unclear"}
 
 
 def describe_comparison(report: Report) -> str:
@@ -31,12 +31,14 @@ def caveats(report: Report) -> list[str]:
     found = []
     if len({run.report.get("n") for run in report.runs}) > 1:
         found.append(
-            "The runs have different numbers of samples a problem. Distinct solutions and coverage grow with the number "
-            f"of samples, so compare pass@k (up to k = {common_largest_k(report.runs)}) rather than those."
+            "The runs have different numbers of samples a problem. Distinct solutions and coverage grow with the "
+            f"number of samples, so compare pass@k (up to k = {common_largest_k(report.runs)}) rather than those."
         )
     settings = [{k: v for k, v in (run.report.get("sampling") or {}).items() if k != "seed"} for run in report.runs]
     if any(setting != settings[0] for setting in settings):
-        found.append("The runs were sampled with different settings (listed below); part of a difference may come from that.")
+        found.append(
+            "The runs were sampled with different settings (listed below); part of a difference may come from that."
+        )
     return found
 
 

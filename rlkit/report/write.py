@@ -28,7 +28,9 @@ def write_report(report: Report, output: Path | str) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise ConfigError(f"{path} cannot be written ({error.strerror}): name a file in a folder you may write to.") from error
+            raise ConfigError(
+                f"{path} cannot be written ({error.strerror}): name a file in a folder you may write to."
+            ) from error
     return list(texts)
 
 
@@ -36,7 +38,9 @@ def check_output(output: Path | str) -> Path:
     """Return `output` as a path; raises ConfigError unless it names an .html file that may be written."""
     page = Path(output)
     if page.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--output {page} does not end in .html: write for example --output {page.with_suffix('.html')}.")
+        raise ConfigError(
+            f"--output {page} does not end in .html: write for example --output {page.with_suffix('.html')}."
+        )
     if page.is_dir():
         raise ConfigError(f"--output {page} is a directory: name a file in it, for example {page / 'report.html'}.")
     return page

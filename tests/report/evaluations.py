@@ -33,7 +33,7 @@ WEIGHTED = Policy("w_reinforce", 0.49, 0.4, 0.38)
 def write_evaluation(
     directory: Path, policy: Policy, num_problems: int = 12, n: int = 16, seed: int = 0, **changes: Any
 ) -> Path:
-    """Write config.json, samples.jsonl and report.json of a made-up evaluation; `changes` override fields of the report."""
+    """Write config.json, samples.jsonl and report.json of a made-up evaluation; `changes` go into the report."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, *policy.name.encode()])
     problems, samples = [], []
@@ -78,7 +78,9 @@ def _answer(i: int, policy: Policy, n: int, rng: np.random.Generator) -> tuple[d
     shape = np.random.default_rng([7, i])  # the problem itself: the same for every policy
     num_solutions, ease = int(shape.integers(1, 9)), shape.normal(0, 1.2)
     numbers, target = shape.integers(1, 14, 4).tolist(), int(shape.integers(10, 51))
-    chance = 1 / (1 + math.exp(-(math.log(policy.accuracy / (1 - policy.accuracy)) + ease * (1 + policy.concentration))))
+    chance = 1 / (
+        1 + math.exp(-(math.log(policy.accuracy / (1 - policy.accuracy)) + ease * (1 + policy.concentration)))
+    )
     weights = np.exp(-policy.concentration * np.arange(num_solutions)) * shape.dirichlet(np.full(num_solutions, 2.0))
     problem_id, rows, found = f"countdown-test-{i:04d}", [], {}
     for sample in range(n):
@@ -86,7 +88,11 @@ def _answer(i: int, policy: Policy, n: int, rng: np.random.Generator) -> tuple[d
         which = int(rng.choice(num_solutions, p=weights / weights.sum()))
         a, b, c, d = numbers
         answer = f"({a}+{b})*{c}-{d}+{which}" if is_correct else None
-        verdict = "correct" if is_correct else str(rng.choice(["wrong_target", "malformed", "wrong_numbers"], p=[0.7, 0.1, 0.2]))
+        verdict = (
+            "correct"
+            if is_correct
+            else str(rng.choice(["wrong_target", "malformed", "wrong_numbers"], p=[0.7, 0.1, 0.2]))
+        )
         if answer:
             found[answer] = found.get(answer, 0) + 1
         text = f"{a} + {b} = {a + b} ; {a + b} * {c} = {(a + b) * c} ; {(a + b) * c} - {d} = {(a + b) * c - d + which}"

@@ -1,0 +1,88 @@
+"""The line charts of a report as data: pass@k over k, and logged series over training steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rlkit.report.cells import Cell, format_number
+from rlkit.report.combined import Report
+from rlkit.report.frame import Frame
+from rlkit.report.lines import LineChart, Series
+from rlkit.report.scales import nice_domain, nice_ticks, powers_of_two
+from rlkit.report.training import series_title, smooth, smoothing_window
+
+
+def pass_at_k_chart(report: Report, ks: Sequence[int], chart_id: str, frame: Frame, has_labels: bool) -> LineChart:
+    """Return the pass@k chart as data."""
+    series = []
+    for slot, run in enumerate(report.runs):
+        cells = [run.cell(f"pass@{k}") or Cell(None) for k in ks]
+        series.append(Series(slot, run.name, *([getattr(c, end) for c in cells] for end in ("value", "low", "high"))))
+    lowest = min((low for s in series for low in [*s.ys, *s.lows] if low is not None), default=0.0)
+    bottom = math.floor(lowest * 10) / 10 if lowest > 0.2 else 0.0
+    smallest_n = min(run.ks[-1] for run in report.runs)
+    ticks = powers_of_two(ks[-1])
+    return LineChart(
+        chart_id,
+        "pass@k of every run",
+        "; ".join(_describe_curve(report, slot, ks) for slot in range(len(report.runs))),
+        frame,
+        ks,
+        series,
+        y_limits=(bottom, 1.0),
+        x_ticks=ticks if len(ticks) * 34 < frame.width - frame.left - frame.right else ticks[::2],
+        y_ticks=nice_ticks(bottom, 1.0, 5),
+        x_name="k =",
+        x_title="k, samples a problem (log scale)",
+        y_title="pass@k",
+        is_log2=True,
+        noisy_from=smallest_n / 2,
+        noisy_label="k > n/2: noisy",
+        has_labels=has_labels,
+    )
+
+
+def training_chart(report: Report, key: str, chart_id: str) -> LineChart | None:
+    """Return one logged series of all runs as data; None when there are fewer than two steps."""
+    logs = [(slot, run.name, run.training) for slot, run in enumerate(report.runs) if run.training]
+    logs = [log for log in logs if key in log[2].series]
+    xs = sorted({step for _, _, training in logs for step in training.steps})
+    if len(xs) < 2:
+        return None
+    series = []
+    for slot, name, training in logs:
+        by_step = dict(zip(training.steps, training.series[key], strict=True))
+        values = [by_step[step] for step in training.steps]
+        window = smoothing_window(len(values))
+        smoothed = dict(zip(training.steps, smooth(values, window), strict=True))
+        raw = [by_step.get(x) for x in xs] if window > 1 else ()
+        series.append(Series(slot, name, [smoothed.get(x) for x in xs], raw_ys=raw))
+    shown = [y for s in series for y in [*s.ys, *s.raw_ys] if y is not None]
+    limits = nice_domain(shown, pad=0.06)
+    limits = (max(limits[0], 0.0), limits[1]) if min(shown) >= 0 else limits
+    title = series_title(key)
+    description = "; ".join(f"{s.name} from {_first(s.ys)} to {_first(s.ys[::-1])}" for s in series)
+    return LineChart(
+        chart_id,
+        f"{title} over training steps",
+        description,
+        Frame(343, 210, left=44, right=12, top=12, bottom=42),
+        xs,
+        series,
+        y_limits=limits,
+        x_ticks=nice_ticks(xs[0], xs[-1], 5),
+        y_ticks=nice_ticks(*limits, 4),
+        x_name="step",
+        x_title="step",
+    )
+
+
+def _describe_curve(report: Report, slot: int, ks: Sequence[int]) -> str:
+    cells = [(k, report.runs[slot].cell(f"pass@{k}")) for k in (ks[0], ks[len(ks) // 2], ks[-1])]
+    numbers = [f"pass@{k} {format_number(cell.value, 3)}" for k, cell in cells if cell]
+    return f"{report.names[slot]}: {', '.join(numbers)}"
+
+
+def _first(values: Sequence[float | None]) -> str:
+    return format_number(next((v for v in values if v is not None), None), 3)

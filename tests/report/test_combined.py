@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rlkit.estimators.passing import pass_at_k
+from rlkit.report import as_json, build_report
+from rlkit.report.differences import negate
+from tests.report.evaluations import BASE, GRPO, write_evaluation
+
+
+def test_json_holds_every_run_with_its_differences_to_the_reference(report):
+    combined = as_json(report)
+    assert json.loads(json.dumps(combined, allow_nan=False)) == combined
+    assert combined["reference"] == "base"
+    assert [run["name"] for run in combined["runs"]] == ["base", "grpo", "darling"]
+    base, grpo, _ = combined["runs"]
+    assert base["differences"] is None
+    assert set(base["pass_at_k"]) == {str(k) for k in range(1, 17)}
+    assert set(grpo["differences"]) == {column["key"] for column in combined["columns"]}
+    assert grpo["differences"]["pass@1"].keys() == base["pass_at_k"]["1"].keys()
+    assert grpo["training"]["status"] == "finished"
+
+
+def test_differences_are_those_of_the_problems_paired(report):
+    base, grpo, _ = report.runs
+    for k in (1, 4, 16):
+        pairs = zip(base.problems, grpo.problems, strict=True)
+        by_hand = [
+            pass_at_k(b["num_samples"], b["num_correct"], k) - pass_at_k(a["num_samples"], a["num_correct"], k)
+            for a, b in pairs
+        ]
+        assert report.differences[1, 0][f"pass@{k}"].value == pytest.approx(sum(by_hand) / len(by_hand))
+        plain = grpo.cell(f"pass@{k}").value - base.cell(f"pass@{k}").value
+        assert report.differences[1, 0][f"pass@{k}"].value == pytest.approx(plain)
+
+
+def test_a_difference_seen_from_the_other_side_is_its_negative(report):
+    assert report.differences[0, 2] == {key: negate(cell) for key, cell in report.differences[2, 0].items()}
+    assert all(cell.low <= cell.value <= cell.high for pair in report.differences.values() for cell in pair.values())
+
+
+def test_the_made_up_collapse_is_seen(report):
+    assert report.difference(1, next(c for c in report.columns if c.key == "solution_coverage")).direction == "down"
+    assert report.reading(1).verdict == "sharpened: more accurate, less varied"
+
+
+def test_undefined_numbers_are_null_with_their_count(tmp_path):
+    directory = write_evaluation(tmp_path / "base", BASE)
+    report = json.loads((directory / "report.json").read_text())
+    undefined = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "num_defined": 0, "num_total": 12}
+    report["metrics"]["solution_coverage"] = undefined
+    (directory / "report.json").write_text(json.dumps(report))
+    (run,) = as_json(build_report([directory]))["runs"]
+    assert run["metrics"]["solution_coverage"] == undefined | {"value": None, "low": None, "high": None}
+
+
+def test_runs_with_unequal_numbers_of_samples_share_the_largest_common_k(tmp_path):
+    folders = [write_evaluation(tmp_path / p.name, p, n=n) for p, n in ((BASE, 8), (GRPO, 16))]
+    report = build_report(folders)
+    assert [column.key for column in report.columns][:3] == ["pass@1", "pass@4", "pass@8"]

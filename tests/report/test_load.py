@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rlkit.errors import ConfigError
+from rlkit.report.load import load_runs
+from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
+
+
+def test_an_evaluation_and_a_run_that_holds_one_are_both_found(tmp_path):
+    base = write_evaluation(tmp_path / "base" / "eval", BASE)
+    grpo = write_run(tmp_path / "grpo", GRPO)
+    first, second = load_runs([base, grpo])
+    assert (first.name, second.name) == ("base", "grpo")
+    assert first.training is None
+    assert second.directory == grpo / "eval"
+    assert second.training.status == "finished"
+    assert second.cell("pass@1").num_total == 12
+    assert second.cell("solution_coverage").value is not None
+    assert second.cell("no_such_metric") is None
+
+
+def test_the_log_beside_an_evaluation_named_directly_is_found(tmp_path):
+    (run,) = load_runs([write_run(tmp_path / "grpo", GRPO) / "eval"])
+    assert run.training.steps[-1] == 40
+
+
+def test_equal_and_empty_names_are_told_apart_by_their_directories(tmp_path):
+    folders = [write_evaluation(tmp_path / name / "eval", BASE, name="eval") for name in ("a", "b")]
+    assert [run.name for run in load_runs(folders)] == ["a", "b"]
+    folders = [write_evaluation(tmp_path / name, BASE, name="same") for name in ("c", "d")]
+    assert [run.name for run in load_runs(folders)] == ["c", "d"]
+    folders = [write_evaluation(tmp_path / name / "x", BASE, name="same") for name in ("e", "f")]
+    assert [run.name for run in load_runs(folders)] == [str(folder) for folder in folders]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"task": "gsm8k"}, "grpo was evaluated on task 'gsm8k', base on 'countdown'"),
+        ({"split": "train"}, "grpo was evaluated on split 'train', base on 'test'"),
+        ({"problems": []}, r"different problems \(0 only in the first, 12 only in the second\)"),
+    ],
+)
+def test_evaluations_that_do_not_compare_are_refused(tmp_path, changes, sentence):
+    base = write_evaluation(tmp_path / "base", BASE)
+    other = write_evaluation(tmp_path / "grpo", GRPO, **changes)
+    with pytest.raises(ConfigError, match=sentence):
+        load_runs([base, other])
+
+
+def test_a_directory_without_an_evaluation_is_refused_with_the_command_that_writes_one(tmp_path):
+    with pytest.raises(ConfigError, match="is not a directory"):
+        load_runs([tmp_path / "nowhere"])
+    with pytest.raises(ConfigError, match="holds no evaluation .* `rlkit eval"):
+        load_runs([tmp_path])
+    (tmp_path / "report.json").write_text(json.dumps({"reference": "base", "runs": []}))
+    with pytest.raises(ConfigError, match="holds no evaluation"):
+        load_runs([tmp_path])
+    with pytest.raises(ConfigError, match="No directory was given"):
+        load_runs([])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
+def test_a_damaged_report_is_refused_by_name(tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"report\.json .*run the evaluation again"):
+        load_runs([tmp_path])
+
+
+def test_the_same_evaluation_twice_is_refused(tmp_path):
+    run = write_run(tmp_path / "grpo", GRPO)
+    with pytest.raises(ConfigError, match="given twice"):
+        load_runs([run, run / "eval"])

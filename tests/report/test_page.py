@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from rlkit.report import as_json, build_report
+from rlkit.report.page import to_html
+from rlkit.report.provenance import commands
+from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&<!--\u2028"
+
+
+class Outline(html.parser.HTMLParser):
+    """Every start tag with its attributes, the ids, and the text of scripts by id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: dict[str | None, str] = {}
+        self._script: str | None = None
+        self._inside = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self._inside, self._script = True, dict(attrs).get("id")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag != "script"
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+
+    def values(self, attribute: str) -> list[str]:
+        return [attrs[attribute] for _, attrs in self.tags if attrs.get(attribute)]
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return to_html(report)
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    outline = Outline(page)
+    links = outline.values("src") + outline.values("href") + outline.values("srcset")
+    assert links == ["data:,"]
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|@import|url\(", page)
+
+
+def test_the_embedded_data_are_the_json_file(page, report):
+    data = json.loads(Outline(page).scripts["report-data"])
+    assert data == as_json(report)
+
+
+def test_every_chart_with_a_readout_has_its_numbers(page):
+    outline = Outline(page)
+    charts = [
+        attrs["id"] for tag, attrs in outline.tags if tag == "svg" and "has-readout" in (attrs.get("class") or "")
+    ]
+    readouts = json.loads(outline.scripts["report-readouts"])
+    assert set(charts) == set(readouts)
+    assert len(charts) >= 4
+    assert all(len(run["y"]) == len(chart["x"]) for chart in readouts.values() for run in chart["runs"])
+
+
+def test_ids_are_unique_and_references_resolve(page):
+    outline = Outline(page)
+    ids = outline.values("id")
+    assert len(ids) == len(set(ids))
+    named = {name for value in outline.values("aria-labelledby") + outline.values("for") for name in value.split()}
+    assert named <= set(ids)
+
+
+def test_every_picture_is_well_formed(page):
+    pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(pictures) > 20
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    directory = write_run(tmp_path / "grpo", GRPO, name=HOSTILE, model=HOSTILE, task=HOSTILE)
+    (directory / "recipe.yaml").write_text(HOSTILE)
+    samples = directory / "eval" / "samples.jsonl"
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    report = json.loads((directory / "eval" / "report.json").read_text())
+    for row in rows:
+        row |= {"completion": HOSTILE, "verdict": row["verdict"] if row["correct"] else HOSTILE}
+        row["answer"] = row["answer"] and HOSTILE
+    for problem in report["problems"]:
+        problem["prompt"] = HOSTILE
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (directory / "eval" / "report.json").write_text(json.dumps(report))
+    base = write_evaluation(tmp_path / "base", BASE, task=HOSTILE)
+    made = build_report([base, directory])
+    outline = Outline(to_html(made))
+    assert [tag for tag, _ in outline.tags].count("script") == 3
+    assert not [tag for tag, attrs in outline.tags if tag == "img" or "onerror" in attrs]
+    assert json.loads(outline.scripts["report-data"])["runs"][1]["name"] == HOSTILE
+
+
+def test_differences_against_every_run_are_there_and_the_reference_ones_show(page, report):
+    against = [attrs for _, attrs in Outline(page).tags if "data-against" in attrs]
+    shown = {attrs["data-against"] for attrs in against if "hidden" not in attrs}
+    assert shown == {"0"}
+    assert {attrs["data-against"] for attrs in against} == {str(i) for i in range(len(report.runs))}
+
+
+def test_sections_without_data_are_left_out(tmp_path):
+    directory = write_evaluation(tmp_path / "base", BASE, metrics={}, problems=[])
+    (directory / "samples.jsonl").unlink()
+    ids = Outline(to_html(build_report([directory]))).values("id")
+    assert "pass-at-k" in ids
+    assert not {"variety", "training", "exhibits", "against"} & set(ids)
+
+
+def test_the_commands_name_what_was_evaluated(report):
+    *evaluations, last = commands(report)
+    assert "--model models/grpo --task countdown --split test --n 16" in evaluations[1]
+    assert last.startswith("rlkit report ")
+
+
+def test_nine_runs_still_make_a_page(tmp_path):
+    folders = [
+        write_evaluation(tmp_path / f"run{i}", BASE, num_problems=4, n=4, seed=i, name=f"run{i}") for i in range(9)
+    ]
+    assert "run8" in to_html(build_report(folders))

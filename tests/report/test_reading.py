@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from rlkit.report.cells import Cell
+from rlkit.report.columns import Column, headline_ks, pass_at_column, variety_column
+from rlkit.report.reading import read_differences
+
+COVERAGE = Column("solution_coverage", "Coverage", "coverage", "", is_higher_better=True)
+COLUMNS = [pass_at_column(1), pass_at_column(128), COVERAGE]
+UP, DOWN, UNCLEAR = Cell(0.2, 0.1, 0.3), Cell(-0.2, -0.3, -0.1), Cell(0.01, -0.1, 0.1)
+
+
+def read(accuracy: Cell, reach: Cell, coverage: Cell):
+    cells = {column.key: Cell(0.6, 0.5, 0.7) for column in COLUMNS}
+    return read_differences(
+        COLUMNS, cells, dict(zip((c.key for c in COLUMNS), (accuracy, reach, coverage), strict=True))
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "reach", "coverage", "verdict", "tone"),
+    [
+        (UP, UNCLEAR, DOWN, "sharpened: more accurate, less varied", "mixed"),
+        (UP, DOWN, UP, "sharpened: more accurate, less varied", "mixed"),
+        (UP, UNCLEAR, UNCLEAR, "more accurate, variety kept within noise", "better"),
+        (UP, UP, UNCLEAR, "more accurate and more varied", "better"),
+        (UNCLEAR, UNCLEAR, UNCLEAR, "no measurable change", "none"),
+        (UNCLEAR, DOWN, UNCLEAR, "narrowed: less varied, no more accurate", "worse"),
+        (DOWN, DOWN, DOWN, "worse: less accurate and less varied", "worse"),
+    ],
+)
+def test_verdicts_follow_the_stated_rule(accuracy, reach, coverage, verdict, tone):
+    reading = read(accuracy, reach, coverage)
+    assert (reading.verdict, reading.tone) == (verdict, tone)
+
+
+def test_every_combination_has_a_verdict():
+    verdicts = {read(*cells).verdict for cells in itertools.product((UP, DOWN, UNCLEAR), repeat=3)}
+    assert len(verdicts) == 9
+
+
+def test_the_numbers_that_decided_it_are_given():
+    reading = read(UP, UNCLEAR, DOWN)
+    assert str(reading.changes[0]) == "pass@1 0.400 → 0.600 (+0.200)"
+    assert str(reading.changes[2]) == "coverage 0.800 → 0.600 (−0.200)"
+    assert reading.kept == ("coverage", pytest.approx(0.75))
+
+
+def test_an_undefined_difference_is_unclear_and_says_so():
+    reading = read(UP, UNCLEAR, Cell(None, num_total=9))
+    assert reading.verdict == "more accurate, variety kept within noise"
+    assert reading.changes[2].difference == "undefined"
+    assert reading.kept is None
+
+
+@pytest.mark.parametrize(("n", "ks"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 4]), (16, [1, 4, 16]), (128, [1, 16, 128])])
+def test_headline_ks(n, ks):
+    assert headline_ks(n) == ks
+
+
+def test_variety_is_coverage_where_it_is_known():
+    distinct = Column("distinct_correct", "", "", "")
+    assert variety_column([distinct, COVERAGE]) is COVERAGE
+    assert variety_column([distinct]) is distinct
+    assert variety_column(COLUMNS[:2]) is None
