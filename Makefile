@@ -5,7 +5,7 @@ RUN := OMP_WAIT_POLICY=PASSIVE XDG_CACHE_HOME="$$PWD/.cache" XDG_CONFIG_HOME="$$
 DEVICE ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-slow check format base-model clean
+.PHONY: help setup demo test test-fast test-slow check format hooks base-model clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,8 +34,11 @@ format: setup ## Rewrite what `make check` would complain about
 	@$(RUN) -m ruff format .
 	@$(RUN) -m ruff check --fix .
 
+hooks: setup ## Run `make check` before every commit
+	@$(RUN) -m pre_commit install
+
 base-model: setup ## Train the shipped tiny model again from its seed
-	@$(RUN) scripts/train_base_model.py recipes/base_model/countdown-tiny.yaml
+	@$(RUN) scripts/train_base_model.py recipes/base_model/countdown-tiny.yaml --output rlkit/assets/countdown-tiny
 
 clean: ## Remove caches and build leftovers; keeps .venv and runs/
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

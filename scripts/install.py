@@ -121,11 +121,17 @@ def choose_device(asked: str, before: str | None) -> tuple[str, str]:
         return asked, "asked for"
     if before is not None:
         return before, "as before; DEVICE=cpu or DEVICE=gpu changes it"
+    gpu = first_gpu()
+    return ("gpu", f"nvidia-smi lists {gpu}") if gpu else ("cpu", "nvidia-smi lists no NVIDIA GPU")
+
+
+def first_gpu() -> str | None:
+    """Return the first NVIDIA GPU that a working driver lists, such as `GPU 0: NVIDIA H200`."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         seen = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
         if seen.startswith("GPU "):
-            return "gpu", f"nvidia-smi lists {seen.splitlines()[0].partition(' (UUID')[0]}"
-    return "cpu", "nvidia-smi lists no NVIDIA GPU"
+            return seen.splitlines()[0].partition(" (UUID")[0]
+    return None
 
 
 def digest_of(device: str) -> str:
@@ -220,12 +226,13 @@ def install_torch(pin: str) -> None:
 
 
 def check_result(device: str) -> None:
-    """Make sure that the environment imports, and that a GPU installation sees the GPU."""
+    """Make sure that the environment imports, and that it sees the GPU it is for, where there is one."""
     code = "import rlkit, torch; print(int(torch.cuda.is_available()))"
     ran = subprocess.run([PIP.python, "-c", code], cwd=VENV, env=clean_env(), capture_output=True, text=True)
     if ran.returncode:
         raise SetupError(f"everything is installed but does not import: {last_line(ran.stderr)}")
-    if device == "gpu" and ran.stdout.strip() != "1":
+    # An image is built where no GPU is visible; that is no failure.
+    if device == "gpu" and ran.stdout.strip() != "1" and first_gpu():
         raise SetupError("PyTorch sees no GPU, perhaps for an old driver; update it, or write `make setup DEVICE=cpu`.")
 
 
