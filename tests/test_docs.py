@@ -1,0 +1,66 @@
+"""What README, CONTRIBUTING and docs/ promise exists: files, make targets, commands and the code they show."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import rlkit
+from rlkit.cli import build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def indented_lines(page: Path) -> list[str]:
+    """Return the lines of a page's indented blocks, continuation lines joined."""
+    text = page.read_text().replace("\\\n", "")
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link.split("#")[0]).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    commands = [line for line in indented_lines(page) if line.startswith("make ")]
+    named = {line.split()[1] for line in commands} | set(re.findall(r"`make ([a-z-]+)[^`]*`", page.read_text()))
+    assert named <= targets
+
+
+def test_commands_of_the_readme_are_understood() -> None:
+    parser = build_parser()
+    text = "\n".join(indented_lines(ROOT / "README.md"))
+    ours = [shlex.split(words) for words in re.findall(r"(?:bin/rlkit|-m rlkit) (.+)", text)]
+    # The parser raises a typed error on a verb or option that does not exist.
+    assert {parser.parse_args(words).verb for words in ours} == {"recipes", "train", "eval", "report"}
+
+
+def test_every_entry_of_the_readme_tree_exists_and_none_is_left_out() -> None:
+    tree = [line for line in indented_lines(ROOT / "README.md") if re.match(r"[\w./ ]+?(  |/$)", line)]
+    names = {name for line in tree for name in line.split("  ")[0].split()}
+    missing = [name for name in names if not ((ROOT / name).exists() or (ROOT / "rlkit" / name).exists())]
+    assert not missing
+    folders = {f"{path.parent.name}/" for path in (ROOT / "rlkit").glob("*/__init__.py")}
+    assert folders - names <= {"objective/"}
+
+
+def test_the_readme_rewards_run(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    short, unlike = scope["short"], scope["unlike_the_others"]
+    assert callable(short)
+    assert callable(unlike)
+    assert short("x" * 100) == 0.5
+    assert unlike(["a", "b", "a"], prompt="?") == [0.5, 1.0, 0.5]
+    assert rlkit.rewards.is_group_reward(unlike)
+    assert not rlkit.rewards.is_group_reward(short)
