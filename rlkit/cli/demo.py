@@ -1,0 +1,185 @@
+"""`rlkit demo`: train the embedded model with and without methods that keep diversity, and show the difference."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError, StoreError, suggest
+from rlkit.terminal import note
+
+_DESCRIPTION = """\
+Train the embedded tiny Countdown model with plain GRPO and with methods that keep diversity, all with the same budget,
+evaluate each and the base model, and write one report. A second call reuses what is finished.
+
+  rlkit demo
+  rlkit demo --arms grpo darling --output runs/small-demo
+"""
+
+ARMS = ("grpo", "darling", "w_reinforce_kl")
+"""Shipped recipes `countdown/<arm>` that the demo trains."""
+
+_MODEL = "countdown-tiny"
+_STAMP = "demo.json"
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """How every model of the demo is evaluated."""
+
+    task: str
+    split: str
+    num_samples: int
+    num_problems: int
+
+    def words(self, model: str, output: Path) -> list[str]:
+        """Return the `rlkit eval` command of one model."""
+        return [
+            *(sys.executable, "-m", "rlkit", "eval", "--model", model, "--task", self.task, "--split", self.split),
+            *("--n", str(self.num_samples), "--limit", str(self.num_problems), "--output", str(output)),
+        ]
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `demo` to the verbs."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="train, evaluate and compare on the embedded model",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes (%(default)s)")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), metavar="ARM", help="countdown recipes to train")
+    parser.add_argument("--n", type=int, default=128, help="samples a problem (%(default)s)")
+    parser.add_argument("--problems", type=int, default=200, help="held-out problems (%(default)s)")
+    parser.add_argument("--workers", type=int, help="how many arms run at once; by default one a core, four at most")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change every arm's recipe"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `rlkit demo`."""
+    from rlkit.cli.lanes import run_lanes
+
+    _check(args)
+    evaluation = _Evaluation("countdown", "test", args.n, args.problems)
+    lanes = [_base_lane(args.output, evaluation)]
+    lanes += [_arm_lane(arm, args, evaluation) for arm in args.arms]
+    todo = [lane for lane in lanes if lane.stages]
+    cores = os.cpu_count() or 1
+    workers = args.workers or max(1, min(cores, len(todo), 4))
+    if todo:
+        note(
+            f"The demo trains and evaluates in {args.output}; "
+            f"{len(lanes) - len(todo)} of {len(lanes)} parts are there already."
+        )
+    run_lanes([lane.stages for lane in todo], workers, max(1, cores // workers))
+    for lane in lanes:
+        lane.stamp()
+    return _report(args.output, [lane.name for lane in lanes])
+
+
+def _check(args: argparse.Namespace) -> None:
+    from rlkit.recipe import shipped_recipes
+
+    for option in ("n", "problems"):
+        if getattr(args, option) < 1:
+            raise ConfigError(f"--{option} was given as {getattr(args, option)}; write a number of at least 1.")
+    if args.workers is not None and args.workers < 1:
+        raise ConfigError(f"--workers was given as {args.workers}; write a number of at least 1.")
+    known = [name.removeprefix("countdown/") for name in shipped_recipes() if name.startswith("countdown/")]
+    for arm in args.arms:
+        if arm not in known:
+            raise ConfigError(f"There is no recipe countdown/{arm} to demonstrate.{suggest(arm, known)}")
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """The stages still to do for one model, and the stamp that says what was done."""
+
+    name: str
+    directory: Path
+    content: dict[str, Any]
+    stages: list[Any]
+
+    def stamp(self) -> None:
+        """Record what this directory now holds, so that the next call need not do it again."""
+        (self.directory / _STAMP).write_text(json.dumps(self.content, indent=2) + "\n")
+
+
+def _is_done(directory: Path, content: dict[str, Any]) -> bool:
+    stamp = directory / _STAMP
+    try:
+        return json.loads(stamp.read_text()) == content and (directory / "eval" / "report.json").is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _base_lane(output: Path, evaluation: _Evaluation) -> _Lane:
+    directory = output / "base"
+    command = evaluation.words(_MODEL, directory / "eval")
+    content = {"eval": command[3:]}
+    stages = [] if _is_done(directory, content) else [_eval_stage("base", directory, command, evaluation)]
+    return _Lane("base", directory, content, stages)
+
+
+def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _Lane:
+    from rlkit.cli.lanes import Stage, count_lines
+    from rlkit.recipe import load_recipe
+
+    directory = args.output / arm
+    overrides = [*args.overrides, f"output={json.dumps(str(directory))}"]
+    recipe = load_recipe(f"countdown/{arm}", overrides)
+    train = [sys.executable, "-m", "rlkit", "train", f"countdown/{arm}"]
+    train += [word for override in overrides for word in ("--set", override)]
+    command = evaluation.words(str(directory / "model"), directory / "eval")
+    content = {"recipe": json.loads(json.dumps(recipe.to_mapping())), "eval": command[3:]}
+    if _is_done(directory, content):
+        return _Lane(arm, directory, content, [])
+    log = directory / "train_log.jsonl"
+    training = Stage(
+        f"{arm}: training",
+        train,
+        args.output / f"{arm}.train.txt",
+        recipe.train["max_steps"],
+        lambda: count_lines(log),
+        "steps",
+    )
+    stages = [] if _is_trained(directory, recipe) else [training]
+    return _Lane(arm, directory, content, [*stages, _eval_stage(arm, directory, command, evaluation)])
+
+
+def _is_trained(directory: Path, recipe: Any) -> bool:
+    from rlkit.runs import RunDirectory
+
+    try:
+        return RunDirectory(directory).inspect(recipe).action == "nothing"
+    except StoreError as error:
+        raise StoreError(f"{error} For the demo: delete {directory}, or give another --output.") from error
+
+
+def _eval_stage(name: str, directory: Path, command: list[str], evaluation: _Evaluation) -> Any:
+    from rlkit.cli.lanes import Stage, count_lines
+
+    samples = directory / "eval" / "samples.jsonl"
+    return Stage(
+        f"{name}: evaluating",
+        command,
+        directory.parent / f"{name}.eval.txt",
+        evaluation.num_samples * evaluation.num_problems,
+        lambda: count_lines(samples),
+        "samples",
+    )
+
+
+def _report(output: Path, names: list[str]) -> int:
+    from rlkit.cli import main
+
+    return main(["report", *(str(output / name) for name in names), "--output", str(output / "report.html")])
