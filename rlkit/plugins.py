@@ -1,8 +1,8 @@
 """One resolver for every kind of plug-in: built-in name, entry point, `file.py:thing` or `package.module:thing`.
 
-A *kind* is described by a `PluginKind`: its word for messages, its entry-point group and its built-in names. Built-ins are
-`name -> "package.module:attribute"`, so that naming one imports only that one. Files are loaded by path; nothing is
-added to `sys.path` and nothing needs to have been imported before.
+A *kind* is described by a `PluginKind`: its word for messages, its entry-point group and its built-in names.
+Built-ins are `name -> "package.module:attribute"`, so that naming one imports only that one. Files are loaded by
+path; nothing is added to `sys.path` and nothing needs to have been imported before.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
     """Turn what a recipe says into the object it names.
 
     Args:
-        spec: `"name"`, `{"name": ..., **params}`, `"path/to/file.py:thing"`, `"package.module:thing"`, or an object that is
+        spec: `"name"`, `{"name": ..., **params}`, `"path/to/file.py:thing"`, `"package.module:thing"`, or an object
+        that is
             already built, which is returned as it is.
         kind: where names of this kind come from.
 
     Returns:
-        The object. A class, or a function marked by `factory`, is called with the given parameters; any other function is the
-        plug-in itself and takes none.
+        The object. A class, or a function marked by `factory`, is called with the given parameters; any other
+        function is the plug-in itself and takes none.
 
     Raises:
         PluginError: nothing of that name, the file or module cannot be imported, or the parameters do not fit.
@@ -87,7 +88,8 @@ def _find(name: str, kind: PluginKind) -> Any:
     if ":" in name:
         return load_target(name, kind.word)
     raise PluginError(
-        f"No {kind.word} is called {name!r}.{suggest(name, kind.names())} Your own is named as file.py:thing or module:thing."
+        f"No {kind.word} is called {name!r}.{suggest(name, kind.names())} "
+        "Your own is named as file.py:thing or module:thing."
     )
 
 
@@ -121,7 +123,8 @@ def _load_file(path: Path, word: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     loader = importlib.util.spec_from_file_location(name, path)
-    assert loader is not None and loader.loader is not None, "a .py path always has a source loader"
+    assert loader is not None
+    assert loader.loader is not None, "a .py path always has a source loader"
     module = importlib.util.module_from_spec(loader)
     sys.modules[name] = module
     try:

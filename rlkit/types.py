@@ -22,7 +22,7 @@ Row = dict[str, Any]
 """One problem: `"id"` (unique string), `"prompt"` (Prompt) and the gold columns its task needs for grading."""
 
 PluginSpec = str | dict[str, Any] | Any
-"""How a plug-in is named: `"name"`, `{"name": ..., param: ...}`, `"file.py:thing"`, `"package.module:thing"` or the object."""
+"""How a plug-in is named: `"name"`, `{"name": ..., param: ...}`, `"file.py:thing"`, `"module:thing"` or the object."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ Array = TypeVar("Array", torch.Tensor, np.ndarray)
 class Transform:
     """A pure map from values (P, G) to values (P, G); subclasses implement `apply`.
 
-    Calling it accepts a torch tensor or a numpy array of any float type and returns the same kind. The arithmetic is done
-    in float64 on the CPU: groups are small, and rounding there would show up as signal where there is none.
-    NaN marks completions that carry no signal and stays NaN.
+    Calling it accepts a torch tensor or a numpy array of any float type and returns the same kind. The arithmetic is
+    done in float64 on the CPU: groups are small, and rounding there would show up as signal where there is none. NaN
+    marks completions that carry no signal and stays NaN.
     """
 
     def __call__(self, values_PG: Array, ctx: GroupContext | None = None) -> Array:

@@ -16,10 +16,11 @@ from rlkit.errors import ConfigError, MissingInputError
 class WeightByCorrectness(Transform):
     """Replace every value by one constant for correct and one for wrong completions, without any baseline.
 
-    Zhu et al., "The Surprising Effectiveness of Negative Reinforcement" (arXiv 2506.01347): PSR is (1, 0), NSR is
-    (0, -1), W-REINFORCE (0.1, -1). Groups that are all wrong therefore still teach, unlike under GRPO, and groups that are
-    all right teach nothing under NSR. The released code *removes* the rows of weight zero from the batch, which also
-    shrinks the number of optimizer steps; here they stay with weight exactly zero and the step count does not move.
+    Zhu et al., "The Surprising Effectiveness of Negative Reinforcement" (arXiv 2506.01347): PSR is (1, 0), NSR is (0,
+    -1), W-REINFORCE (0.1, -1). Groups that are all wrong therefore still teach, unlike under GRPO, and groups that
+    are all right teach nothing under NSR. The released code *removes* the rows of weight zero from the batch, which
+    also shrinks the number of optimizer steps; here they stay with weight exactly zero and the step count does not
+    move.
 
     Correctness is `ctx.correct_PG`, or the values themselves where all of them are 0 or 1. Completions that were not
     scored, or whose correctness is unknown, become NaN.

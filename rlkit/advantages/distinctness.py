@@ -19,9 +19,10 @@ class MultiplyByDistinctness(Transform):
     max((n - s_i) / (n - 1), floor). Use it on rewards >= 0, before the baseline: a negative reward times a small factor
     would favour copies.
 
-    Where we differ: the paper's equation has no floor, its code has 0.1, which is our default. With `among="correct"` the
-    n and s_i count correct completions only, and a lone correct answer keeps its full reward (the released code gives it
-    0.1, which punishes rarity). A factor is undefined, hence NaN, when `among="all"` and no sibling was scored.
+    Where we differ: the paper's equation has no floor, its code has 0.1, which is our default. With `among="correct"`
+    the n and s_i count correct completions only, and a lone correct answer keeps its full reward (the released code
+    gives it 0.1, which punishes rarity). A factor is undefined, hence NaN, when `among="all"` and no sibling was
+    scored.
     """
 
     floor: float = 0.1

@@ -42,8 +42,8 @@ class DivideByGroupStd(_DivideByStd):
 class DivideByBatchStd(_DivideByStd):
     """Divide by one standard deviation over the whole batch plus `eps` (REINFORCE++; TRL's scale_rewards="batch").
 
-    The deviation is that of the values as they arrive. TRL takes it from the *uncentred* rewards, so to reproduce TRL put
-    `take="rewards"`.
+    The deviation is that of the values as they arrive. TRL takes it from the *uncentred* rewards, so to reproduce TRL
+    put `take="rewards"`.
     """
 
     take: str = "values"

@@ -14,11 +14,12 @@ def summarise_groups(labels_PG: np.ndarray, correct_PG: np.ndarray, scored_PG: n
         scored_PG: True where a completion was scored; the others are left out of every count.
 
     Returns:
-        `distinct` and `distinct_correct`: mean number of classes a group, over all and over correct completions (depends on
-        G: compare at equal G only). `simpson_correct`: chance that two different correct completions of a prompt are of
-        different classes, mean over the groups with at least two, NaN when there is none. `pass_at_g`: share of groups with
-        a correct completion. `groups_all_correct`, `groups_all_wrong`: shares of groups without signal for group baselines.
-        Groups without any scored completion are left out; with no group left every value is NaN.
+        `distinct` and `distinct_correct`: mean number of classes a group, over all and over correct completions
+        (depends on G: compare at equal G only). `simpson_correct`: chance that two different correct completions of a
+        prompt are of different classes, mean over the groups with at least two, NaN when there is none. `pass_at_g`:
+        share of groups with a correct completion. `groups_all_correct`, `groups_all_wrong`: shares of groups without
+        signal for group baselines. Groups without any scored completion are left out; with no group left every value
+        is NaN.
     """
     correct_PG = (correct_PG > 0.5) & scored_PG
     rows = [

@@ -60,8 +60,8 @@ class NormalisedText:
 class CanonicalExpression:
     """Two completions are the same when their arithmetic agrees up to commutativity and associativity.
 
-    `(3+5)*2`, `2*(5+3)` and the steps `3 + 5 [8] 2 * [8] [16]` are one class. A completion in which no arithmetic can be
-    read is compared by its normalised text; empty ones are one class.
+    `(3+5)*2`, `2*(5+3)` and the steps `3 + 5 [8] 2 * [8] [16]` are one class. A completion in which no arithmetic can
+    be read is compared by its normalised text; empty ones are one class.
     """
 
     def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[str]:

@@ -5,8 +5,8 @@
 - `@group_reward`: `f(completions, *, prompt, **columns) -> list[float | None]`, always all completions of one prompt,
   however ranks split the batch.
 
-`None` means *not scored* and is never turned into 0. A function asks for data columns by naming them as parameters; with
-`**columns` it gets all of them. In the per-completion and group forms the column of a row is its single value.
+`None` means *not scored* and is never turned into 0. A function asks for data columns by naming them as parameters;
+with `**columns` it gets all of them. In the per-completion and group forms the column of a row is its single value.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def score_groups(
         group = list(function(list(completions[rows]), **given))
         if len(group) != len(completions[rows]):
             raise RewardError(
-                f"The group reward {_name(function)} returned {len(group)} scores for {len(completions[rows])} completions; "
-                "return one score, or None, for each."
+                f"The group reward {_name(function)} returned {len(group)} scores for {len(completions[rows])} "
+                "completions; return one score, or None, for each."
             )
         scores.extend(group)
     return scores

@@ -1,11 +1,11 @@
 """GRPO with the advantage chain, the partition and whole-group rewards of a recipe.
 
-What happens in one generation step, in order: TRL samples completions; `_calculate_rewards` scores them (values come back
-gathered over ranks) and here also boils them down to partition features; then the chain turns the groups' rewards into
-advantages, which replace TRL's in the batch. Everything else, the loss included, is TRL's.
+What happens in one generation step, in order: TRL samples completions; `_calculate_rewards` scores them (values come
+back gathered over ranks) and here also boils them down to partition features; then the chain turns the groups'
+rewards into advantages, which replace TRL's in the batch. Everything else, the loss included, is TRL's.
 
-Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`, `_calculate_rewards`,
-`_generate_and_score_completions`.
+Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
+`_calculate_rewards`, `_generate_and_score_completions`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
-from rlkit.advantages import GroupContext
+from rlkit.advantages import Chain, GroupContext
 from rlkit.advantages import resolve as resolve_advantage
 from rlkit.diversity import resolve_partition, summarise_groups
 from rlkit.errors import ConfigError, suggest
@@ -28,8 +28,8 @@ from rlkit.types import completion_text
 class DiverseGRPOTrainer(GRPOTrainer):
     """`trl.GRPOTrainer` whose advantages come from a chain of transforms.
 
-    Takes TRL's arguments. `reward_funcs` may also hold functions marked by `@rlkit.reward` and `@rlkit.group_reward`; `args`
-    is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does).
+    Takes TRL's arguments. `reward_funcs` may also hold functions marked by `@rlkit.reward` and `@rlkit.group_reward`;
+    `args` is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does).
 
     Raises:
         ConfigError: `correct_reward` names no reward of this run.
@@ -81,7 +81,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         verdicts_PG = rewards_PGK[:, :, self._correct_index]
         correct_PG = (verdicts_PG > getattr(self.args, "correct_above", 0.5)).double()
         labels_PG = None
-        if features_B is not None:
+        if features_B is not None and self.partition is not None:
             groups = [features_B[start : start + G] for start in range(0, len(features_B), G)]
             labels_PG = torch.stack([torch.as_tensor(self.partition.labels(features_G)) for features_G in groups])
         return GroupContext(
@@ -99,21 +99,21 @@ class DiverseGRPOTrainer(GRPOTrainer):
         assert groups is not None, "TRL scores completions through _calculate_rewards"
         self._log_diversity(groups)
         if self.advantage_chain is not None:
-            advantages_B = self._compute_advantages(groups).to(output["advantages"].device)
+            advantages_B = self._compute_advantages(self.advantage_chain, groups).to(output["advantages"].device)
             num_rows = len(output["advantages"])
             start = self.accelerator.process_index * num_rows
             output["advantages"] = advantages_B[start : start + num_rows]
             self._replace_logged_advantages(advantages_B.tolist())
         return output
 
-    def _compute_advantages(self, groups: GroupContext) -> torch.Tensor:
+    def _compute_advantages(self, chain: Chain, groups: GroupContext) -> torch.Tensor:
         """Return float32 advantages of shape (B,) in world order, zero where the chain gave no signal."""
         weights_K = self.reward_weights.to(device="cpu", dtype=torch.float64)
         values_PG = (groups.rewards_PGK * weights_K).nansum(dim=2).masked_fill(~groups.scored_PG, torch.nan)
-        advantages_PG = self.advantage_chain(values_PG, groups)
+        advantages_PG = chain(values_PG, groups)
         if advantages_PG.isinf().any():
             raise ConfigError(
-                f"The advantage chain {self.advantage_chain} gave an infinite advantage; check the rewards."
+                f"The advantage chain {chain} gave an infinite advantage; check the rewards."
             )
         metrics = self._metrics["train" if self.model.training else "eval"]
         metrics["advantages/no_signal"].append((advantages_PG.isnan() | (advantages_PG == 0)).double().mean().item())

@@ -64,7 +64,7 @@ def test_a_lone_correct_answer_keeps_its_reward():
 
 
 def test_a_missing_field_names_itself_and_its_recipe_key():
-    with pytest.raises(MissingInputError, match="labels_PG.*`partition`"):
+    with pytest.raises(MissingInputError, match=r"labels_PG.*`partition`"):
         resolve("darling")(VALUES)
 
 

@@ -1,7 +1,7 @@
 """Train two steps on frozen completions and save the weights; started on one rank or under `accelerate launch` on two.
 
-The completions depend on the step and on the row's place in world order only, so that runs on any number of ranks see the
-same rollouts. Usage: frozen_run.py OUTPUT_DIR ROWS_PER_RANK
+The completions depend on the step and on the row's place in world order only, so that runs on any number of ranks see
+the same rollouts. Usage: frozen_run.py OUTPUT_DIR ROWS_PER_RANK
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What we rely on in TRL 1.16's private methods; when one of these fails after an upgrade, read the override it names."""
+"""What we rely on in TRL 1.16's private methods; when one fails after an upgrade, read the override it names."""
 
 from __future__ import annotations
 

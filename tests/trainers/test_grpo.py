@@ -45,6 +45,10 @@ def roll_out_with_trl(trainer):
     return GRPOTrainer._generate_and_score_completions(trainer, batch)
 
 
+def our_advantages(trainer):
+    return trainer._compute_advantages(trainer.advantage_chain, trainer._groups)
+
+
 @pytest.mark.parametrize(
     ("chain", "scale_rewards"),
     [
@@ -58,7 +62,7 @@ def test_chains_equal_trls_own_advantages(tmp_path, chain, scale_rewards, reward
     trainer = build_trainer(tmp_path, reward_funcs=rewards, advantage=chain, scale_rewards=scale_rewards)
     for _ in range(3):
         theirs = roll_out_with_trl(trainer)["advantages"]
-        ours = trainer._compute_advantages(trainer._groups)
+        ours = our_advantages(trainer)
         assert theirs.abs().max() > 0.1
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
@@ -93,9 +97,8 @@ def test_grpo_chain_trains_to_trls_weights(tmp_path):
 def test_darling_chain_uses_partition_labels(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage="darling", partition="normalised_text")
     roll_out_with_trl(trainer)
-    groups = trainer._groups
-    expected = resolve("darling")(groups.rewards_PGK[:, :, 0], groups)
-    np.testing.assert_allclose(trainer._compute_advantages(groups), expected.flatten(), atol=1e-6)
+    expected = resolve("darling")(trainer._groups.rewards_PGK[:, :, 0], trainer._groups)
+    np.testing.assert_allclose(our_advantages(trainer), expected.flatten(), atol=1e-6)
 
 
 def test_step_metrics_reach_the_log(tmp_path):
@@ -111,7 +114,7 @@ def test_unscored_completions_get_no_advantage(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=lambda completions, **_: [None] * len(completions), advantage="nsr")
     trainer.reward_func_names = ["nothing"]
     roll_out_with_trl(trainer)
-    assert (trainer._compute_advantages(trainer._groups) == 0).all()
+    assert (our_advantages(trainer) == 0).all()
 
 
 def test_logged_advantages_are_the_chains(tmp_path):
@@ -162,4 +165,4 @@ def test_infinite_advantages_are_refused(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage=[Explode()])
     roll_out_with_trl(trainer)
     with pytest.raises(ConfigError, match="infinite"):
-        trainer._compute_advantages(trainer._groups)
+        our_advantages(trainer)
