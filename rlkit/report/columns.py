@@ -67,6 +67,19 @@ def pass_at_column(k: int) -> Column:
     )
 
 
+def distinct_at_column(k: int) -> Column:
+    """Return the column of the expected number of distinct correct solutions among k samples."""
+    return Column(
+        f"distinct@{k}",
+        f"distinct@{k}",
+        f"distinct@{k}",
+        f"Expected number of different correct solutions among {k} samples.",
+        digits=2,
+        is_higher_better=True,
+        limits=(0.0, None),
+    )
+
+
 def headline_ks(largest: int) -> list[int]:
     """Return up to three ks: 1, a middle one (16, or a power of two near the root of small samples), the largest."""
     middle = 16 if largest > 16 else 2 ** (largest.bit_length() // 2)
@@ -74,9 +87,17 @@ def headline_ks(largest: int) -> list[int]:
 
 
 def headline_columns(runs: Sequence[Run]) -> list[Column]:
-    """Return the columns: pass@k up to the largest k that all runs have, then the metrics that any of them has."""
+    """Return the columns: pass@k up to the largest k that all runs have, then the metrics that exist for any of them.
+
+    A metric that is undefined in every run (coverage, where a task knows no solution set) says nothing and is left out.
+    """
     passes = [pass_at_column(k) for k in headline_ks(common_largest_k(runs))]
-    return passes + [column for column in _METRICS if any(run.cell(column.key) for run in runs)]
+    return passes + [column for column in _METRICS if any(_is_defined(run, column) for run in runs)]
+
+
+def _is_defined(run: Run, column: Column) -> bool:
+    cell = run.cell(column.key)
+    return cell is not None and cell.value is not None
 
 
 def common_largest_k(runs: Sequence[Run]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rlkit.report.cells import Cell, format_number
+from rlkit.report.columns import Column, distinct_at_column, pass_at_column
 from rlkit.report.combined import Report
 from rlkit.report.frame import Frame
 from rlkit.report.lines import LineChart, Series
@@ -13,31 +15,45 @@ from rlkit.report.scales import nice_domain, nice_ticks, powers_of_two
 from rlkit.report.training import series_title, smooth, smoothing_window
 
 
-def pass_at_k_chart(report: Report, ks: Sequence[int], chart_id: str, frame: Frame, has_labels: bool) -> LineChart:
-    """Return the pass@k chart as data."""
+@dataclass(frozen=True)
+class Curve:
+    """A quantity that was measured at many k."""
+
+    column: Callable[[int], Column]
+    title: str
+    y_title: str
+
+
+PASS_AT_K = Curve(pass_at_column, "pass@k of every run", "pass@k")
+DISTINCT_AT_K = Curve(distinct_at_column, "Distinct correct solutions among k samples", "distinct correct solutions")
+
+
+def k_chart(
+    report: Report, curve: Curve, ks: Sequence[int], chart_id: str, frame: Frame, has_labels: bool
+) -> LineChart:
+    """Return a quantity over k, on a log2 axis, for all runs."""
     series = []
     for slot, run in enumerate(report.runs):
-        cells = [run.cell(f"pass@{k}") or Cell(None) for k in ks]
+        cells = [run.cell(curve.column(k).key) or Cell(None) for k in ks]
         series.append(Series(slot, run.name, *([getattr(c, end) for c in cells] for end in ("value", "low", "high"))))
-    lowest = min((low for s in series for low in [*s.ys, *s.lows] if low is not None), default=0.0)
-    bottom = math.floor(lowest * 10) / 10 if lowest > 0.2 else 0.0
-    smallest_n = min(run.ks[-1] for run in report.runs)
+    y_limits = _y_limits(series, curve.column(1).limits[1])
     ticks = powers_of_two(ks[-1])
     return LineChart(
         chart_id,
-        "pass@k of every run",
-        "; ".join(_describe_curve(report, slot, ks) for slot in range(len(report.runs))),
+        curve.title,
+        "; ".join(_describe_curve(report, curve, slot, ks) for slot in range(len(report.runs))),
         frame,
         ks,
         series,
-        y_limits=(bottom, 1.0),
+        y_limits=y_limits,
         x_ticks=ticks if len(ticks) * 34 < frame.width - frame.left - frame.right else ticks[::2],
-        y_ticks=nice_ticks(bottom, 1.0, 5),
+        y_ticks=nice_ticks(*y_limits, 5),
         x_name="k =",
         x_title="k, samples a problem (log scale)",
-        y_title="pass@k",
+        y_title=curve.y_title,
         is_log2=True,
-        noisy_from=smallest_n / 2,
+        digits=curve.column(1).digits,
+        noisy_from=min(run.ks[-1] for run in report.runs) / 2,
         noisy_label="k > n/2: noisy",
         has_labels=has_labels,
     )
@@ -78,9 +94,18 @@ def training_chart(report: Report, key: str, chart_id: str) -> LineChart | None:
     )
 
 
-def _describe_curve(report: Report, slot: int, ks: Sequence[int]) -> str:
-    cells = [(k, report.runs[slot].cell(f"pass@{k}")) for k in (ks[0], ks[len(ks) // 2], ks[-1])]
-    numbers = [f"pass@{k} {format_number(cell.value, 3)}" for k, cell in cells if cell]
+def _y_limits(series: Sequence[Series], ceiling: float | None) -> tuple[float, float]:
+    """Return an axis from 0, or from a tenth below everything where that shows differences better, to the ceiling."""
+    shown = [y for s in series for y in [*s.ys, *s.lows, *s.highs] if y is not None] or [0.0]
+    if ceiling is None:
+        return 0.0, nice_domain(shown, include=[0.0])[1]
+    return (math.floor(min(shown) * 10) / 10 if min(shown) > 0.2 * ceiling else 0.0), ceiling
+
+
+def _describe_curve(report: Report, curve: Curve, slot: int, ks: Sequence[int]) -> str:
+    columns = [curve.column(k) for k in (ks[0], ks[len(ks) // 2], ks[-1])]
+    cells = [(column, report.runs[slot].cell(column.key)) for column in columns]
+    numbers = [f"{column.title} {format_number(cell.value, column.digits)}" for column, cell in cells if cell]
     return f"{report.names[slot]}: {', '.join(numbers)}"
 
 

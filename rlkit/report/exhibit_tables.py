@@ -70,7 +70,7 @@ def _matrix(report: Report, exhibit: Exhibit) -> Markup:
     counts = [[group.solutions[key] for group in groups] for key in solutions]
     largest = max((count for row in counts for count in row), default=0)
     rows = [
-        _row(tag("code", _clip(key, 120)), row, largest, "correct")
+        _row(tag("code", _clip(key or "correct", 120)), row, largest, "correct")
         for key, row in zip(solutions[:MAX_SOLUTIONS], counts, strict=False)
     ]
     if len(solutions) > MAX_SOLUTIONS:

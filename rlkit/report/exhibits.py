@@ -22,7 +22,7 @@ class Group:
 
     num_samples: int = 0
     solutions: Counter[str] = field(default_factory=Counter)
-    """Correct samples by the canonical key of their solution."""
+    """Correct samples by the canonical key of their solution; "" where the task has no such keys."""
     wrong: Counter[str] = field(default_factory=Counter)
     """All other samples by verdict."""
     examples: dict[str, str] = field(default_factory=dict)
@@ -109,8 +109,7 @@ def read_groups(path: Path, problem_ids: set[str]) -> dict[str, Group]:
         group.num_samples += 1
         completion, verdict = str(sample.get("completion") or ""), str(sample.get("verdict") or "not_judged")
         if sample.get("correct") is True:
-            key = sample.get("answer")
-            key = completion if key is None else str(key)
+            key = str(sample.get("answer") or "")
             group.solutions[key] += 1
         else:
             key = verdict

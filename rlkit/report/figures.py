@@ -9,7 +9,7 @@ from typing import Any
 from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
 from rlkit.report.columns import Column, pass_at_column, variety_column
 from rlkit.report.combined import Report
-from rlkit.report.curves import pass_at_k_chart, training_chart
+from rlkit.report.curves import DISTINCT_AT_K, PASS_AT_K, Curve, k_chart, training_chart
 from rlkit.report.dots import ROW_HEIGHT, draw_dots
 from rlkit.report.frame import Frame, run_class, swatch
 from rlkit.report.lines import LineChart, draw, hover
@@ -31,23 +31,27 @@ class Figures:
         return draw(chart)
 
     def pass_at_k_section(self, report: Report) -> Markup:
-        """Return the pass@k curves of all runs on a log2 axis."""
-        ks = thin(sorted({k for run in report.runs for k in run.ks}))
-        wide = Frame(900, 440, left=44, right=_label_margin(report.names), top=30)
-        narrow = Frame(343, 320, left=36, right=10, top=28)
-        charts = _responsive(
-            self.lines(pass_at_k_chart(report, ks, "pass-at-k-wide", wide, has_labels=True)),
-            join(
-                [self.lines(pass_at_k_chart(report, ks, "pass-at-k-narrow", narrow, has_labels=False)), legend(report)]
-            ),
-        )
+        """Return the pass@k curves of all runs."""
         caption = (
             "Chance that at least one of k samples is correct, mean over problems, with 95 % bands. "
             "A curve that starts higher but ends lower has traded reach for accuracy. "
             "Shaded: k above half the samples, where the estimate of each problem is close to a single yes or no."
         )
-        table = _numbers_table(report, [pass_at_column(int(k)) for k in powers_of_two(max(ks))])
-        return _section("pass-at-k", "Reach: pass@k", _figure(None, caption, charts, table))
+        figure = self._over_k(report, PASS_AT_K, sorted({k for run in report.runs for k in run.ks}), caption)
+        return _section("pass-at-k", "Reach: pass@k", figure)
+
+    def _over_k(
+        self, report: Report, curve: Curve, ks: Sequence[int], caption: str, title: str | None = None
+    ) -> Markup:
+        ks, chart_id = thin(ks), curve.column(0).key.replace("@0", "-at-k")
+        wide = Frame(900, 440, left=44, right=_label_margin(report.names), top=30)
+        narrow = Frame(343, 320, left=36, right=10, top=28)
+        charts = _responsive(
+            self.lines(k_chart(report, curve, ks, f"{chart_id}-wide", wide, has_labels=True)),
+            join([self.lines(k_chart(report, curve, ks, f"{chart_id}-narrow", narrow, False)), legend(report)]),
+        )
+        numbers = _numbers_table(report, [curve.column(int(k)) for k in powers_of_two(max(ks))])
+        return _figure(title, caption, charts, numbers)
 
     def variety_section(self, report: Report) -> Markup | None:
         """Return the quality-diversity plane beside the numbers that measure variety, one row per run."""
@@ -73,7 +77,17 @@ class Figures:
         )
         dots = tag("div", (_dots_figure(report, column) for column in metrics), class_="card stack")
         pair = tag("div", _figure("Quality-diversity plane", caption, plane), dots, class_="pair")
-        return _section("variety", "Accuracy and variety", pair)
+        return _section("variety", "Accuracy and variety", pair, self._distinct_figure(report))
+
+    def _distinct_figure(self, report: Report) -> Markup | None:
+        ks = sorted({k for run in report.runs for k in run.computed_ks("distinct")})
+        if len(ks) < 2:
+            return None
+        caption = (
+            "Expected number of different correct solutions among k samples of a problem. A curve that flattens early "
+            "repeats itself."
+        )
+        return self._over_k(report, DISTINCT_AT_K, ks, caption, "Distinct correct solutions over k")
 
     def training_section(self, report: Report) -> Markup | None:
         """Return one small chart per logged series, one line per run; None when no run has a log."""
@@ -116,7 +130,7 @@ def legend(report: Report, only_trained: bool = False) -> Markup:
 def _plane_height(num_metrics: int, num_runs: int) -> float:
     """Return a height that lets the plane end about where the dots beside it end."""
     beside = num_metrics * (ROW_HEIGHT * num_runs + 110)
-    return min(max(0.93 * beside - 105, 440.0), 660.0)
+    return min(max(0.98 * beside - 90, 440.0), 760.0)
 
 
 def _label_margin(names: Sequence[str]) -> float:
@@ -131,7 +145,7 @@ def _numbers_table(report: Report, columns: Sequence[Column]) -> Markup:
             "tr",
             tag("th", swatch(i), " ", run.name, scope="row"),
             (tag("td", _number(run.cell(c.key), c), class_="number") for c in columns),
-            class_=f"run run-{i}",
+            class_=run_class(i),
         )
         for i, run in enumerate(report.runs)
     ]
@@ -160,5 +174,5 @@ def _caption(title: str | None, caption: str) -> Markup:
     return tag("figcaption", tag("h3", title) if title else None, tag("p", caption, class_="caption"))
 
 
-def _section(section_id: str, title: str, *content: Markup) -> Markup:
+def _section(section_id: str, title: str, *content: Markup | None) -> Markup:
     return tag("section", tag("h2", title, id=section_id), *content, aria_labelledby=section_id)

@@ -9,8 +9,8 @@ from rlkit.report.cells import MINUS
 from rlkit.report.markup import Children, Markup, join, tag
 from rlkit.report.scales import Scale
 
-NUM_SLOTS = 8
-"""Runs beyond this many share colours (not names) with earlier ones."""
+NUM_COLOURS = 8
+"""Runs beyond this many share colours with earlier ones, never with the reference, and differ from them in shape."""
 
 _MARKS = (
     "M-4.5,0a4.5,4.5 0 1,0 9,0a4.5,4.5 0 1,0 -9,0Z",  # circle
@@ -108,7 +108,7 @@ def line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> Ma
 def mark(slot: int, x: float, y: float, size: float = 1.0, **attributes: object) -> Markup:
     """Return the mark of the run in `slot`: its shape, so that colour is never the only sign."""
     transform = f"translate({x:.2f} {y:.2f})" + ("" if size == 1.0 else f" scale({size:g})")
-    return tag("path", d=_MARKS[slot % NUM_SLOTS], transform=transform, class_="mark", **attributes)
+    return tag("path", d=_MARKS[slot % len(_MARKS)], transform=transform, class_="mark", **attributes)
 
 
 def swatch(slot: int) -> Markup:
@@ -126,7 +126,12 @@ def swatch(slot: int) -> Markup:
 
 def run_class(slot: int, *others: str) -> str:
     """Return the classes that give an element its run's colour and let it be dimmed."""
-    return " ".join([*others, "run", f"run-{slot % NUM_SLOTS}"])
+    return " ".join([*others, "run", f"run-{colour(slot)}"])
+
+
+def colour(slot: int) -> int:
+    """Return which of the page's colours the run in `slot` has; the first is the reference's alone."""
+    return slot if slot == 0 else 1 + (slot - 1) % (NUM_COLOURS - 1)
 
 
 def path_data(points: Sequence[tuple[float, float | None]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkit.report.cells import format_number
-from rlkit.report.frame import Frame, band_data, mark, path_data, run_class
+from rlkit.report.frame import Frame, band_data, colour, mark, path_data, run_class
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import Scale, spread
 
@@ -79,7 +79,7 @@ def hover(chart: LineChart) -> dict[str, Any]:
         "heads": [f"{chart.x_name} {value:g}" for value in chart.xs],
         "runs": [
             {
-                "slot": series.slot,
+                "colour": colour(series.slot),
                 "name": series.name,
                 "y": [None if value is None else round(y(value), 1) for value in series.ys],
                 "text": [_readout(chart, series, i) for i in range(len(chart.xs))],

@@ -25,15 +25,19 @@ class Run:
     training: Training | None = None
 
     def cell(self, key: str) -> Cell | None:
-        """Return the number called `pass@K` or a name among the report's metrics; None when it was not computed."""
-        if key.startswith("pass@"):
-            return read_cell(self.report["pass_at_k"].get(key.removeprefix("pass@")))
-        return read_cell(self.report.get("metrics", {}).get(key))
+        """Return the number called `pass@K`, `distinct@K` or by a metric's name; None when it was not computed."""
+        family, at, k = key.rpartition("@")
+        table = self.report.get(f"{family}_at_k" if at else "metrics") or {}
+        return read_cell(table.get(k))
 
     @property
     def ks(self) -> list[int]:
         """Every k of pass@k that was computed, in order."""
-        return sorted(int(k) for k in self.report["pass_at_k"])
+        return self.computed_ks("pass")
+
+    def computed_ks(self, family: str) -> list[int]:
+        """Return every k at which `family` (`pass` or `distinct`) was computed, in order."""
+        return sorted(int(k) for k in self.report.get(f"{family}_at_k") or {})
 
     @property
     def problems(self) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@
       const isOn = chip.getAttribute("aria-pressed") === "true";
       for (const other of chips) other.setAttribute("aria-pressed", String(other === chip && !isOn));
       if (isOn) delete document.body.dataset.focus;
-      else document.body.dataset.focus = String(Number(chip.dataset.slot) % 8);
+      else document.body.dataset.focus = chip.dataset.colour;
     });
   }
 
@@ -79,10 +79,10 @@
     tip.replaceChildren(head);
     const shown = data.runs.filter((run) => run.y[i] !== null).sort((a, b) => a.y[i] - b.y[i]);
     for (const run of shown) {
-      const dot = create("circle", { cx: data.x[i], cy: run.y[i], r: 4, class: `run-${run.slot % 8}` });
+      const dot = create("circle", { cx: data.x[i], cy: run.y[i], r: 4, class: `run-${run.colour}` });
       cursor.append(dot);
       const row = document.createElement("div");
-      row.className = `run-${run.slot % 8}`;
+      row.className = `run-${run.colour}`;
       const [swatch, name, text] = ["i", "span", "span"].map((kind) => document.createElement(kind));
       name.textContent = run.name;
       text.textContent = run.text[i];
@@ -109,7 +109,8 @@
     svg.setAttribute("tabindex", "0");
     svg.addEventListener("pointermove", follow);
     svg.addEventListener("pointerdown", follow);
-    svg.addEventListener("pointerleave", clear);
+    /* A finger leaves the moment it lifts; what it tapped stays readable until something else is touched. */
+    svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") clear(); });
     svg.addEventListener("focus", () => { if (svg.matches(":focus-visible")) stand(); });
     svg.addEventListener("blur", clear);
     svg.addEventListener("keydown", (event) => {

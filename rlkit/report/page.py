@@ -8,7 +8,7 @@ from string import Template
 from rlkit.report.combined import Report, as_json
 from rlkit.report.exhibit_tables import exhibits_section
 from rlkit.report.figures import Figures
-from rlkit.report.frame import run_class, swatch
+from rlkit.report.frame import colour, run_class, swatch
 from rlkit.report.headline import headline_section
 from rlkit.report.markup import Markup, join, script_json, tag
 from rlkit.report.provenance import provenance_section
@@ -60,7 +60,7 @@ def _bar(report: Report) -> Markup:
             name,
             type="button",
             class_=run_class(i, "chip"),
-            data_slot=str(i),
+            data_colour=str(colour(i)),
             aria_pressed="false",
         )
         for i, name in enumerate(report.names)

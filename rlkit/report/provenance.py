@@ -12,7 +12,6 @@ from rlkit.report.frame import run_class, swatch
 from rlkit.report.load import Run
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.reading import RULES
-from rlkit.report.wording import task_name
 
 _METHODS = {
     "Estimator": (
@@ -43,7 +42,9 @@ def provenance_section(report: Report) -> Markup:
         tag("h3", "Evaluations"),
         tag("div", _configurations(report), class_="scroll framed", tabindex="0"),
         tag(
-            "details", tag("summary", "Commands to do it again"), tag("pre", "\n".join(commands(report)), tabindex="0")
+            "details",
+            tag("summary", "Commands to do it again"),
+            tag("pre", "\n".join(commands(report)), class_="commands", tabindex="0"),
         ),
         [_recipe(run) for run in report.runs],
         tag("p", f"rlkit {rlkit.__version__}", class_="caption"),
@@ -59,23 +60,27 @@ def commands(report: Report) -> list[str]:
 
 def evaluation_command(run: Run) -> str:
     """Return the `rlkit eval` command for one run, from what its report and configuration record."""
-    report, sampling = run.report, run.report.get("sampling") or {}
-    parts: list[str] = ["rlkit", "eval"]
+    report, config = run.report, run.config.get("config") or {}
     options: dict[str, Any] = {
         "model": report.get("model"),
-        "task": task_name(report.get("task")),
+        "task": config.get("task", report.get("task")),
         "split": report.get("split"),
         "n": report.get("n"),
-        "limit": run.config.get("limit"),
-        "engine": report.get("engine"),
-        "temperature": sampling.get("temperature"),
-        "top-p": sampling.get("top_p"),
-        "seed": run.config.get("seed", sampling.get("seed")),
+        "limit": config.get("limit"),
+        "engine": config.get("engine", report.get("engine")),
         "output": run.directory,
-    }
-    for name, value in options.items():
-        parts += [f"--{name}", str(value)] if value is not None else []
-    return shlex.join(parts)
+    } | (report.get("sampling") or {})
+    words = [word for name, value in options.items() for word in _option(name, value)]
+    return shlex.join(["rlkit", "eval", *words])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, list):
+        return [word for item in value for word in (flag, str(item))]
+    if isinstance(value, dict):
+        value = json.dumps(value)
+    return [] if value is None else [flag, str(value)]
 
 
 def _configurations(report: Report) -> Markup:
@@ -95,7 +100,9 @@ def _settings(sampling: Any) -> str | None:
     if not isinstance(sampling, dict):
         return None
     return ", ".join(
-        f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in sampling.items()
+        f"{key} {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in sampling.items()
+        if value != []
     )
 
 

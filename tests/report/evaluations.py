@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rlkit.estimators.intervals import mean_interval, pass_at_k_intervals
+from rlkit.evaluation.configuration import EvaluationConfig
+from rlkit.evaluation.evaluate import EvaluationPlan, build_report
+from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.evaluation.store import write_json
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,31 @@ def write_evaluation(
     """Write config.json, samples.jsonl and report.json of a made-up evaluation; `changes` go into the report."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, *policy.name.encode()])
-    problems, samples = [], []
-    for i in range(num_problems):
-        problem, rows = _answer(i, policy, n, rng)
-        problems.append(problem)
-        samples += rows
-    report = _report(policy, n, problems, samples) | changes
-    config = {"model": f"models/{policy.name}", "n": n, "seed": seed, "sampling": report["sampling"], "hash": "0" * 12}
-    (directory / "config.json").write_text(json.dumps(config))
-    (directory / "report.json").write_text(json.dumps(report))
+    rows = [_problem(i) for i in range(num_problems)]
     with (directory / "samples.jsonl").open("w") as lines:
-        lines.writelines(json.dumps(sample) + "\n" for sample in samples)
+        for row in rows:
+            lines.writelines(json.dumps(sample) + "\n" for sample in _answer(row, policy, n, rng))
+    plan = EvaluationPlan(
+        name=policy.name,
+        model_path=f"models/{policy.name}",
+        task=_Named("countdown"),
+        rows=rows,
+        engine=_Named("hf"),
+        config=EvaluationConfig(
+            model=f"models/{policy.name}",
+            model_fingerprint=policy.name,
+            task="countdown",
+            split="test",
+            limit=num_problems,
+            prompts_digest="0" * 16,
+            n=n,
+            engine="hf",
+            sampling=SamplingConfig(max_tokens=32, seed=seed),
+        ),
+        output=directory,
+    )
+    write_json(directory / "config.json", {"hash": plan.config.digest, "config": plan.config.as_json()})
+    write_json(directory / "report.json", build_report(plan) | changes)
     return directory
 
 
@@ -74,77 +92,48 @@ def write_run(directory: Path, policy: Policy, num_steps: int = 40, **kwargs: An
     return directory
 
 
-def _answer(i: int, policy: Policy, n: int, rng: np.random.Generator) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    shape = np.random.default_rng([7, i])  # the problem itself: the same for every policy
-    num_solutions, ease = int(shape.integers(1, 9)), shape.normal(0, 1.2)
-    numbers, target = shape.integers(1, 14, 4).tolist(), int(shape.integers(10, 51))
-    chance = 1 / (
-        1 + math.exp(-(math.log(policy.accuracy / (1 - policy.accuracy)) + ease * (1 + policy.concentration)))
-    )
-    weights = np.exp(-policy.concentration * np.arange(num_solutions)) * shape.dirichlet(np.full(num_solutions, 2.0))
-    problem_id, rows, found = f"countdown-test-{i:04d}", [], {}
-    for sample in range(n):
-        is_correct = bool(rng.random() < chance)
-        which = int(rng.choice(num_solutions, p=weights / weights.sum()))
-        a, b, c, d = numbers
-        answer = f"({a}+{b})*{c}-{d}+{which}" if is_correct else None
-        verdict = (
-            "correct"
-            if is_correct
-            else str(rng.choice(["wrong_target", "malformed", "wrong_numbers"], p=[0.7, 0.1, 0.2]))
-        )
-        if answer:
-            found[answer] = found.get(answer, 0) + 1
-        text = f"{a} + {b} = {a + b} ; {a + b} * {c} = {(a + b) * c} ; {(a + b) * c} - {d} = {(a + b) * c - d + which}"
-        rows.append(
-            {
-                "prompt_id": problem_id,
-                "sample": sample,
-                "completion": text,
-                "num_tokens": 12,
-                "finish_reason": "stop",
-                "logp_sum": -4.0,
-                "logp_mean": -0.33,
-                "entropy_mean": float(max(0.01, policy.entropy + rng.normal(0, 0.08))),
-                "correct": is_correct,
-                "verdict": verdict,
-                "answer": answer,
-            }
-        )
-    problem = {
-        "id": problem_id,
-        "prompt": f"{' '.join(map(str, numbers))} -> {target}",
-        "num_samples": n,
-        "num_correct": sum(row["correct"] for row in rows),
-        "num_distinct_correct": len(found),
-        "num_solutions": num_solutions,
-        "classes": found,
-    }
-    return problem, rows
+class _Named:
+    """A task or an engine of which only the name matters here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-def _report(policy: Policy, n: int, problems: list[dict[str, Any]], samples: list[dict[str, Any]]) -> dict[str, Any]:
-    ks = list(range(1, n + 1))
-    correct = [problem["num_correct"] for problem in problems]
-    cells = [interval.as_cell() for interval in pass_at_k_intervals([n] * len(problems), correct, ks)]
-    entropies = np.array([sample["entropy_mean"] for sample in samples]).reshape(len(problems), n).mean(axis=1)
-    metrics = {
-        "distinct_correct": [problem["num_distinct_correct"] for problem in problems],
-        "solution_coverage": [problem["num_distinct_correct"] / problem["num_solutions"] for problem in problems],
-        "token_entropy": entropies,
-        "num_tokens": [12.0] * len(problems),
-    }
+def _problem(i: int) -> dict[str, Any]:
+    """Return a row: the same for every policy."""
+    rng = np.random.default_rng([7, i])
+    numbers, target = rng.integers(1, 14, 4).tolist(), int(rng.integers(10, 51))
+    num_solutions = int(rng.integers(1, 9))
     return {
-        "name": policy.name,
-        "model": f"models/{policy.name}",
-        "task": "countdown",
-        "split": "test",
-        "engine": "hf",
-        "n": n,
-        "num_problems": len(problems),
-        "sampling": {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 32},
-        "config_hash": "3f9a1c0b7d22",
-        "pass_at_k": {str(k): cell for k, cell in zip(ks, cells, strict=True)},
-        "metrics": {name: mean_interval(values).as_cell() for name, values in metrics.items()},
-        "problems": problems,
+        "id": f"countdown-test-{i:04d}",
+        "prompt": f"{' '.join(map(str, numbers))} -> {target}",
+        "numbers": numbers,
+        "num_solutions": num_solutions,
+        "ease": float(rng.normal(0, 1.2)),
+        "prior": rng.dirichlet(np.full(num_solutions, 2.0)),
     }
+
+
+def _answer(row: dict[str, Any], policy: Policy, n: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Yield n graded samples of one problem."""
+    odds = math.log(policy.accuracy / (1 - policy.accuracy)) + row["ease"] * (1 + policy.concentration)
+    weights = row["prior"] * np.exp(-policy.concentration * np.arange(row["num_solutions"]))
+    a, b, c, d = row["numbers"]
+    for sample in range(n):
+        is_correct = bool(rng.random() < 1 / (1 + math.exp(-odds)))
+        which = int(rng.choice(row["num_solutions"], p=weights / weights.sum()))
+        failure = str(rng.choice(["wrong_target", "malformed", "wrong_numbers"], p=[0.7, 0.1, 0.2]))
+        steps = f"{a} + {b} = {a + b} ; {a + b} * {c} = {(a + b) * c} ; {(a + b) * c} - {d} = {(a + b) * c - d + which}"
+        yield {
+            "prompt_id": row["id"],
+            "sample": sample,
+            "completion": steps,
+            "num_tokens": 12,
+            "finish_reason": "stop",
+            "logp_sum": -4.0,
+            "logp_mean": -0.33,
+            "entropy_mean": float(max(0.01, policy.entropy + rng.normal(0, 0.3))),
+            "correct": is_correct,
+            "verdict": "correct" if is_correct else failure,
+            "answer": f"({a}+{b})*{c}-{d}+{which}" if is_correct else None,
+        }

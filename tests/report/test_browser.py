@@ -21,7 +21,14 @@ pytestmark = [
 ]
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-ARGUMENTS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS.split())
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         yield chromium
         chromium.close()
 
@@ -45,16 +52,17 @@ def open_page(browser: Any, address: str) -> Iterator[Any]:
     """Open the page; at the end of the test there must have been no console message, error or request elsewhere."""
     contexts, complaints = [], []
 
+    def note_request(request: Any) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            complaints.append(request.url)
+
     def open_at(width: int = 1280, scheme: str = "light", **options: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
-        )
+        page.on("request", note_request)
         page.goto(address)
         return page
 
@@ -93,7 +101,8 @@ def test_the_page_fits_and_follows_the_systems_colours(open_page, width, scheme)
 @pytest.mark.parametrize("width", [1280, 375])
 def test_letters_in_charts_are_large_enough_to_read(open_page, width):
     smallest = open_page(width).evaluate(
-        """() => Math.min(...[...document.querySelectorAll("svg text")].filter((t) => t.getBoundingClientRect().width > 0)
+        """() => Math.min(...[...document.querySelectorAll("svg text")]
+            .filter((t) => t.getBoundingClientRect().width > 0)
             .map((t) => parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getScreenCTM().a))"""
     )
     assert smallest >= 9.5
@@ -147,10 +156,10 @@ def test_points_of_the_plane_say_their_numbers(open_page):
 
 def test_choosing_a_run_dims_the_others(open_page):
     page = open_page()
-    page.click(".chip[data-slot='1']")
+    page.click(".chip[data-colour='1']")
     page.wait_for_function("getComputedStyle(document.querySelector('.headline .run-2')).opacity < 0.5")
     assert page.evaluate("getComputedStyle(document.querySelector('.headline .run-1')).opacity") == "1"
-    page.click(".chip[data-slot='1']")
+    page.click(".chip[data-colour='1']")
     page.wait_for_function("getComputedStyle(document.querySelector('.headline .run-2')).opacity == 1")
 
 
@@ -172,7 +181,8 @@ def test_the_numbers_are_there_without_scripts(open_page):
 
 
 CONTRAST = """() => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+    const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+    const canvas = pixel.getContext("2d", { willReadFrequently: true });
     const paint = (colours) => {
         canvas.clearRect(0, 0, 1, 1);
         for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }

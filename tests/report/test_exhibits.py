@@ -62,9 +62,9 @@ def test_groups_count_solutions_and_verdicts_of_the_chosen_problems_only(tmp_pat
     path = write_samples(tmp_path, rows, tail='{"prompt_id": "p1", "corr')
     (group,) = read_groups(path, {"p1"}).values()
     assert group.num_samples == 5
-    assert group.solutions == {"1+2": 2, "no key": 1}
+    assert group.solutions == {"1+2": 2, "": 1}
     assert group.wrong == {"wrong_target": 1, "error": 1}
-    assert group.examples == {"1+2": "first", "no key": "no key", "wrong_target": "bad", "error": "crashed"}
+    assert group.examples == {"1+2": "first", "": "no key", "wrong_target": "bad", "error": "crashed"}
 
 
 def test_ids_that_json_escapes_are_found(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rlkit.report.frame import Frame, band_data, path_data, run_class, tick_labels
+from rlkit.report.frame import Frame, band_data, colour, mark, path_data, run_class, tick_labels
 
 
 def test_lines_break_where_a_value_is_undefined():
@@ -23,5 +23,11 @@ def test_upwards_is_smaller_pixels():
     assert y(1) == frame.top < y(0) == frame.height - frame.bottom
 
 
-def test_a_ninth_run_shares_the_first_ones_colour():
-    assert run_class(8) == run_class(0) == "run run-0"
+def test_no_run_shares_the_references_colour():
+    assert run_class(0) == "run run-0"
+    assert [colour(slot) for slot in range(1, 10)] == [1, 2, 3, 4, 5, 6, 7, 1, 2]
+
+
+def test_runs_of_one_colour_differ_in_shape():
+    pairs = {(colour(slot), mark(slot, 0, 0)) for slot in range(40)}
+    assert len(pairs) == 40

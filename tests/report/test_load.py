@@ -54,7 +54,7 @@ def test_evaluations_that_do_not_compare_are_refused(tmp_path, changes, sentence
 def test_a_directory_without_an_evaluation_is_refused_with_the_command_that_writes_one(tmp_path):
     with pytest.raises(ConfigError, match="is not a directory"):
         load_runs([tmp_path / "nowhere"])
-    with pytest.raises(ConfigError, match="holds no evaluation .* `rlkit eval"):
+    with pytest.raises(ConfigError, match=r"holds no evaluation .* `rlkit eval"):
         load_runs([tmp_path])
     (tmp_path / "report.json").write_text(json.dumps({"reference": "base", "runs": []}))
     with pytest.raises(ConfigError, match="holds no evaluation"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -9,8 +10,9 @@ from rich.console import Console
 
 from rlkit.report import build_report
 from rlkit.report.cells import Cell
-from rlkit.report.columns import Column, pass_at_column
+from rlkit.report.columns import Column, pass_at_column, variety_column
 from rlkit.report.markdown import to_markdown
+from rlkit.report.page import to_html
 from rlkit.report.terminal import print_report
 from rlkit.report.wording import caveats, describe_comparison, describe_difference, difference_tone
 from tests.report.evaluations import BASE, GRPO, write_evaluation
@@ -67,15 +69,28 @@ def test_the_markdown_table_has_one_row_a_run_and_no_stray_markup(tmp_path, repo
 
 
 def test_undefined_is_written_out_everywhere(tmp_path):
-    directory = write_evaluation(tmp_path / "base", BASE)
-    record = json.loads((directory / "report.json").read_text())
+    folders = [write_evaluation(tmp_path / policy.name, policy) for policy in (BASE, GRPO)]
+    record = json.loads((folders[0] / "report.json").read_text())
     record["metrics"]["solution_coverage"] |= {"value": None, "low": None, "high": None, "num_defined": 0}
-    (directory / "report.json").write_text(json.dumps(record))
-    report = build_report([directory])
+    (folders[0] / "report.json").write_text(json.dumps(record))
+    report = build_report(folders)
     assert "undefined (0 of 12)" in to_markdown(report)
-    console = Console(width=100, record=True, quiet=False, file=open("/dev/null", "w"))
-    print_report(report, console)
-    assert "undefined" in console.export_text()
+    assert "undefined (0 of 12)" in to_html(report)
+    printed = io.StringIO()
+    print_report(report, Console(width=100, file=printed))
+    assert "undefined" in printed.getvalue()
+    assert "(0 of 12)" in printed.getvalue()
+
+
+def test_a_metric_that_no_run_has_is_not_a_column_and_variety_falls_back(tmp_path):
+    folders = [write_evaluation(tmp_path / policy.name, policy) for policy in (BASE, GRPO)]
+    for folder in folders:
+        record = json.loads((folder / "report.json").read_text())
+        record["metrics"]["solution_coverage"] |= {"value": None, "low": None, "high": None, "num_defined": 0}
+        (folder / "report.json").write_text(json.dumps(record))
+    report = build_report(folders)
+    assert "solution_coverage" not in [column.key for column in report.columns]
+    assert variety_column(report.columns).key == "distinct_correct"
 
 
 def test_the_terminal_table_fits_eighty_columns(report, capsys):
