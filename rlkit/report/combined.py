@@ -10,7 +10,7 @@ from typing import Any
 import rlkit
 from rlkit.report.cells import Cell
 from rlkit.report.columns import Column, headline_columns
-from rlkit.report.differences import Differences, compare_all
+from rlkit.report.differences import Difference, Differences, compare_all
 from rlkit.report.exhibits import Exhibit, collect_exhibits
 from rlkit.report.load import Run, load_runs
 from rlkit.report.reading import Reading, read_differences
@@ -30,14 +30,13 @@ class Report:
         """Run names in order."""
         return [run.name for run in self.runs]
 
-    def difference(self, run: int, column: Column, against: int = 0) -> Cell | None:
+    def difference(self, run: int, column: Column, against: int = 0) -> Difference | None:
         """Return run minus another in one column; None for a run against itself or where it was not computed."""
         return self.differences.get((run, against), {}).get(column.key)
 
     def reading(self, run: int, against: int = 0) -> Reading:
         """Return what the differences between two runs say in words."""
-        cells = {column.key: self.runs[run].cell(column.key) for column in self.columns}
-        return read_differences(self.columns, cells, self.differences[run, against])
+        return read_differences(self.columns, self.differences[run, against])
 
 
 def build_report(directories: Sequence[Path | str]) -> Report:

@@ -2,61 +2,80 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from rlkit.estimators.intervals import paired_difference
-from rlkit.estimators.passing import pass_at_k
-from rlkit.report.cells import Cell, read_cell
+from rlkit.evaluation.comparison import compare_runs
+from rlkit.report.cells import Cell, finite_or_none
 from rlkit.report.columns import Column
 from rlkit.report.load import Run
 
-Differences = Mapping[tuple[int, int], Mapping[str, Cell]]
-"""`differences[run, against][column key]`: mean of run minus against over problems, with its interval."""
+
+@dataclass(frozen=True)
+class Difference(Cell):
+    """The mean of after minus before over the problems where both are defined, with its interval."""
+
+    before: float | None = None
+    """Mean of the run compared against, over the same problems and at the same number of samples."""
+    after: float | None = None
+    """Mean of the run, likewise."""
+    p_value: float | None = None
+    """Of a two-sided sign-flip test of this quantity alone."""
+
+    def as_json(self) -> dict[str, float | int | None]:
+        """Return the shape of a cell with both means and the p-value."""
+        return super().as_json() | {"before": self.before, "after": self.after, "p_value": self.p_value}
+
+
+Differences = Mapping[tuple[int, int], Mapping[str, Difference]]
+"""`differences[run, against][column key]`."""
 
 
 def compare_all(runs: Sequence[Run], columns: Sequence[Column]) -> Differences:
-    """Compare every ordered pair of runs; columns that one of the two lacks are left out."""
-    pairs: dict[tuple[int, int], dict[str, Cell]] = {}
+    """Compare every ordered pair of runs in every column for which evaluation knows a paired difference.
+
+    Raises:
+        ConfigError: two runs cannot be paired.
+    """
+    ks = [int(column.key.removeprefix("pass@")) for column in columns if column.key.startswith("pass@")]
+    pairs: dict[tuple[int, int], dict[str, Difference]] = {}
     for i, j in combinations(range(len(runs)), 2):
-        forward = _compare(runs[i], runs[j], columns)
+        found = compare_runs(runs[i].report, runs[j].report, ks=ks)
+        records = {f"pass@{k}": record for k, record in found["pass_at_k"].items()} | found["metrics"]
+        forward = {c.key: _read(records[c.key]) for c in columns if c.key in records}
         pairs[j, i] = forward
-        pairs[i, j] = {key: negate(cell) for key, cell in forward.items()}
+        pairs[i, j] = {key: negate(difference) for key, difference in forward.items()}
     return pairs
 
 
-def negate(cell: Cell) -> Cell:
+def negate(cell: Difference) -> Difference:
     """Return the difference seen from the other side."""
 
     def flip(value: float | None) -> float | None:
         return None if value is None else -value
 
-    return Cell(flip(cell.value), flip(cell.high), flip(cell.low), cell.num_defined, cell.num_total)
+    return Difference(
+        flip(cell.value),
+        flip(cell.high),
+        flip(cell.low),
+        cell.num_defined,
+        cell.num_total,
+        before=cell.after,
+        after=cell.before,
+        p_value=cell.p_value,
+    )
 
 
-def _compare(reference: Run, run: Run, columns: Sequence[Column]) -> dict[str, Cell]:
-    result = {}
-    for column in columns:
-        values = [_per_problem(r, column.key) for r in (reference, run)]
-        if all(values):
-            ids = list(values[0])
-            result[column.key] = read_cell(
-                paired_difference([values[0][i] for i in ids], [values[1][i] for i in ids]).as_cell()
-            )
-    return result
-
-
-def _per_problem(run: Run, key: str) -> dict[str, float]:
-    return {p["id"]: _value(p, key) for p in run.problems if _value(p, key) is not None}
-
-
-def _value(problem: Mapping[str, Any], key: str) -> float | None:
-    if key.startswith("pass@"):
-        return float(pass_at_k(problem["num_samples"], problem["num_correct"], int(key[5:])))
-    if key == "distinct_correct":
-        return problem["num_distinct_correct"]
-    if key == "solution_coverage":
-        return problem["num_distinct_correct"] / problem["num_solutions"] if problem.get("num_solutions") else math.nan
-    return problem.get(key)
+def _read(record: Mapping[str, Any]) -> Difference:
+    return Difference(
+        value=finite_or_none(record["difference"]),
+        low=finite_or_none(record["low"]),
+        high=finite_or_none(record["high"]),
+        num_defined=record["num_defined"],
+        num_total=record["num_total"],
+        before=finite_or_none(record["a"]),
+        after=finite_or_none(record["b"]),
+        p_value=finite_or_none(record["p_value"]),
+    )

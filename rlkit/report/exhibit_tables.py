@@ -57,7 +57,7 @@ def _found(exhibit: Exhibit) -> str:
     found = len(exhibit.solutions)
     if exhibit.num_solutions:
         return f" · {found} of {exhibit.num_solutions} possible solutions found by some run"
-    return f" · {found} distinct solutions found by some run"
+    return f" · {found} distinct solution{'' if found == 1 else 's'} found by some run"
 
 
 def _matrix(report: Report, exhibit: Exhibit) -> Markup:

@@ -146,7 +146,7 @@ def _distinct_by_id(run: Run) -> dict[str, int]:
 
 
 def _solutions(count: int) -> str:
-    return f"{count or 'no'} distinct solution{'' if count == 1 else 's'}"
+    return f"{count} distinct solution{'' if count == 1 else 's'}" if count else "no solution"
 
 
 def _typical(ids: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:

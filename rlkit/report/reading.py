@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rlkit.report.cells import Cell, format_number, format_signed
+from rlkit.report.cells import format_number, format_signed
 from rlkit.report.columns import Column, variety_column
+from rlkit.report.differences import Difference
 
 RULES = (
     "A number counts as higher or lower only when the 95 % interval of the paired difference leaves out 0. "
@@ -43,25 +44,20 @@ class Reading:
     """What variety is judged by, and which share of the other run's this run has (1 is as much); None when unknown."""
 
 
-def read_differences(
-    columns: Sequence[Column], cells: Mapping[str, Cell | None], differences: Mapping[str, Cell]
-) -> Reading:
+def read_differences(columns: Sequence[Column], differences: Mapping[str, Difference]) -> Reading:
     """Judge one run against another.
 
     Args:
         columns: the headline's columns.
-        cells: the run's own numbers by column key.
-        differences: run minus reference by column key.
+        differences: run minus the other by column key.
     """
     variety, passes = variety_column(columns), [c for c in columns if c.key.startswith("pass@")]
-    directions = {key: cell.direction for key, cell in differences.items()}
-    accuracy = directions.get("pass@1", "unclear")
+    directions = {key: difference.direction for key, difference in differences.items()}
     breadth = {directions.get(column.key, "unclear") for column in (variety, passes[-1]) if column}
-    verdict, tone = _verdict(accuracy, _combine(breadth))
-    decisive = [c for c in (passes[0], passes[-1], variety) if c is not None and c.key in differences]
-    changes = tuple(_change(c, cells.get(c.key), differences[c.key]) for c in decisive)
-    kept = _kept(cells.get(variety.key), differences.get(variety.key)) if variety else None
-    return Reading(verdict, tone, changes, None if kept is None or variety is None else (variety.short, kept))
+    verdict, tone = _verdict(directions.get("pass@1", "unclear"), _combine(breadth))
+    decisive = {c.key: c for c in (passes[0], passes[-1], variety) if c is not None and c.key in differences}
+    changes = tuple(_change(column, differences[key]) for key, column in decisive.items())
+    return Reading(verdict, tone, changes, _kept(variety, differences))
 
 
 def _combine(breadth: set[str]) -> str:
@@ -82,19 +78,15 @@ def _verdict(accuracy: str, variety: str) -> tuple[str, str]:
     }[accuracy, variety]
 
 
-def _kept(cell: Cell | None, difference: Cell | None) -> float | None:
-    if cell is None or difference is None or cell.value is None or difference.value is None:
+def _kept(variety: Column | None, differences: Mapping[str, Difference]) -> tuple[str, float] | None:
+    difference = differences.get(variety.key) if variety else None
+    if variety is None or difference is None or not difference.before or difference.after is None:
         return None
-    before = cell.value - difference.value
-    return cell.value / before if before > 0 else None
+    return variety.title.lower(), difference.after / difference.before
 
 
-def _change(column: Column, cell: Cell | None, difference: Cell) -> Change:
-    if difference.value is None or cell is None or cell.value is None:
+def _change(column: Column, difference: Difference) -> Change:
+    if difference.value is None:
         return Change(column.short, "?", "?", "undefined")
-    return Change(
-        column.short,
-        format_number(cell.value - difference.value, column.digits),
-        format_number(cell.value, column.digits),
-        format_signed(difference.value, column.digits),
-    )
+    before, after = (format_number(end, column.digits) for end in (difference.before, difference.after))
+    return Change(column.short, before, after, format_signed(difference.value, column.digits))

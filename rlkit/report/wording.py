@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rlkit.report.cells import Cell, format_interval, format_signed
 from rlkit.report.columns import Column, common_largest_k
@@ -31,11 +32,11 @@ def caveats(report: Report) -> list[str]:
     found = []
     if len({run.report.get("n") for run in report.runs}) > 1:
         found.append(
-            "The runs have different numbers of samples a problem. Distinct solutions and coverage grow with the "
-            f"number of samples, so compare pass@k (up to k = {common_largest_k(report.runs)}) rather than those."
+            "The runs have different numbers of samples a problem. Distinct solutions and coverage grow with that "
+            f"number: differences are taken at {common_largest_k(report.runs)} samples, but the values do not compare."
         )
-    settings = [{k: v for k, v in (run.report.get("sampling") or {}).items() if k != "seed"} for run in report.runs]
-    if any(setting != settings[0] for setting in settings):
+    settings = [(run.report.get("sampling") or {}) | {"engine": run.report.get("engine")} for run in report.runs]
+    if any(_without_seed(setting) != _without_seed(settings[0]) for setting in settings):
         found.append(
             "The runs were sampled with different settings (listed below); part of a difference may come from that."
         )
@@ -67,6 +68,10 @@ def difference_interval(column: Column, cell: Cell) -> str:
 def task_name(task: object) -> str:
     """Return the name of a task given as a name or as a specification with one."""
     return str(task.get("name", task)) if isinstance(task, dict) else str(task)
+
+
+def _without_seed(setting: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in setting.items() if key != "seed"}
 
 
 def _enumerate(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def test_json_holds_every_run_with_its_differences_to_the_reference(report):
     assert base["differences"] is None
     assert set(base["pass_at_k"]) == {str(k) for k in range(1, 17)}
     assert set(grpo["differences"]) == {column["key"] for column in combined["columns"]}
-    assert grpo["differences"]["pass@1"].keys() == base["pass_at_k"]["1"].keys()
+    assert grpo["differences"]["pass@1"].keys() > base["pass_at_k"]["1"].keys()
     assert grpo["training"]["status"] == "finished"
 
 

@@ -35,7 +35,7 @@ def test_the_choice_is_the_largest_loss_a_typical_one_the_largest_gain_and_one_l
         "p1": "Largest loss: grpo found 1 distinct solution, base 5",
         "p2": "Most typical: numbers of distinct solutions nearest to every run's mean",
         "p3": "Largest gain: grpo found 4 distinct solutions, base 1",
-        "p4": "No longer solved: grpo found no distinct solutions, base 2",
+        "p4": "No longer solved: grpo found no solution, base 2",
     }
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import html.parser
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -86,25 +87,29 @@ def test_every_picture_is_well_formed(page):
         ElementTree.fromstring(picture)
 
 
-def test_hostile_texts_stay_texts(tmp_path):
-    directory = write_run(tmp_path / "grpo", GRPO, name=HOSTILE, model=HOSTILE, task=HOSTILE)
-    (directory / "recipe.yaml").write_text(HOSTILE)
-    samples = directory / "eval" / "samples.jsonl"
-    rows = [json.loads(line) for line in samples.read_text().splitlines()]
-    report = json.loads((directory / "eval" / "report.json").read_text())
-    for row in rows:
-        row |= {"completion": HOSTILE, "verdict": row["verdict"] if row["correct"] else HOSTILE}
-        row["answer"] = row["answer"] and HOSTILE
+def write_hostile(directory: Path) -> Path:
+    """Put markup that would run into everything an evaluation takes from outside."""
+    folder = directory / "eval"
+    report = json.loads((folder / "report.json").read_text())
+    report |= {"model": HOSTILE, "task": HOSTILE, "name": HOSTILE + directory.name}
     for problem in report["problems"]:
         problem["prompt"] = HOSTILE
-    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (directory / "eval" / "report.json").write_text(json.dumps(report))
-    base = write_evaluation(tmp_path / "base", BASE, task=HOSTILE)
-    made = build_report([base, directory])
-    outline = Outline(to_html(made))
+    (folder / "report.json").write_text(json.dumps(report))
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    for row in rows:
+        row |= {"completion": HOSTILE, "verdict": "correct" if row["correct"] else HOSTILE}
+        row["answer"] = row["answer"] and HOSTILE
+    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (directory / "recipe.yaml").write_text(HOSTILE)
+    return directory
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    folders = [write_hostile(write_run(tmp_path / policy.name, policy)) for policy in (BASE, GRPO)]
+    outline = Outline(to_html(build_report(folders)))
     assert [tag for tag, _ in outline.tags].count("script") == 3
     assert not [tag for tag, attrs in outline.tags if tag == "img" or "onerror" in attrs]
-    assert json.loads(outline.scripts["report-data"])["runs"][1]["name"] == HOSTILE
+    assert json.loads(outline.scripts["report-data"])["runs"][1]["name"] == HOSTILE + "grpo"
 
 
 def test_differences_against_every_run_are_there_and_the_reference_ones_show(page, report):

@@ -4,20 +4,20 @@ import itertools
 
 import pytest
 
-from rlkit.report.cells import Cell
 from rlkit.report.columns import Column, headline_ks, pass_at_column, variety_column
+from rlkit.report.differences import Difference
 from rlkit.report.reading import read_differences
 
 COVERAGE = Column("solution_coverage", "Coverage", "coverage", "", is_higher_better=True)
 COLUMNS = [pass_at_column(1), pass_at_column(128), COVERAGE]
-UP, DOWN, UNCLEAR = Cell(0.2, 0.1, 0.3), Cell(-0.2, -0.3, -0.1), Cell(0.01, -0.1, 0.1)
+UP = Difference(0.2, 0.1, 0.3, before=0.4, after=0.6)
+DOWN = Difference(-0.2, -0.3, -0.1, before=0.8, after=0.6)
+UNCLEAR = Difference(0.01, -0.1, 0.1, before=0.59, after=0.6)
 
 
-def read(accuracy: Cell, reach: Cell, coverage: Cell):
-    cells = {column.key: Cell(0.6, 0.5, 0.7) for column in COLUMNS}
-    return read_differences(
-        COLUMNS, cells, dict(zip((c.key for c in COLUMNS), (accuracy, reach, coverage), strict=True))
-    )
+def read(accuracy: Difference, reach: Difference, coverage: Difference):
+    keys = [column.key for column in COLUMNS]
+    return read_differences(COLUMNS, dict(zip(keys, (accuracy, reach, coverage), strict=True)))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_numbers_that_decided_it_are_given():
 
 
 def test_an_undefined_difference_is_unclear_and_says_so():
-    reading = read(UP, UNCLEAR, Cell(None, num_total=9))
+    reading = read(UP, UNCLEAR, Difference(None, num_total=9))
     assert reading.verdict == "more accurate, variety kept within noise"
     assert reading.changes[2].difference == "undefined"
     assert reading.kept is None
