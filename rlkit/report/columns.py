@@ -40,7 +40,7 @@ _METRICS = (
         "solution_coverage",
         "Solution-set coverage",
         "coverage",
-        "Share of all solutions a problem has that its samples found.",
+        "Share of all distinct solutions of a problem that its samples found.",
         is_higher_better=True,
         limits=(0.0, 1.0),
     ),
@@ -48,7 +48,7 @@ _METRICS = (
         "token_entropy",
         "Token entropy (nats)",
         "entropy",
-        "Mean entropy of the next-token distribution while sampling.",
+        "Mean entropy of the next token's distribution, at temperature 1 without truncation.",
         limits=(0.0, None),
     ),
 )

@@ -13,6 +13,7 @@ from rlkit.report.markup import Markup, breakable, join, tag
 
 MAX_SOLUTIONS = 12
 MAX_CHARACTERS = 1500
+SHORT_COMPLETION = 60
 
 
 def exhibits_section(report: Report) -> Markup | None:
@@ -21,8 +22,8 @@ def exhibits_section(report: Report) -> Markup | None:
     if not shown:
         return None
     caption = (
-        "Problems chosen from the counts alone, by the rule each one names. Rows are distinct solutions, columns are "
-        "runs, numbers say how many of a run's samples gave that solution."
+        "Problems chosen from the counts alone, by the rule each one names. Rows are distinct solutions (as one of the "
+        "completions wrote it), columns are runs, numbers say how many of a run's samples gave that solution."
     )
     return tag(
         "section",
@@ -70,17 +71,24 @@ def _matrix(report: Report, exhibit: Exhibit) -> Markup:
     counts = [[group.solutions[key] for group in groups] for key in solutions]
     largest = max((count for row in counts for count in row), default=0)
     rows = [
-        _row(tag("code", _clip(key or "correct", 120)), row, largest, "correct")
+        _row(_solution_label(exhibit, key), row, largest, "correct")
         for key, row in zip(solutions[:MAX_SOLUTIONS], counts, strict=False)
     ]
     if len(solutions) > MAX_SOLUTIONS:
         rest = [sum(column) for column in zip(*counts[MAX_SOLUTIONS:], strict=True)]
-        rows.append(_row(f"{len(solutions) - MAX_SOLUTIONS} more solutions", rest, largest, "more"))
+        rows.append(_row(f"{len(solutions) - MAX_SOLUTIONS} more", rest, largest, "more"))
     rows.append(_row("Distinct solutions", [len(group.solutions) for group in groups], None, "total"))
     rows.append(_row(_wrong_label(groups), [group.wrong.total() for group in groups], exhibit.num_samples, "wrong"))
     return tag(
         "table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="matrix", style=f"--runs:{len(groups)}"
     )
+
+
+def _solution_label(exhibit: Exhibit, key: str) -> Markup:
+    """A short completion shows a solution as the model wrote it; a long one is named by its canonical key."""
+    example = next(g.examples[key] for g in exhibit.groups if key in g.solutions).strip()
+    is_short = 0 < len(example) <= SHORT_COMPLETION and "\n" not in example
+    return tag("code", example if is_short else _clip(key or "correct", 120), title=key or None)
 
 
 def _row(label: str, counts: Sequence[int], full: int | None, kind: str) -> Markup:

@@ -101,7 +101,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
         if ours != theirs:
             raise ConfigError(
                 f"{run.name} and {reference.name} answered different problems ({len(theirs - ours)} only in the first, "
-                f"{len(ours - theirs)} only in the second): evaluate both with the same --split and --limit."
+                f"{len(ours - theirs)} only in the second): evaluate both with the same --split, --limit and task version."
             )
 
 

@@ -52,9 +52,11 @@ def provenance_section(report: Report) -> Markup:
 
 
 def commands(report: Report) -> list[str]:
-    """Return the shell commands that evaluate every run again and write this report."""
+    """Return the shell commands that train and evaluate every run again and write this report."""
     folders = [str(run.directory) for run in report.runs]
-    lines = [evaluation_command(run) for run in report.runs]
+    trainings = [run.training.command for run in report.runs if run.training and run.training.command]
+    lines = [shlex.join(["rlkit", *words]) for words in trainings]
+    lines += [evaluation_command(run) for run in report.runs]
     return [*lines, shlex.join(["rlkit", "report", *folders, "--output", "report.html"])]
 
 

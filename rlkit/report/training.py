@@ -9,15 +9,20 @@ from pathlib import Path
 
 from rlkit.report.cells import finite_or_none
 
+_PREFIX = "diversity/"
 _TITLES = {
     "reward": "Mean reward",
     "entropy": "Token entropy (nats)",
-    "diversity/pass_at_g": "Groups with a correct completion",
-    "diversity/distinct_correct": "Distinct correct solutions per group",
-    "kl": "KL to the reference model (nats per token)",
+    "pass_at_g": "Groups with a correct completion",
+    "distinct_correct": "Distinct correct solutions a group",
+    "simpson_correct": "Chance that two correct ones differ",
+    "distinct": "Distinct answers a group, right or wrong",
+    "groups_all_correct": "Groups with all completions correct",
+    "groups_all_wrong": "Groups with all completions wrong",
+    "kl": "KL to the reference model (nats a token)",
     "completions/mean_length": "Completion length (tokens)",
 }
-_ALIASES = {"pass_at_g": "diversity/pass_at_g", "distinct_correct": "diversity/distinct_correct"}
+"""Series by the name they have without the prefix `diversity/`, in the order of the page."""
 _LAST = ("kl", "completions/mean_length")
 
 
@@ -31,6 +36,8 @@ class Training:
     """Values by key, aligned with `steps`; None where a line had no finite number."""
     status: str | None = None
     """`running`, `finished`, `interrupted`, `failed`, or None when run.json says nothing."""
+    command: tuple[str, ...] = ()
+    """The words of the command that started it, without the program; empty when run.json does not have them."""
 
     def summary(self) -> dict[str, object]:
         """Return steps, status, and the first and last value (means over a tenth of the log) of each shown series."""
@@ -52,26 +59,35 @@ def read_training(directory: Path) -> Training | None:
             row = _parse(line)
             step = finite_or_none(row.get("step"))
             if step is not None:
-                rows.setdefault(step, {}).update(row)
+                rows.setdefault(step, {}).update({series_name(key): value for key, value in row.items()})
     steps = sorted(rows)
-    keys = shown_keys([key for step in steps for key in rows[step]])
-    series = {key: [_value(rows[step], key) for step in steps] for key in keys}
+    keys = shown_series([key for step in steps for key in rows[step]])
+    series = {key: [finite_or_none(rows[step].get(key)) for step in steps] for key in keys}
     series = {key: values for key, values in series.items() if any(value is not None for value in values)}
-    return Training(directory, steps, series, status=_read_status(directory / "run.json"))
+    record = _read_object(directory / "run.json")
+    status, words = record.get("status"), record.get("command")
+    command = tuple(map(str, words[1:])) if isinstance(words, list) else ()
+    return Training(directory, steps, series, status if isinstance(status, str) else None, command)
 
 
-def shown_keys(keys: Sequence[str]) -> list[str]:
-    """Return the series a report shows out of all logged keys, known ones first, without repeats."""
-    present = {_ALIASES.get(key, key) for key in keys}
-    known = [key for key in _TITLES if key in present and key not in _LAST]
-    others = sorted(key for key in present if key.startswith("diversity/") and key not in _TITLES)
-    return known + others + [key for key in _LAST if key in present]
+def series_name(key: str) -> str:
+    """Return the one name of a logged key: known series may carry the prefix `diversity/` or not."""
+    bare = key.removeprefix(_PREFIX)
+    return bare if bare in _TITLES else key
 
 
-def series_title(key: str) -> str:
-    """Return a title in words for a logged key."""
-    words = key.removeprefix("diversity/").replace("_", " ").replace("/", " ")
-    return _TITLES.get(key, words[:1].upper() + words[1:])
+def shown_series(names: Sequence[str]) -> list[str]:
+    """Return the series a report shows out of all that were logged, known ones first, without repeats."""
+    present = set(names)
+    known = [name for name in _TITLES if name in present and name not in _LAST]
+    others = sorted(name for name in present if name.startswith(_PREFIX))
+    return known + others + [name for name in _LAST if name in present]
+
+
+def series_title(name: str) -> str:
+    """Return a title in words."""
+    words = name.removeprefix(_PREFIX).replace("_", " ").replace("/", " ")
+    return _TITLES.get(name, words[:1].upper() + words[1:])
 
 
 def smooth(values: Sequence[float | None], window: int) -> list[float | None]:
@@ -95,23 +111,16 @@ def _ends(values: Sequence[float | None]) -> dict[str, float]:
     return {"first": sum(defined[:count]) / count, "last": sum(defined[-count:]) / count}
 
 
-def _value(row: dict[str, object], key: str) -> float | None:
-    given = [name for name, alias in _ALIASES.items() if alias == key]
-    return next((v for v in (finite_or_none(row.get(name)) for name in [key, *given]) if v is not None), None)
-
-
-def _parse(line: str) -> dict[str, object]:
+def _parse(text: str) -> dict[str, object]:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
+        value = json.loads(text)
+    except ValueError:
         return {}
-    return row if isinstance(row, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _read_status(path: Path) -> str | None:
+def _read_object(path: Path) -> dict[str, object]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
-    status = record.get("status") if isinstance(record, dict) else None
-    return status if isinstance(status, str) else None
+        return _parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}

@@ -82,11 +82,12 @@ def write_run(directory: Path, policy: Policy, num_steps: int = 40, **kwargs: An
                 "entropy": 0.45 + (policy.entropy - 0.45) * done + rng.normal(0, 0.01),
                 "kl": 0.05 * done * policy.concentration + abs(rng.normal(0, 0.003)),
                 "completions/mean_length": 12 + rng.normal(0, 0.1),
-                "diversity/pass_at_g": 0.9 - 0.05 * done * policy.concentration + rng.normal(0, 0.02),
-                "diversity/distinct_correct": 3 - done * policy.concentration * 0.6 + rng.normal(0, 0.1),
+                "pass_at_g": 0.9 - 0.05 * done * policy.concentration + rng.normal(0, 0.02),
+                "distinct_correct": 3 - done * policy.concentration * 0.6 + rng.normal(0, 0.1),
             }
             lines.write(json.dumps(row) + "\n")
-    (directory / "run.json").write_text(json.dumps({"status": "finished", "step": num_steps}))
+    record = {"status": "finished", "step": num_steps, "command": ["rlkit", "train", f"countdown/{policy.name}"]}
+    (directory / "run.json").write_text(json.dumps(record))
     (directory / "recipe.yaml").write_text(f"name: {policy.name}\nadvantage: {{name: {policy.name}}}\n")
     write_evaluation(directory / "eval", policy, **kwargs)
     return directory

@@ -128,7 +128,8 @@ def test_sections_without_data_are_left_out(tmp_path):
 
 
 def test_the_commands_name_what_was_evaluated(report):
-    *evaluations, last = commands(report)
+    first, second, *evaluations, last = commands(report)
+    assert [first, second] == ["rlkit train countdown/grpo", "rlkit train countdown/darling"]
     assert "--model models/grpo --task countdown --split test --n 16" in evaluations[1]
     assert last.startswith("rlkit report ")
 

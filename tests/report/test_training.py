@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rlkit.report.training import read_training, series_title, shown_keys, smooth, smoothing_window
+from rlkit.report.training import read_training, series_title, shown_series, smooth, smoothing_window
 
 
 def write_log(directory: Path, lines: list[str]) -> Path:
@@ -28,7 +28,7 @@ def test_both_spellings_of_our_own_series_are_one_series(tmp_path):
     training = read_training(
         write_log(tmp_path, ['{"step": 1, "pass_at_g": 0.5}', '{"step": 2, "diversity/pass_at_g": 1}'])
     )
-    assert training.series == {"diversity/pass_at_g": [0.5, 1.0]}
+    assert training.series == {"pass_at_g": [0.5, 1.0]}
 
 
 def test_a_resumed_run_that_logs_a_step_again_has_it_once(tmp_path):
@@ -39,9 +39,16 @@ def test_a_resumed_run_that_logs_a_step_again_has_it_once(tmp_path):
 
 
 def test_every_diversity_series_is_shown_and_bookkeeping_is_not():
-    keys = ["loss", "kl", "diversity/zebra", "reward", "grad_norm", "diversity/distinct_correct", "entropy"]
-    assert shown_keys(keys) == ["reward", "entropy", "diversity/distinct_correct", "diversity/zebra", "kl"]
+    names = ["loss", "kl", "diversity/zebra", "reward", "grad_norm", "distinct_correct", "entropy", "advantages/mean"]
+    assert shown_series(names) == ["reward", "entropy", "distinct_correct", "diversity/zebra", "kl"]
     assert series_title("diversity/solution classes") == "Solution classes"
+
+
+def test_the_command_is_what_came_after_the_program(tmp_path):
+    (tmp_path / "run.json").write_text('{"command": ["/x/rlkit", "train", "countdown/grpo"], "status": 3}')
+    training = read_training(write_log(tmp_path, ['{"step": 1, "reward": 1}']))
+    assert training.command == ("train", "countdown/grpo")
+    assert training.status is None
 
 
 def test_the_summary_averages_the_ends(tmp_path):
