@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
@@ -19,7 +20,7 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The tokenizer of {model!r} does not load: {_first_line(error)}") from error
+        raise load_error(model, error) from error
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], context: int | None) -> list[list[int]]:
@@ -47,10 +48,19 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], cont
     return encoded
 
 
-def end_token_ids(tokenizer: PreTrainedTokenizerBase, generation_config: Any) -> list[int]:
-    """Return every token that ends a completion: those of the generation config and the tokenizer's own."""
-    ends: Any = getattr(generation_config, "eos_token_id", None)
-    ids = {ends} if isinstance(ends, int) else set(ends or ())
+def load_error(model: str, error: Exception) -> ConfigError:
+    """Return the sentence for a model that does not load, whether it is a damaged directory or an unknown hub id."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if Path(model).is_dir():
+        return ConfigError(f"The model in {model!r} does not load: {reason}.")
+    return ConfigError(
+        f"There is no model {model!r}: it is no directory, not embedded, and could not be had from the hub: {reason}."
+    )
+
+
+def end_token_ids(tokenizer: PreTrainedTokenizerBase, stated: int | list[int] | None) -> list[int]:
+    """Return every token that ends a completion: those the generation config states and the tokenizer's own."""
+    ids = {stated} if isinstance(stated, int) else set(stated or ())
     if tokenizer.eos_token_id is not None:
         ids.add(tokenizer.eos_token_id)
     return sorted(ids)
@@ -78,7 +88,3 @@ def _encode(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
             "choose an instruct model or a task format with plain prompts."
         )
     return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

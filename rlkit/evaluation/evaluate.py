@@ -68,7 +68,7 @@ def evaluate(
         split: of the task.
         limit: take only the first so many problems of the split.
         sampling: temperature, truncation, length, seed; a mapping is checked like a recipe.
-        name: what reports call this evaluation; by default the output directory's name (its parent's, where it is `eval`).
+        name: what reports call this evaluation; by default the directory's name, or its parent's where it is `eval`.
 
     Returns:
         What was written to `output/report.json`.

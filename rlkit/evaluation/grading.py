@@ -1,4 +1,4 @@
-"""Samples to graded records: what the verifier says, with truncation and its own crashes told apart from wrong answers."""
+"""Samples to graded records: what the verifier says, with truncation and its crashes told apart from wrong answers."""
 
 from __future__ import annotations
 

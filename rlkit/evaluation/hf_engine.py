@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.evaluation.batching import Span, bytes_per_token, halve, plan_batches
-from rlkit.evaluation.encoding import context_length, cut_at_stop, encode_prompts, end_token_ids, load_tokenizer
+from rlkit.evaluation.encoding import (
+    context_length,
+    cut_at_stop,
+    encode_prompts,
+    end_token_ids,
+    load_error,
+    load_tokenizer,
+)
 from rlkit.evaluation.engine import Sample, SampleKey
 from rlkit.evaluation.generation import Draws, draw_rows
 from rlkit.evaluation.sampling import SamplingConfig
@@ -52,8 +59,8 @@ class HfEngine:
         """Check every parameter."""
         if self.dtype not in _DTYPES:
             raise ConfigError(f"No dtype is called {self.dtype!r}.{suggest(str(self.dtype), _DTYPES)}")
-        if self.batch_tokens is not None and self.batch_tokens < 1:
-            raise ConfigError(f"batch_tokens was given as {self.batch_tokens}; write at least 1, or leave it out.")
+        if self.batch_tokens is not None and not (isinstance(self.batch_tokens, int) and self.batch_tokens >= 1):
+            raise ConfigError(f"batch_tokens was given as {self.batch_tokens!r}; write at least 1, or leave it out.")
 
     def check(self) -> None:
         """Accept every machine: transformers is a core dependency and runs on a CPU."""
@@ -94,8 +101,13 @@ class _Loaded:
         try:
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device).eval()
         except (OSError, ValueError) as error:
-            raise ConfigError(f"The model {name!r} does not load: {error}") from error
-        return cls(model, tokenizer, end_token_ids(tokenizer, model.generation_config), context_length(model.config))
+            raise load_error(name, error) from error
+        return cls(
+            model,
+            tokenizer,
+            end_token_ids(tokenizer, model.generation_config.eos_token_id),
+            context_length(model.config),
+        )
 
     def plan(
         self, prompts: list[list[int]], n: int, sampling: SamplingConfig, batch_tokens: int | None

@@ -14,7 +14,7 @@ from rlkit.types import Prompt, Row
 
 @dataclass
 class ProblemCounts:
-    """What the samples of one problem add up to; unscored ones are in `num_unscored` and in no other count of grades."""
+    """What the samples of one problem add up to; unscored ones are in no count of grades but `num_unscored`."""
 
     id: str
     prompt: Prompt

@@ -1,4 +1,4 @@
-"""What a person sees while samples are drawn: tokens a second and the time left, as a bar or, off a terminal, as lines."""
+"""What a person sees while samples are drawn: speed and time left, as a bar or, off a terminal, as lines."""
 
 from __future__ import annotations
 

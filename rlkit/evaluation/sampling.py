@@ -36,6 +36,7 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         """Check every field, and turn a list of stops into a tuple."""
+        self._check_types()
         stop: object = self.stop
         object.__setattr__(self, "stop", (stop,) if isinstance(stop, str) else tuple(self.stop))
         _require(0.0 <= self.temperature < math.inf, "temperature", self.temperature, "a number of 0 or more")
@@ -45,6 +46,19 @@ class SamplingConfig:
         _require(self.max_tokens >= 1, "max_tokens", self.max_tokens, "at least 1")
         _require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to 2**63 - 1")
         _require(all(self.stop), "stop", self.stop, "texts that are not empty")
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, default = getattr(self, field.name), field.default
+            allowed = (
+                (float, int)
+                if isinstance(default, float)
+                else (type(default), list, str)
+                if field.name == "stop"
+                else int
+            )
+            if not isinstance(value, allowed) or isinstance(value, bool):
+                raise ConfigError(f"{field.name} was given as {value!r}; write a {_TYPE_WORDS[type(default)]}.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SamplingConfig:
@@ -60,9 +74,12 @@ class SamplingConfig:
         return asdict(self) | {"stop": list(self.stop)}
 
     def seed_for(self, *parts: str | int) -> int:
-        """Return a 63-bit seed that depends on this seed and on `parts` (a prompt id, ...) alone: not on batches or order."""
+        """Return a 63-bit seed that depends on this seed and on `parts` (a prompt id, ...) alone."""
         text = "\x1f".join([str(self.seed), *map(str, parts)])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+_TYPE_WORDS = {float: "number", int: "whole number", tuple: "text or list of texts"}
 
 
 def _require(holds: bool, name: str, given: object, allowed: str) -> None:

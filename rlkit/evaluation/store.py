@@ -49,7 +49,7 @@ class SampleStore:
             self._open.enter_context(_locked(self.path / _LOCK))
             # Only now is nobody else writing: what was checked above may have been created in between.
             check_directory(self.path, self.config)
-            if not (self.path / CONFIG).is_file():
+            if not (self.path / CONFIG).is_file() or read_config(self.path)["hash"] != self.config.digest:
                 write_json(self.path / CONFIG, {"hash": self.config.digest, "config": self.config.as_json()})
             self._file = self._open.enter_context((self.path / SAMPLES).open("ab"))
             _cut_torn_line(self.path / SAMPLES)
@@ -93,7 +93,8 @@ def check_directory(path: str | Path, config: EvaluationConfig) -> None:
             raise StoreError(f"{path} holds {others[0]!r} but no evaluation; choose an empty or new directory.")
         return
     stored = read_config(path)
-    if stored["hash"] != config.digest:
+    # A first attempt that failed before its first sample, on a mistyped model say, must not block the mended command.
+    if stored["hash"] != config.digest and next(read_samples(path), None) is not None:
         different = differences(stored["config"], config.as_json()) or ["the configuration was edited"]
         more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
         raise StoreError(
@@ -127,7 +128,7 @@ def read_samples(path: str | Path) -> Iterator[Record]:
                 _ = record["prompt_id"], record["sample"]
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(
-                    f"Line {number} of {file_path} is not a sample; delete the line, and the same command draws it anew."
+                    f"Line {number} of {file_path} is not a sample; delete it, and the same command draws it anew."
                 ) from error
             yield record
 

