@@ -100,8 +100,8 @@ def check_comparable(runs: Sequence[Run]) -> None:
         ours, theirs = ({problem["id"] for problem in r.problems} for r in (reference, run))
         if ours != theirs:
             raise ConfigError(
-                f"{run.name} and {reference.name} answered different problems ({len(theirs - ours)} only in the first, "
-                f"{len(ours - theirs)} only in the second): evaluate both with the same --split, --limit and task version."
+                f"{run.name} and {reference.name} answered different problems ({len(theirs - ours)} only in the one, "
+                f"{len(ours - theirs)} in the other): evaluate both with the same --split, --limit and task version."
             )
 
 

@@ -41,7 +41,7 @@ def test_equal_and_empty_names_are_told_apart_by_their_directories(tmp_path):
     [
         ({"task": "gsm8k"}, "grpo was evaluated on task 'gsm8k', base on 'countdown'"),
         ({"split": "train"}, "grpo was evaluated on split 'train', base on 'test'"),
-        ({"problems": []}, r"different problems \(0 only in the first, 12 only in the second\)"),
+        ({"problems": []}, r"different problems \(0 only in the one, 12 in the other\)"),
     ],
 )
 def test_evaluations_that_do_not_compare_are_refused(tmp_path, changes, sentence):
