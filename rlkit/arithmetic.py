@@ -1,11 +1,12 @@
 """Exact arithmetic from untrusted text: a parser without `eval`, exact values, and one key for each distinct solution.
 
-Two ways of writing a solution are read: an infix expression, `(3 + 5) * 2 + 8`, and a trace of steps, `3 + 5 [8] [8] * 2 [16] [16] + 8 [24]`,
-in which `[8]` stands for the earlier result announced as `[8]`. Both give an `Expression`: its exact value, the numbers written
-in it, and its canonical key. Keys are equal when two expressions differ only by commutativity and associativity: chains of + and -
-are flattened into sorted, signed multisets, chains of * and / likewise, so `(3+5)*2+8`, `8+2*(5+3)` and `2*(3+5)+8` are all
-`S(+8,+P(*2,*S(+3,+5)))`. Minus signs are carried through: `a-(b-c)` is `a-b+c`; `(-a)*b`, `a*(-b)` and `-(a*b)` are one, as are
-`(a-b)*(c-d)` and `(b-a)*(d-c)`. Nothing is computed away: `8*1`, `8/1` and `8` stay three solutions.
+Two ways of writing a solution are read: an infix expression, `(3 + 5) * 2 + 8`, and a trace of steps, `3 + 5 [8] [8] *
+2 [16] [16] + 8 [24]`, in which `[8]` stands for the earlier result announced as `[8]`. Both give an `Expression`: its
+exact value, the numbers written in it, and its canonical key. Keys are equal when two expressions differ only by
+commutativity and associativity: chains of + and - are flattened into sorted, signed multisets, chains of * and /
+likewise, so `(3+5)*2+8`, `8+2*(5+3)` and `2*(3+5)+8` are all `S(+8,+P(*2,*S(+3,+5)))`. Minus signs are carried
+through: `a-(b-c)` is `a-b+c`; `(-a)*b`, `a*(-b)` and `-(a*b)` are one, as are `(a-b)*(c-d)` and `(b-a)*(d-c)`. Nothing
+is computed away: `8*1`, `8/1` and `8` stay three solutions.
 
 Text is limited in length, digits and nesting, so that hostile input costs microseconds and cannot exhaust the stack.
 """
@@ -132,7 +133,19 @@ def _factors(term: Term, operation: str) -> tuple[int, tuple[str, ...]]:
 
 
 _TOKEN = re.compile(r"[0-9]+|\\[a-zA-Z]+|\\[,;:! ]|\S")
-_SPELLINGS = {"×": "*", "x": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "\\times": "*", "\\cdot": "*", "\\div": "/"}
+_SPELLINGS = {
+    "×": "*",
+    "x": "*",
+    "·": "*",
+    "⋅": "*",
+    "∙": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "\\times": "*",
+    "\\cdot": "*",
+    "\\div": "/",
+}
 _SILENT = {"\\left", "\\right", "\\,", "\\;", "\\:", "\\!", "\\ ", "$"}
 _FRACTIONS = {"\\frac", "\\dfrac", "\\tfrac"}
 _CLOSERS = {"(": ")", "{": "}"}
@@ -142,8 +155,8 @@ _END = ""
 def parse(text: str) -> Expression:
     """Read one infix expression of whole numbers, `+ - * /`, signs and parentheses.
 
-    Also read: `× x · ÷ − –` and LaTeX's `\\times \\cdot \\div \\frac{}{} \\left \\right`. Not read: decimals, powers, letters,
-    and a multiplication left out, as in `2(3+5)`.
+    Also read: `× x · ÷ − –` and LaTeX's `\\times \\cdot \\div \\frac{}{} \\left \\right`. Not read: decimals, powers,
+    letters, and a multiplication left out, as in `2(3+5)`.
 
     Raises:
         MalformedExpressionError: the text is anything else, or beyond the limits of this module.
@@ -166,7 +179,7 @@ def parse_prefix(text: str) -> tuple[Expression, str]:
 class _Parser:
     """Recursive descent: sum of products of factors, one token ahead."""
 
-    __slots__ = ("_rest", "_depth", "ahead")
+    __slots__ = ("_depth", "_rest", "ahead")
 
     def __init__(self, tokens: list[str]) -> None:
         self._rest = iter(tokens)
@@ -208,7 +221,9 @@ class _Parser:
         if token in _CLOSERS:
             return self._read_group(token)
         if token not in _FRACTIONS and token not in ("+", "-"):
-            raise MalformedExpressionError(f"{token!r} stands where a number is wanted" if token else "the expression ends early")
+            raise MalformedExpressionError(
+                f"{token!r} stands where a number is wanted" if token else "the expression ends early"
+            )
         self._advance()
         if token in _FRACTIONS:
             return combine("/", self._read_group("{"), self._read_group("{"))
@@ -268,8 +283,8 @@ def split_steps(text: str) -> tuple[list[Step], str]:
 def replay_steps(steps: list[Step]) -> Replay:
     """Compute a trace and check each announced result.
 
-    Of two equal unused results the later one is meant (and as right operand before left), as on a stack: so every solution
-    can be written, operands before operations, and is read back as itself.
+    Of two equal unused results the later one is meant (and as right operand before left), as on a stack: so every
+    solution can be written, operands before operations, and is read back as itself.
     """
     results: list[tuple[str, Term]] = []
     for step in steps:
@@ -308,7 +323,7 @@ def final_answer(text: str) -> str | None:
 
 
 def _braced(text: str, start: int) -> str | None:
-    """Return the text up to the brace that closes the one before `start`, None when it is not closed within the limit."""
+    """Return the text up to the brace that closes the one before `start`; None when it is not closed soon enough."""
     depth = 1
     for place in range(start, min(len(text), start + MAX_CHARACTERS)):
         depth += (text[place] == "{") - (text[place] == "}")
@@ -320,8 +335,9 @@ def _braced(text: str, start: int) -> str | None:
 def solution_key(text: str) -> str | None:
     """Return the canonical key of the solution in a completion, None when none can be read.
 
-    Looked for in this order: the last `\\boxed{}` or `<answer>`, a trace of steps that are all true, a bare expression. An expression
-    may be followed by `= number`. Whether the solution fits a problem (its numbers, its target) is not asked.
+    Looked for in this order: the last `\\boxed{}` or `<answer>`, a trace of steps that are all true, a bare
+    expression. An expression may be followed by `= number`. Whether the solution fits a problem (its numbers, its
+    target) is not asked.
     """
     answer = final_answer(text)
     if answer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import time
@@ -95,7 +96,7 @@ def test_equal_keys_have_equal_values(one, other):
 
 @pytest.mark.parametrize(("num_operands", "num_classes"), [(1, 1), (2, 6), (3, 68), (4, 1170)])
 def test_number_of_keys_is_the_number_of_different_functions(num_operands, num_classes):
-    """Over independent operands, expressions are equal as functions exactly when their keys are equal (OEIS A140606)."""
+    """Over independent operands, two expressions are one function exactly when their keys are equal (OEIS A140606)."""
     operands = [1013, 27644437, 15587277, 982451653][:num_operands]
     keys, values = set(), set()
     for tree in every_tree(operands):
@@ -138,13 +139,37 @@ def test_expressions_that_differ_only_in_writing_share_a_key(same):
     assert len({parse(text).value for text in texts}) == 1
 
 
-@pytest.mark.parametrize("different", [["8*1", "8/1", "8"], ["3+5", "5-3", "3-5", "3*5", "3/5", "5/3"], ["2*3+4", "2*(3+4)"]])
+@pytest.mark.parametrize(
+    "different", [["8*1", "8/1", "8"], ["3+5", "5-3", "3-5", "3*5", "3/5", "5/3"], ["2*3+4", "2*(3+4)"]]
+)
 def test_nothing_is_computed_away(different):
     assert len({parse(text).key for text in different}) == len(different)
 
 
-MALFORMED = ["", " ", "+", "3+", "*3", "(3", "3)", "()", "3 5", "2(3)", "3.5", "3^2", "3**2", "1e3", "a", "3=3", "(3}", "{3)",
-             r"\frac{1}", r"\frac 1 2", r"\boxed", "٣+1", "²", "3//4", "1_000", "__import__('os')", "\x00", "3;3", "9" * 10, "\\", "nan", "∞"]  # fmt: skip
+MALFORMED = [
+    *(
+        "",
+        " ",
+        "+",
+        "3+",
+        "*3",
+        "(3",
+        "3)",
+        "()",
+        "3 5",
+        "2(3)",
+        "3.5",
+        "3^2",
+        "3**2",
+        "3//4",
+        "1e3",
+        "1_000",
+        "a",
+        "3=3",
+    ),
+    *("(3}", "{3)", r"\frac{1}", r"\frac 1 2", r"\boxed", "\\", "٣+1", "²", "∞", "nan", "\x00", "3;3", "9" * 10),
+    "__import__('os')",
+]
 
 
 @pytest.mark.parametrize("text", MALFORMED)
@@ -163,7 +188,9 @@ def test_latex_fractions_divide():
     assert parse(r"\frac{3+5}{2}*\dfrac{6}{3}").value == 8
 
 
-@pytest.mark.parametrize("unit", ["(", "-", "1+", "(1+", "9", r"\frac{", "[", "\\boxed{", "<answer>", "1 + 1 [2] ", "{"])
+@pytest.mark.parametrize(
+    "unit", ["(", "-", "1+", "(1+", "9", r"\frac{", "[", "\\boxed{", "<answer>", "1 + 1 [2] ", "{"]
+)
 def test_hostile_repetition_is_refused_quickly(unit):
     started = time.perf_counter()
     assert solution_key(unit * 200_000) is None
@@ -179,10 +206,8 @@ def test_hostile_repetition_is_refused_quickly(unit):
 def test_any_text_is_read_or_refused(text):
     key = solution_key(text)
     assert key is None or isinstance(key, str)
-    try:
+    with contextlib.suppress(MalformedExpressionError, ZeroDivisionError):
         assert isinstance(parse(text).value, Fraction)
-    except (MalformedExpressionError, ZeroDivisionError):
-        pass
 
 
 def test_steps_and_expression_of_one_solution_share_a_key():
@@ -229,6 +254,9 @@ def test_the_last_marked_answer_counts(text, answer):
     assert final_answer(text) == answer
 
 
-@pytest.mark.parametrize("text", [r"\boxed{(3+5)*2+8 = 24}", "<answer>8+2*(5+3)</answer>", "(3+5)*2+8", " 3 + 5 [8] [8] * 2 [16]  [16] + 8 [24] "])
+@pytest.mark.parametrize(
+    "text",
+    [r"\boxed{(3+5)*2+8 = 24}", "<answer>8+2*(5+3)</answer>", "(3+5)*2+8", " 3 + 5 [8] [8] * 2 [16]  [16] + 8 [24] "],
+)
 def test_every_way_to_answer_has_the_same_key(text):
     assert solution_key(text) == "S(+8,+P(*2,*S(+3,+5)))"

@@ -4,8 +4,9 @@
     row = task.load("test")[0]
     task.grade(r"\\boxed{2*(3+5)+8}", row)
 
-Two formats (`countdown_format.py`): `tokens`, steps with natural results, for the embedded tiny model; and `chat`, one expression
-with any intermediate results, for real models. No set of numbers occurs in two splits (`countdown_splits.py`).
+Two formats (`countdown_format.py`): `tokens`, steps with natural results, for the embedded tiny model; and `chat`, one
+expression with any intermediate results, for real models. No set of numbers occurs in two splits
+(`countdown_splits.py`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from typing import Any, ClassVar
 from rlkit.errors import ConfigError, RewardError, suggest
 from rlkit.tasks.countdown_format import FORMATS, chat_prompt, tokens_prompt
 from rlkit.tasks.countdown_grading import grade_chat, grade_tokens
-from rlkit.tasks.countdown_problems import Problem, ProblemRange, draw_problems
+from rlkit.tasks.countdown_problems import Draw, Problem, ProblemRange, draw_problems
 from rlkit.tasks.countdown_solver import SolutionRules, Tree, solutions_by_target, solve, write_expression, write_steps
 from rlkit.tasks.countdown_splits import SPLITS
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
 
 __all__ = ["Countdown", "countdown_reward", "solve"]
+
+_TRAIN_PROBLEMS_PER_SET = 4
+"""Solving a set of numbers takes milliseconds and serves all its targets."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,10 @@ class Countdown:
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key} was given as {getattr(self, key)}; write a number of at least 1.")
         if self.max_solutions is not None and self.max_solutions < self.min_solutions:
-            raise ConfigError(f"max_solutions {self.max_solutions} is below min_solutions {self.min_solutions}; raise it.")
-        self._range(), self.rules  # noqa: B018 - both check their share of the parameters
+            raise ConfigError(
+                f"max_solutions {self.max_solutions} is below min_solutions {self.min_solutions}; raise it."
+            )
+        self._range(), self.rules
 
     @property
     def rules(self) -> SolutionRules:
@@ -106,10 +112,14 @@ class Countdown:
     def _problems(self, split: str) -> Sequence[Problem]:
         if split not in SPLITS:
             raise ConfigError(f"Countdown has no split {split!r}.{suggest(split, SPLITS)}")
+        return draw_problems(split, self._range(), self.rules, self._draw(split))
+
+    def _draw(self, split: str) -> Draw:
         size = getattr(self, f"{split}_size")
         if split == "train":
-            return draw_problems(split, self._range(), self.rules, size, self.seed)
-        return draw_problems(split, self._range(), self.rules, size, self.seed, self.min_solutions, self.max_solutions)
+            return Draw(size, self.seed, per_set=_TRAIN_PROBLEMS_PER_SET)
+        # One problem a set of numbers, so that held-out problems are as independent as can be.
+        return Draw(size, self.seed, 1, self.min_solutions, self.max_solutions)
 
     def _row(self, problem: Problem) -> Row:
         numbers = list(problem.numbers)
@@ -135,7 +145,14 @@ class Countdown:
         for key, tree in trees.items():
             gold = self.write_solution(tree)
             _expect(self.grade(gold, row) == Grade(True, "correct", key), gold, row)
-            for answer in (gold[:-1] + " 1" + gold[-1:], gold[:-1] + "+" + gold[-1:], gold[:-1], "1 + 1 [2]", "\\boxed{1+1}", ""):
+            for answer in (
+                gold[:-1] + " 1" + gold[-1:],
+                gold[:-1] + "+" + gold[-1:],
+                gold[:-1],
+                "1 + 1 [2]",
+                "\\boxed{1+1}",
+                "",
+            ):
                 _expect(not self.grade(answer, row).correct, answer, row)
             other = {**row, "target": problem.target + 1}
             _expect(self.grade(gold, other).verdict == "wrong_target", gold, other)
@@ -143,7 +160,9 @@ class Countdown:
 
 def _expect(held: bool, answer: str, row: Row) -> None:
     if not held:
-        raise RewardError(f"The Countdown verifier is wrong about {answer!r} for {row['id']}: {grade_row(answer, row)}.")
+        raise RewardError(
+            f"The Countdown verifier is wrong about {answer!r} for {row['id']}: {grade_row(answer, row)}."
+        )
 
 
 def grade_row(completion: str, row: Mapping[str, Any]) -> Grade:

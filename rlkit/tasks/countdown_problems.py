@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rlkit.errors import ConfigError
-from rlkit.tasks.countdown_solver import MAX_NUMBERS, SolutionRules, solutions_by_target
+from rlkit.tasks.countdown_solver import MAX_NUMBERS, SolutionRules, random_value, solutions_by_target
 from rlkit.tasks.countdown_splits import multisets
+
+_FEW_NUMBERS = 4
+"""Up to so many numbers all solutions of all targets are enumerated in a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class ProblemRange:
         if not 2 <= self.max_number <= 100:
             raise ConfigError(f"max_number was given as {self.max_number}; write 2 to 100.")
         if not 1 <= self.min_target <= self.max_target:
-            raise ConfigError(f"Targets {self.min_target} to {self.max_target} were given; write 1 <= min_target <= max_target.")
+            raise ConfigError(
+                f"Targets {self.min_target} to {self.max_target} were given; write 1 <= min_target <= max_target."
+            )
 
     @property
     def targets(self) -> range:
@@ -45,53 +51,113 @@ class Problem:
     numbers: tuple[int, ...]
     """Ascending."""
     target: int
-    num_solutions: int
-    """Number of distinct solutions under the rules it was drawn for."""
+    num_solutions: int | None
+    """Number of distinct solutions under the rules it was drawn for; None where they were not counted."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How many problems to draw, and which."""
+
+    size: int
+    seed: int = 0
+    per_set: int = 1
+    """Problems drawn from one set of numbers before the next set is looked at."""
+    min_solutions: int = 1
+    max_solutions: int | None = None
+
+    def wants(self, problem: Problem) -> bool:
+        """Return whether the problem's number of solutions is within bounds; what was not counted is wanted."""
+        count = problem.num_solutions
+        return count is None or self.min_solutions <= count <= (self.max_solutions or count)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the number of solutions decides anything."""
+        return self.min_solutions > 1 or self.max_solutions is not None
 
 
 @functools.lru_cache(maxsize=32)
-def draw_problems(
-    split: str,
-    extent: ProblemRange,
-    rules: SolutionRules,
-    size: int,
-    seed: int,
-    min_solutions: int = 1,
-    max_solutions: int | None = None,
-) -> tuple[Problem, ...]:
-    """Return `size` different problems of a split, each with `min_solutions` to `max_solutions` distinct solutions.
+def draw_problems(split: str, extent: ProblemRange, rules: SolutionRules, draw: Draw) -> tuple[Problem, ...]:
+    """Return different problems of a split, the same for the same arguments.
 
-    Every set of numbers gives one problem before any gives a second, so that held-out problems are as independent as can be.
+    Sets of numbers are equally likely; a target is drawn in proportion to how many solutions reach it, as if a random
+    solution were drawn and its value told. From five numbers on a training problem's solutions are not counted, which
+    would take minutes.
 
     Raises:
         ConfigError: the split has fewer such problems than asked for.
     """
-    generator = random.Random(f"countdown/{split}/{seed}")
+    generator = random.Random(f"countdown/{split}/{draw.seed}")
     order = list(multisets(split, extent.num_numbers, extent.max_number))
     generator.shuffle(order)
-    waiting = [_shuffled_problems(numbers, extent, rules, generator.random()) for numbers in order]
+    is_counted = extent.num_numbers <= _FEW_NUMBERS or split != "train" or draw.is_bounded
+    waiting = [
+        filter(draw.wants, _problems_of(numbers, extent, rules, is_counted, generator.random())) for numbers in order
+    ]
     drawn: list[Problem] = []
     while waiting:
-        still_waiting = []
+        unfinished = []
         for problems in waiting:
-            for problem in problems:
-                if min_solutions <= problem.num_solutions <= (max_solutions or problem.num_solutions):
-                    drawn.append(problem)
-                    still_waiting.append(problems)
-                    break
-            if len(drawn) == size:
-                return tuple(drawn)
-        waiting = still_waiting
-    wanted = f"{min_solutions} to {max_solutions or 'any number of'} solutions"
-    raise ConfigError(f"{size} {split} problems with {wanted} were asked for, but there are only {len(drawn)}; ask for fewer.")
+            taken = list(itertools.islice(problems, draw.per_set))
+            drawn += taken
+            if len(drawn) >= draw.size:
+                generator.shuffle(drawn)
+                return tuple(drawn[: draw.size])
+            if taken:
+                unfinished.append(problems)
+        waiting = unfinished
+    wanted = f"{draw.min_solutions} to {draw.max_solutions or 'any number of'} solutions"
+    raise ConfigError(
+        f"{draw.size} {split} problems with {wanted} were asked for, but there are only {len(drawn)}; ask for fewer."
+    )
 
 
-def _shuffled_problems(numbers: tuple[int, ...], extent: ProblemRange, rules: SolutionRules, seed: float) -> Iterator[Problem]:
-    """Yield the solvable problems of one set of numbers in random order; nothing is solved before the first is asked for."""
+def _problems_of(
+    numbers: tuple[int, ...], extent: ProblemRange, rules: SolutionRules, is_counted: bool, seed: float
+) -> Iterator[Problem]:
+    """Yield the solvable problems of one set of numbers in random order, computed when they are asked for."""
+    generator = random.Random(seed)
+    if extent.num_numbers <= _FEW_NUMBERS:
+        yield from _all_problems(numbers, extent, rules, generator)
+        return
+    for target in _reached_targets(numbers, extent, rules, generator):
+        count = len(solutions_by_target(numbers, (target,), rules)[target]) if is_counted else None
+        yield Problem(numbers, target, count)
+
+
+def _all_problems(
+    numbers: tuple[int, ...], extent: ProblemRange, rules: SolutionRules, generator: random.Random
+) -> Iterator[Problem]:
+    """Yield every solvable problem of a set of numbers, the ones with many solutions rather sooner."""
     solutions = solutions_by_target(numbers, extent.targets, rules)
-    targets = sorted(solutions)
-    if not rules.use_all:  # a target that is itself given asks for nothing
-        targets = [target for target in targets if target not in numbers]
-    random.Random(seed).shuffle(targets)
-    for target in targets:
-        yield Problem(numbers, target, len(solutions[target]))
+    counts = {
+        target: len(solutions[target]) for target in sorted(solutions) if _is_worth_asking(numbers, target, rules)
+    }
+    # Weighted sampling without replacement: the largest u^(1/weight) first (Efraimidis and Spirakis, 2006).
+    order = {target: generator.random() ** (1 / count) for target, count in counts.items()}
+    for target in sorted(order, key=order.__getitem__, reverse=True):
+        yield Problem(numbers, target, counts[target])
+
+
+def _reached_targets(
+    numbers: tuple[int, ...], extent: ProblemRange, rules: SolutionRules, generator: random.Random
+) -> Iterator[int]:
+    """Yield different targets that random expressions reach, until a thousand in a row bring nothing new."""
+    seen: set[int] = set()
+    barren = 0
+    while barren < 1000:
+        size = len(numbers) if rules.use_all else generator.randint(2, len(numbers))
+        value = random_value(generator.sample(numbers, size), rules, generator)
+        barren += 1
+        if value is None or value.denominator != 1 or value not in extent.targets or value in seen:
+            continue
+        if _is_worth_asking(numbers, int(value), rules):
+            barren = 0
+            seen.add(int(value))
+            yield int(value)
+
+
+def _is_worth_asking(numbers: tuple[int, ...], target: int, rules: SolutionRules) -> bool:
+    """Return False where nothing needs to be done because the target is one of the numbers."""
+    return rules.use_all or target not in numbers

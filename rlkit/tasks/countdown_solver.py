@@ -1,14 +1,16 @@
 """Exhaustive Countdown solver: every distinct solution, distinct meaning different canonical keys.
 
-Dynamic programming over subsets of the given numbers: the distinct forms of a subset are all combinations of the forms of two
-complementary parts, kept once per key. Equal keys have equal values, so nothing is lost by keeping one.
+Dynamic programming over subsets of the given numbers: the distinct forms of a subset are all combinations of the forms
+of two complementary parts, kept once per key. Equal keys have equal values, so nothing is lost by keeping one.
 """
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from rlkit.arithmetic import Term, combine, number_term, term_key
@@ -43,11 +45,22 @@ class SolutionRules:
     def __post_init__(self) -> None:
         """Raise ConfigError for rules that contradict each other."""
         if self.intermediates not in INTERMEDIATES:
-            raise ConfigError(f"intermediates was given as {self.intermediates!r}; write one of {', '.join(INTERMEDIATES)}.")
+            raise ConfigError(
+                f"intermediates was given as {self.intermediates!r}; write one of {', '.join(INTERMEDIATES)}."
+            )
         if self.max_intermediate is not None and self.intermediates != "natural":
-            raise ConfigError("max_intermediate bounds natural intermediates only; write intermediates: natural beside it.")
+            raise ConfigError(
+                "max_intermediate bounds natural intermediates only; write intermediates: natural beside it."
+            )
         if self.max_intermediate is not None and self.max_intermediate < 1:
             raise ConfigError(f"max_intermediate was given as {self.max_intermediate}; write a number of at least 1.")
+
+    def allows(self, numerator: int, denominator: int) -> bool:
+        """Return whether an intermediate result may be this fraction."""
+        if self.intermediates == "rational":
+            return True
+        value, remainder = divmod(numerator, denominator)
+        return remainder == 0 and value >= 1 and (self.max_intermediate is None or value <= self.max_intermediate)
 
 
 def solve(
@@ -78,7 +91,9 @@ def solve(
     return [write_expression(trees[key]) for key in sorted(trees)]
 
 
-def solutions_by_target(numbers: Sequence[int], targets: Container[int], rules: SolutionRules) -> dict[int, dict[str, Tree]]:
+def solutions_by_target(
+    numbers: Sequence[int], targets: Container[int], rules: SolutionRules
+) -> dict[int, dict[str, Tree]]:
     """Return, for each reachable target among `targets`, its distinct solutions as `{canonical key: tree}`.
 
     Raises:
@@ -116,16 +131,15 @@ def _combine_parts(subset: int, forms: list[_Forms], rules: SolutionRules, targe
         for left in forms[left_part].values():
             for right in forms[subset ^ left_part].values():
                 for operation, first, second, numerator, denominator in _operations(left, right):
-                    whole = numerator % denominator == 0
-                    value = numerator // denominator
-                    if rules.intermediates == "natural" and not (whole and 1 <= value <= (rules.max_intermediate or value)):
+                    value, remainder = divmod(numerator, denominator)
+                    if targets is not None and (remainder or value not in targets):
                         continue
-                    if targets is not None and not (whole and value in targets):
+                    if not rules.allows(numerator, denominator):
                         continue
                     term = combine(operation, first.term, second.term)
                     key = term_key(term)
                     if key not in forms_of_subset:
-                        term = term._replace(numerator=value, denominator=1) if whole else term
+                        term = term if remainder else term._replace(numerator=value, denominator=1)
                         forms_of_subset[key] = _Form(term, (operation, first.tree, second.tree))
 
 
@@ -158,6 +172,22 @@ def _collect(forms: _Forms, targets: Container[int], found: dict[int, dict[str, 
         value, remainder = divmod(term.numerator, term.denominator)
         if remainder == 0 and value in targets:
             found[value].setdefault(key, tree)
+
+
+def random_value(numbers: Sequence[int], rules: SolutionRules, generator: random.Random) -> Fraction | None:
+    """Return the value of a random expression over all the numbers; None when a step breaks the rules."""
+    values = [Fraction(number) for number in numbers]
+    while len(values) > 1:
+        generator.shuffle(values)
+        left, right = values.pop(), values.pop()
+        operation = generator.choice("+-*/")
+        if operation == "/" and right == 0:
+            return None
+        value = {"+": left + right, "-": left - right, "*": left * right, "/": left / (right or 1)}[operation]
+        if not rules.allows(value.numerator, value.denominator):
+            return None
+        values.append(value)
+    return values[0]
 
 
 def write_expression(tree: Tree) -> str:

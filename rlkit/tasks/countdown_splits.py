@@ -1,4 +1,4 @@
-"""Which split a set of numbers belongs to: a fixed hash of the sorted multiset, so that no seed can leak one into another.
+"""Which split a set of numbers belongs to: a fixed hash of the sorted multiset, so that no seed can leak one.
 
 Numbers that were seen in training, in any order and with any target, are never seen in `validation` or `test`.
 """
@@ -30,6 +30,6 @@ def split_of(numbers: Sequence[int]) -> str:
 
 @functools.cache
 def multisets(split: str, num_numbers: int, max_number: int) -> tuple[tuple[int, ...], ...]:
-    """Return every ascending multiset of `num_numbers` numbers in 1..`max_number` that `split` owns, in lexicographic order."""
+    """Return every ascending multiset of `num_numbers` numbers in 1..`max_number` that `split` owns, sorted."""
     candidates = itertools.combinations_with_replacement(range(1, max_number + 1), num_numbers)
     return tuple(numbers for numbers in candidates if split_of(numbers) == split)

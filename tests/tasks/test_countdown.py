@@ -13,7 +13,12 @@ from rlkit.tasks.countdown_splits import SPLITS, split_of
 from rlkit.types import Task
 
 SMALL = {"train_size": 60, "validation_size": 30, "test_size": 30}
-VARIANTS = [{}, {"format": "chat"}, {"format": "chat", "use_all": False, "num_numbers": 3}, {"use_all": False, "num_numbers": 3, "max_target": 60}]
+VARIANTS = [
+    {},
+    {"format": "chat"},
+    {"format": "chat", "use_all": False, "num_numbers": 3},
+    {"use_all": False, "num_numbers": 3, "max_target": 60},
+]
 
 
 @pytest.fixture(params=VARIANTS, ids=str)
@@ -77,7 +82,8 @@ def test_prompts():
     chat = Countdown(format="chat", use_all=False, **SMALL).load("test")[0]
     (message,) = chat["prompt"]
     assert message["role"] == "user"
-    assert str(chat["target"]) in message["content"] and "at most once" in message["content"] and "\\boxed{}" in message["content"]
+    for part in (str(chat["target"]), "at most once", "\\boxed{}"):
+        assert part in message["content"]
 
 
 def test_reward_has_trls_form_and_reads_messages():
@@ -123,7 +129,7 @@ def test_reward_and_grade_agree(task):
     ],
 )
 def test_bad_parameters_are_a_sentence(parameters):
-    with pytest.raises(ConfigError, match="write|raise"):
+    with pytest.raises(ConfigError, match=r"write|raise"):
         resolve_task({"name": "countdown", **parameters})
 
 

@@ -1,4 +1,4 @@
-"""Each way to be wrong has its verdict; no text makes the verifier crash, hang or accept what the solver does not know."""
+"""Each way to be wrong has its verdict; no text makes the verifier crash, hang, or accept what the solver rejects."""
 
 from __future__ import annotations
 
@@ -102,20 +102,33 @@ def test_numbers_may_be_left_over_when_the_variant_says_so():
     assert grade_steps("2 + 5 [7] 8 * 3 [24]", use_all=False).verdict == "wrong_numbers"
 
 
-@pytest.mark.parametrize("text", [GOLD_STEPS, r"\boxed{8+2*(3+5)}", "3 + 5 [8] [8] + 2 [10] [10] + 8 [18]", r"\boxed{2*8+5-3}"])
+@pytest.mark.parametrize(
+    "text", [GOLD_STEPS, r"\boxed{8+2*(3+5)}", "3 + 5 [8] [8] + 2 [10] [10] + 8 [18]", r"\boxed{2*8+5-3}"]
+)
 def test_the_answer_is_the_canonical_key(text):
     grade = grade_steps(text) if "[" in text else grade_words(text)
     assert grade.answer == solution_key(text) is not None
 
 
-SIGNS = [*map(str, range(14)), *(f"[{value}]" for value in range(0, 101, 4)), *"+-*/()=[]{} .x", "\\boxed{", "<answer>", "</answer>", "\\frac",
-         "−", "٣", "\x00", "\ud800", "9" * 40, "(" * 60]  # fmt: skip
+SIGNS = [
+    *(*map(str, range(14)), *(f"[{value}]" for value in range(0, 101, 4)), *"+-*/()=[]{} .x"),
+    *("\\boxed{", "<answer>", "</answer>", "\\frac", "−", "٣", "\x00", "\ud800", "9" * 40, "(" * 60),
+]
 
 
-@given(st.text(max_size=80) | st.lists(st.sampled_from(SIGNS), max_size=30).map(" ".join) | st.binary(max_size=60).map(lambda b: b.decode("latin-1")))
+@given(
+    st.text(max_size=80)
+    | st.lists(st.sampled_from(SIGNS), max_size=30).map(" ".join)
+    | st.binary(max_size=60).map(lambda b: b.decode("latin-1"))
+)
 @settings(max_examples=600, deadline=None)
 def test_any_text_gets_a_verdict(text):
-    for grade in (grade_steps(text), grade_words(text), grade_words(f"\\boxed{{{text}}}"), grade_words(f"<answer>{text}</answer>")):
+    for grade in (
+        grade_steps(text),
+        grade_words(text),
+        grade_words(f"\\boxed{{{text}}}"),
+        grade_words(f"<answer>{text}</answer>"),
+    ):
         assert isinstance(grade.correct, bool)
         assert grade.verdict.isidentifier()
         if grade.correct:
@@ -168,7 +181,10 @@ def _damage(text, generator):
     return (" " if pieces != list("".join(pieces)) else "").join(pieces)
 
 
-@pytest.mark.parametrize("unit", ["1 + 1 [2] ", "((((", "\\boxed{", "<answer>", "</answer>", "\\boxed{1}", "9", "{", "-", "=", "\\frac{", "[2] "])
+@pytest.mark.parametrize(
+    "unit",
+    ["1 + 1 [2] ", "((((", "\\boxed{", "<answer>", "</answer>", "\\boxed{1}", "9", "{", "-", "=", "\\frac{", "[2] "],
+)
 def test_long_hostile_text_is_judged_quickly(unit):
     started = time.perf_counter()
     for text in (unit * 300_000, f"\\boxed{{{unit * 300_000}}}", f"<answer>{unit * 300_000}</answer>"):
@@ -181,7 +197,9 @@ def test_grading_is_fast_enough_for_every_rollout():
     started = time.perf_counter()
     for _ in range(2000):
         grade_steps(GOLD_STEPS)
-    assert (time.perf_counter() - started) / 2000 < 300e-6  # about 25 us when nothing else runs; a loose bound for busy machines
+    assert (
+        time.perf_counter() - started
+    ) / 2000 < 300e-6  # about 25 us when nothing else runs; a loose bound for busy machines
 
 
 def test_value_is_exact():

@@ -1,4 +1,4 @@
-"""The solver finds every distinct solution and nothing else: compared with brute force over orders, operations and parentheses."""
+"""The solver finds every distinct solution and nothing else: compared with brute force over all expressions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from rlkit.tasks.countdown_solver import SolutionRules, solutions_by_target, wri
 def brute_force(numbers, target, *, use_all=True, natural=False, bound=None):
     """Return the keys of all solutions: every order, every operation, every parenthesisation, no memory."""
     sizes = [len(numbers)] if use_all else range(1, len(numbers) + 1)
-    texts = [text for size in sizes for order in itertools.permutations(numbers, size) for text in texts_of(order, natural, bound)]
+    texts = [
+        text
+        for size in sizes
+        for order in itertools.permutations(numbers, size)
+        for text in texts_of(order, natural, bound)
+    ]
     return {parse(text).key for text, value in texts if value == target}
 
 
@@ -25,7 +30,9 @@ def texts_of(order, natural, bound):
     if len(order) == 1:
         yield str(order[0]), order[0]
     for cut in range(1, len(order)):
-        for (left, a), (right, b) in itertools.product(texts_of(order[:cut], natural, bound), texts_of(order[cut:], natural, bound)):
+        for (left, _), (right, b) in itertools.product(
+            texts_of(order[:cut], natural, bound), texts_of(order[cut:], natural, bound)
+        ):
             for operation in "+-*/":
                 if operation == "/" and b == 0:
                     continue
@@ -60,7 +67,9 @@ def test_same_solutions_as_brute_force_with_four_numbers(numbers, target, natura
     assert expected or natural
 
 
-@pytest.mark.parametrize(("numbers", "target", "solution"), [([8, 3, 8, 3], 24, "8/(3-8/3)"), ([1, 5, 5, 5], 24, "5*(5-1/5)")])
+@pytest.mark.parametrize(
+    ("numbers", "target", "solution"), [([8, 3, 8, 3], 24, "8/(3-8/3)"), ([1, 5, 5, 5], 24, "5*(5-1/5)")]
+)
 def test_famous_problems_that_need_fractions(numbers, target, solution):
     assert {parse(text).key for text in solve(numbers, target)} == {parse(solution).key}
     assert solve(numbers, target, intermediates="natural") == []
@@ -91,13 +100,22 @@ def test_both_ways_of_writing_a_solution_are_read_as_itself():
 
 
 def test_order_of_numbers_does_not_matter():
-    assert {parse(text).key for text in solve([8, 5, 3, 2], 24)} == {parse(text).key for text in solve([2, 3, 5, 8], 24)}
+    assert {parse(text).key for text in solve([8, 5, 3, 2], 24)} == {
+        parse(text).key for text in solve([2, 3, 5, 8], 24)
+    }
 
 
 @pytest.mark.parametrize(
     ("numbers", "rules"),
-    [([], {}), ([1] * 7, {}), ([0, 1, 2], {}), ([1.5, 2, 3], {}), ([1, 2], {"intermediates": "real"}), ([1, 2], {"max_intermediate": 9})],
+    [
+        ([], {}),
+        ([1] * 7, {}),
+        ([0, 1, 2], {}),
+        ([1.5, 2, 3], {}),
+        ([1, 2], {"intermediates": "real"}),
+        ([1, 2], {"max_intermediate": 9}),
+    ],
 )
 def test_bad_input_is_a_sentence(numbers, rules):
-    with pytest.raises(ConfigError, match="write|takes"):
+    with pytest.raises(ConfigError, match=r"write|takes"):
         solve(numbers, 10, **rules)
