@@ -210,6 +210,7 @@ def install(device: str) -> None:
         raise SetupError(PIP.explain_failure())
     if not PIP.install("--no-build-isolation", "-e", str(ROOT), what="rlkit", total=len(pins) + 1):
         raise SetupError(PIP.explain_failure())
+    PIP.compile_packages()
 
 
 def install_torch(pin: str) -> None:

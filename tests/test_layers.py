@@ -162,9 +162,9 @@ class Refuse:
 for name in {refused}:
     assert name not in sys.modules, f"torch itself imports {{name}}"
 sys.meta_path.insert(0, Refuse())
-start = time.perf_counter()
+start = time.process_time()
 import rlkit
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 import rlkit.advantages, rlkit.diversity, rlkit.estimators, rlkit.types
 print(seconds)
 """
