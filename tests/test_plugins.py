@@ -44,7 +44,7 @@ KIND = PluginKind(
         (Ruler, Ruler()),
         ("fn", measure),
     ],
-    ids=str,
+    ids=["name", "params", "factory", "factory-params", "module", "object", "class", "function"],
 )
 def test_ways_to_name_a_thing(spec, expected):
     assert resolve(spec, KIND) == expected
