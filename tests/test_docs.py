@@ -41,7 +41,7 @@ def test_commands_of_the_readme_are_understood() -> None:
     text = "\n".join(indented_lines(ROOT / "README.md"))
     ours = [shlex.split(words) for words in re.findall(r"(?:bin/rlkit|-m rlkit) (.+)", text)]
     # The parser raises a typed error on a verb or option that does not exist.
-    assert {parser.parse_args(words).verb for words in ours} == {"recipes", "train", "eval", "report"}
+    assert {parser.parse_args(words).verb for words in ours} == {"recipes", "train", "eval", "compare", "report"}
 
 
 def test_every_entry_of_the_readme_tree_exists_and_none_is_left_out() -> None:
