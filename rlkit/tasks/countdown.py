@@ -183,4 +183,7 @@ def countdown_reward(completions: list[Completion], *, prompts: list[Prompt], **
     """
     names = [name for name in ("numbers", "target", "format", "use_all", "max_intermediate") if name in columns]
     rows = (dict(zip(names, values, strict=True)) for values in zip(*(columns[name] for name in names), strict=True))
-    return [float(grade_row(completion_text(text), row).correct) for text, row in zip(completions, rows, strict=True)]
+    return [
+        1.0 if grade_row(completion_text(text), row).correct else 0.0
+        for text, row in zip(completions, rows, strict=True)
+    ]
