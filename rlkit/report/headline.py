@@ -82,9 +82,8 @@ def _reading(report: Report, i: int, against: int) -> Markup | None:
 def _kept(reading: Reading, against: str) -> Markup | None:
     if reading.kept is None:
         return None
-    name, share = reading.kept
-    bar = tag("span", class_="kept-bar", style=f"width:{100 * min(share, 1.0):.1f}%")
-    return tag("p", tag("span", bar, class_="kept-track"), f"has {share:.0%} of {against}'s {name}", class_="kept")
+    bar = tag("span", class_="kept-bar", style=f"width:{100 * min(reading.kept[1], 1.0):.1f}%")
+    return tag("p", tag("span", bar, class_="kept-track"), reading.describe_kept(against), class_="kept")
 
 
 def _change_row(change: Change) -> Markup:

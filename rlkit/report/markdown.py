@@ -20,8 +20,8 @@ def to_markdown(report: Report) -> str:
     lines.append("")
     for i, name in enumerate(report.names[1:], start=1):
         reading = report.reading(i)
-        kept = f"; has {reading.kept[1]:.0%} of the reference's {reading.kept[0]}" if reading.kept else ""
-        lines.append(f"- **{_escape(name)}**: {reading.verdict} ({'; '.join(map(str, reading.changes))}{kept}).")
+        numbers = [*map(str, reading.changes), _escape(reading.describe_kept(report.names[0]))]
+        lines.append(f"- **{_escape(name)}**: {reading.verdict} ({'; '.join(filter(None, numbers))}).")
     lines += [
         "",
         "Brackets: 95 % intervals over problems. ▲ ▼: that of the paired difference to the reference leaves out 0.",

@@ -43,6 +43,10 @@ class Reading:
     kept: tuple[str, float] | None = None
     """What variety is judged by, and which share of the other run's this run has (1 is as much); None when unknown."""
 
+    def describe_kept(self, against: str) -> str:
+        """Say which share of another run's variety this run has; "" when unknown."""
+        return f"has {self.kept[1]:.0%} of {against}'s {self.kept[0]}" if self.kept else ""
+
 
 def read_differences(columns: Sequence[Column], differences: Mapping[str, Difference]) -> Reading:
     """Judge one run against another.
@@ -67,10 +71,10 @@ def _combine(breadth: set[str]) -> str:
 def _verdict(accuracy: str, variety: str) -> tuple[str, str]:
     return {
         ("up", "up"): ("more accurate and more varied", "better"),
-        ("up", "unclear"): ("more accurate, variety kept within noise", "better"),
+        ("up", "unclear"): ("more accurate, no clear change in variety", "better"),
         ("up", "down"): ("sharpened: more accurate, less varied", "mixed"),
-        ("unclear", "up"): ("more varied, accuracy kept within noise", "better"),
-        ("unclear", "unclear"): ("no measurable change", "none"),
+        ("unclear", "up"): ("more varied, no clear change in accuracy", "better"),
+        ("unclear", "unclear"): ("no clear change", "none"),
         ("unclear", "down"): ("narrowed: less varied, no more accurate", "worse"),
         ("down", "up"): ("less accurate, more varied", "mixed"),
         ("down", "unclear"): ("less accurate", "worse"),

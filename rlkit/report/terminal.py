@@ -24,7 +24,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(describe_comparison(report)))
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
-        console.print(Text.assemble((name, "bold"), f": {report.reading(i).verdict}"))
+        reading = report.reading(i)
+        kept = reading.describe_kept(report.names[0])
+        console.print(Text.assemble((name, "bold"), f": {reading.verdict}", (f" ({kept})" if kept else "", "dim")))
     console.print(
         Text(
             "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"

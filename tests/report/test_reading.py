@@ -25,9 +25,9 @@ def read(accuracy: Difference, reach: Difference, coverage: Difference):
     [
         (UP, UNCLEAR, DOWN, "sharpened: more accurate, less varied", "mixed"),
         (UP, DOWN, UP, "sharpened: more accurate, less varied", "mixed"),
-        (UP, UNCLEAR, UNCLEAR, "more accurate, variety kept within noise", "better"),
+        (UP, UNCLEAR, UNCLEAR, "more accurate, no clear change in variety", "better"),
         (UP, UP, UNCLEAR, "more accurate and more varied", "better"),
-        (UNCLEAR, UNCLEAR, UNCLEAR, "no measurable change", "none"),
+        (UNCLEAR, UNCLEAR, UNCLEAR, "no clear change", "none"),
         (UNCLEAR, DOWN, UNCLEAR, "narrowed: less varied, no more accurate", "worse"),
         (DOWN, DOWN, DOWN, "worse: less accurate and less varied", "worse"),
     ],
@@ -51,7 +51,7 @@ def test_the_numbers_that_decided_it_are_given():
 
 def test_an_undefined_difference_is_unclear_and_says_so():
     reading = read(UP, UNCLEAR, Difference(None, num_total=9))
-    assert reading.verdict == "more accurate, variety kept within noise"
+    assert reading.verdict == "more accurate, no clear change in variety"
     assert reading.changes[2].difference == "undefined"
     assert reading.kept is None
 
