@@ -53,8 +53,8 @@ def compare_runs(
 
     Returns:
         `{"a", "b", "num_paired", "num_only_a", "num_only_b", "level", "notes", "pass_at_k": {"1": cell, ...},
-        "metrics": {...}}`, where a cell is
-        `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`: both means and their difference over the problems where both are defined, its bootstrap interval (Student's t
+        "metrics": {...}}`. A cell is `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`:
+        both means and their difference over the problems where both are defined, its bootstrap interval (Student's t
         below 50 problems), and the p-value of a sign-flip test for this quantity alone. `distinct_correct` and
         `solution_coverage` are rarefied to the smaller n. Undefined numbers are None.
 
@@ -140,7 +140,7 @@ def _identify(report: Report) -> dict[str, Any]:
 
 
 def _notes(report_a: Report, report_b: Report, num_paired: int) -> list[str]:
-    """Return what else than the model differs, one sentence each: the comparison is then one of systems, not of models."""
+    """Return what else than the model differs, one sentence each."""
     settings = ("task", "split", "engine", "n")
     notes = [_note(key, report_a[key], report_b[key]) for key in settings if report_a[key] != report_b[key]]
     sampling_a, sampling_b = report_a["sampling"], report_b["sampling"]

@@ -51,7 +51,7 @@ class SampleStore:
             check_directory(self.path, self.config)
             if not (self.path / CONFIG).is_file() or read_config(self.path)["hash"] != self.config.digest:
                 write_json(self.path / CONFIG, {"hash": self.config.digest, "config": self.config.as_json()})
-            self._file = self._open.enter_context((self.path / SAMPLES).open("ab"))
+            self._file = self._open.enter_context((self.path / SAMPLES).open("ab", buffering=0))
             _cut_torn_line(self.path / SAMPLES)
         self.done.update((record["prompt_id"], record["sample"]) for record in read_samples(self.path))
         return self
@@ -71,8 +71,10 @@ class SampleStore:
         new = [record for record in records if (record["prompt_id"], record["sample"]) not in self.done]
         lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in new)
         with _as_store_error(self.path):
-            self._file.write(lines.encode("utf-8", errors="replace"))
-            self._file.flush()
+            unwritten = memoryview(lines.encode("utf-8", errors="replace"))
+            # Unbuffered, as a buffer that a full disk did not take would be tried again when the file is closed.
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
             os.fsync(self._file.fileno())
         self.done.update((record["prompt_id"], record["sample"]) for record in new)
 

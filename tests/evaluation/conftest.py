@@ -67,13 +67,13 @@ def build_tiny_model(folder: Path, seed: int = 0, context: int = 48) -> Path:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(WORDS),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=64,
+        intermediate_size=96,
         num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
         max_position_embeddings=context,
-        initializer_range=0.3,
+        initializer_range=0.2,
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=1,

@@ -1,0 +1,68 @@
+"""What makes two evaluations the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from rlkit.evaluation import configuration
+from rlkit.evaluation.configuration import describe_spec, differences, model_fingerprint, prompts_digest
+from tests.evaluation.conftest import FirstLetter
+from tests.evaluation.test_store import CONFIG
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n": 5},
+        {"limit": 3},
+        {"split": "train"},
+        {"engine": "vllm"},
+        {"task": "u"},
+        {"prompts_digest": "q"},
+        {"model_fingerprint": "g"},
+        {"sampling": dataclasses.replace(CONFIG.sampling, seed=1)},
+    ],
+)
+def test_every_setting_that_changes_samples_changes_the_digest(change: dict[str, object]) -> None:
+    other = dataclasses.replace(CONFIG, **change)
+    assert other.digest != CONFIG.digest
+    assert len(differences(CONFIG.as_json(), other.as_json())) == 1
+
+
+def test_equal_configurations_have_equal_digests() -> None:
+    assert dataclasses.replace(CONFIG, model="another path").digest == CONFIG.digest
+    assert differences(CONFIG.as_json(), CONFIG.as_json()) == []
+
+
+def test_specs_are_told_apart_by_content_not_by_spelling() -> None:
+    assert describe_spec({"name": "hf"}) == describe_spec("hf") == "hf"
+    assert describe_spec({"name": "hf", "dtype": "float32"}) == {"name": "hf", "dtype": "float32"}
+    assert describe_spec(FirstLetter(3)) == "FirstLetter(num_problems=3)"
+
+
+def test_a_model_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(bytes(5_000_000))
+    first = model_fingerprint(str(tmp_path))
+    (tmp_path / "README.md").write_text("not part of the model")
+    assert model_fingerprint(str(tmp_path)) == first
+    weights.write_bytes(bytes(4_999_999) + b"x")
+    assert model_fingerprint(str(tmp_path)) != first
+    assert model_fingerprint("org/name") == "org/name"
+    # Large files are read in blocks, of which the first and the last are two.
+    monkeypatch.setattr(configuration, "_WHOLE_FILE_BYTES", 1_000_000)
+    blocks = model_fingerprint(str(tmp_path))
+    for changed in (b"x" + bytes(4_999_999), bytes(5_000_000)):
+        weights.write_bytes(changed)
+        assert model_fingerprint(str(tmp_path)) != blocks
+
+
+def test_problems_are_known_by_ids_and_prompts() -> None:
+    rows = FirstLetter().load("test")
+    assert prompts_digest(rows) == prompts_digest(FirstLetter().load("test"))
+    assert prompts_digest(rows) != prompts_digest(rows[:-1])
+    assert prompts_digest(rows) != prompts_digest([{**rows[0], "prompt": "x"}, *rows[1:]])
