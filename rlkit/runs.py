@@ -100,7 +100,7 @@ class RunDirectory:
         return Claim("continue", _step_of(checkpoint), str(checkpoint))
 
     def finished_step(self, recipe: Recipe) -> int | None:
-        """Return the last step of the run when this very recipe is finished here, else None; raises nothing of its own."""
+        """Return the last step of the run if this very recipe is finished here, else None; raises no RlkitError."""
         try:
             claim = self.inspect(recipe)
         except RlkitError:
@@ -108,7 +108,7 @@ class RunDirectory:
         return claim.step if claim.action == "nothing" else None
 
     def prepare(self, recipe: Recipe, claim: Claim, overwrite: bool = False) -> None:
-        """Make the directory ready for what `claim` says: delete on overwrite, write the recipe, cut the log to the step."""
+        """Make the directory ready for `claim`: delete on overwrite, write the recipe, cut the log to the step."""
         if overwrite:
             self._delete_run()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class RunDirectory:
         self._cut_log(claim.step)
 
     def last_checkpoint(self) -> Path | None:
-        """Return the checkpoint with the highest step; one without trainer_state.json, written last, is not complete."""
+        """Return the checkpoint with the highest step; trainer_state.json comes last, so without it one is torn."""
         complete = [path for path in self.path.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
         return max(complete, key=_step_of, default=None)
 

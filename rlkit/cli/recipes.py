@@ -32,31 +32,31 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Print each shipped recipe's name and the first line of its header."""
-    from rlkit.recipe import shipped_recipes
+    """Print the name and purpose of each shipped recipe, then of each launch file."""
+    from rlkit.recipe import shipped_launch_files, shipped_recipes
 
-    recipes = shipped_recipes()
-    width = max(map(len, recipes), default=0)
-    for name, path in recipes.items():
-        print(f"{name:<{width}}  {_header(path)[:1][0].lstrip('# ') if _header(path) else ''}".rstrip())
+    files = {**shipped_recipes(), **shipped_launch_files()}
+    width = max(map(len, files), default=0)
+    for name, path in files.items():
+        print(f"{name:<{width}}  {_purpose(path)}".rstrip())
     return 0
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Print one recipe as it would be run."""
+    """Print one recipe as it would be run, or one launch file as it is."""
     print(_render(args.recipe, args.overrides), end="")
     return 0
 
 
 def run_copy(args: argparse.Namespace) -> int:
-    """Write one self-contained recipe file."""
+    """Write one self-contained recipe, or one launch file."""
     target: Path = args.file.expanduser()
     if target.exists():
         raise ConfigError(f"{target} exists already; name a new file.")
     if not target.parent.is_dir():
         raise ConfigError(f"There is no directory {target.parent} to write {target.name} into.")
     target.write_text(_render(args.recipe, args.overrides), encoding="utf-8")
-    print(f"Wrote {target}; run it with: rlkit train {target}")
+    print(f"Wrote {target}.")
     return 0
 
 
@@ -89,12 +89,25 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _render(reference: str, overrides: list[str]) -> str:
-    from rlkit.recipe import find_recipe, load_recipe
+    from rlkit.recipe import find_recipe, load_recipe, shipped_launch_files
     from rlkit.recipe.yaml_text import format_yaml
 
+    launch_files = shipped_launch_files()
+    if reference in launch_files:
+        if overrides:
+            raise ConfigError(
+                f"{reference} is a launch file, not a recipe, so --set cannot change it; copy and edit it."
+            )
+        return launch_files[reference].read_text(encoding="utf-8")
     header = _header(find_recipe(reference))
     body = format_yaml(load_recipe(reference, overrides).to_mapping())
     return "".join(f"{line}\n" for line in header) + body
+
+
+def _purpose(path: Path) -> str:
+    """Return the first line of a file's header that is a sentence."""
+    lines = [line.lstrip("# ") for line in _header(path) if not line.startswith("#!")]
+    return lines[0] if lines else ""
 
 
 def _header(path: Path) -> list[str]:

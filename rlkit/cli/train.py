@@ -7,7 +7,8 @@ import argparse
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
-Train what RECIPE describes, or go on where its output directory stopped. Under a launcher the same words follow -m rlkit:
+Train what RECIPE describes, or go on where its output directory stopped. Under a launcher the same words follow
+-m rlkit:
 
   rlkit train countdown/grpo --set train.max_steps=20
   accelerate launch --config_file recipes/accelerate/cpu.yaml -m rlkit train countdown/grpo

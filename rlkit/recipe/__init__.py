@@ -1,8 +1,16 @@
-"""Recipes: one YAML file says everything about a run; strict keys, inheritance, overrides, and checks before any model loads."""
+"""Recipes: one YAML file says everything about a run; strict keys, inheritance, overrides, no model needed to check."""
 
 from __future__ import annotations
 
 from rlkit.recipe.schema import Recipe, build_recipe, differences, load_recipe
-from rlkit.recipe.source import find_recipe, shipped_recipes
+from rlkit.recipe.source import find_recipe, shipped_launch_files, shipped_recipes
 
-__all__ = ["Recipe", "build_recipe", "differences", "find_recipe", "load_recipe", "shipped_recipes"]
+__all__ = [
+    "Recipe",
+    "build_recipe",
+    "differences",
+    "find_recipe",
+    "load_recipe",
+    "shipped_launch_files",
+    "shipped_recipes",
+]

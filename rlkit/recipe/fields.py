@@ -10,7 +10,7 @@ import enum
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from rlkit.errors import ConfigError, suggest
 
@@ -85,7 +85,7 @@ def _arms(hint: Any) -> tuple[Any, ...]:
     return tuple(arm for arm in arms if arm is not str) if any(map(_is_enum, arms)) else arms
 
 
-def _is_enum(hint: Any) -> bool:
+def _is_enum(hint: Any) -> TypeGuard[type[enum.Enum]]:
     return isinstance(hint, type) and issubclass(hint, enum.Enum)
 
 

@@ -1,7 +1,7 @@
 """The one piece of arithmetic every GRPO run must get right: a generation batch holds whole groups.
 
-A generation batch is per_device_train_batch_size x processes x steps_per_generation completions over all ranks, and each
-prompt takes num_generations of them.
+A generation batch is per_device_train_batch_size x processes x steps_per_generation completions over all ranks, and
+each prompt takes num_generations of them.
 """
 
 from __future__ import annotations
@@ -54,11 +54,15 @@ class GenerationBatch:
 
     def _explain_division(self) -> str:
         processes = f"{self.world_size} process{'es' if self.world_size > 1 else ''}"
+        offers = [
+            _offer("num_generations", self._near_divisors()),
+            _offer("per_device_train_batch_size", self._near_batch_sizes()),
+        ]
         return (
-            f"train.num_generations is {self.num_generations}, which does not divide the {self.num_completions} completions "
-            f"of a generation batch (per_device_train_batch_size {self.per_device_train_batch_size} x {processes} x "
-            f"steps_per_generation {self.steps_per_generation}); num_generations {_either(self._near_divisors())} would do, "
-            f"or per_device_train_batch_size {_either(self._near_batch_sizes())}."
+            f"train.num_generations is {self.num_generations}, which does not divide the {self.num_completions} "
+            f"completions of a generation batch (per_device_train_batch_size {self.per_device_train_batch_size} x "
+            f"{processes} x steps_per_generation {self.steps_per_generation}); "
+            f"{' or '.join(filter(None, offers))} would do."
         )
 
     def _near_divisors(self) -> list[int]:
@@ -73,5 +77,5 @@ class GenerationBatch:
         return [size for size in (below, below + unit) if size > 0]
 
 
-def _either(numbers: list[int]) -> str:
-    return " or ".join(map(str, numbers))
+def _offer(name: str, numbers: list[int]) -> str:
+    return f"{name} {' or '.join(map(str, numbers))}" if numbers else ""

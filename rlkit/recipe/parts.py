@@ -1,4 +1,4 @@
-"""The parts a recipe names, found and built: everything about a run that can be known without loading TRL or a model."""
+"""The parts a recipe names, found and built: everything about a run that is known without loading TRL or a model."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
     """Turn a plain mapping into a `Recipe`.
 
     Raises:
-        ConfigError: an unknown or missing key, a value of the wrong kind, or a setting under `train` that belongs elsewhere.
+        ConfigError: an unknown or missing key, a value of the wrong kind, or a setting in the wrong section.
     """
     for key in values:
         if key not in _TAKES:
@@ -84,7 +84,7 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
             raise ConfigError(
                 f"A recipe has no key {key!r} at its top level; the trainer's settings go under train.{hint}"
             )
-    missing = [key for key in _REQUIRED if values.get(key) is None]
+    missing = [key for key in _REQUIRED if values.get(key) in (None, "")]
     if missing:
         raise ConfigError(f"The recipe names no {missing[0]}; write {missing[0]}: followed by {_TAKES[missing[0]][1]}.")
     if "train" in values and values["train"] is None:
@@ -112,11 +112,11 @@ def _check_weights(recipe: Recipe) -> None:
 
 
 def differences(here: Recipe, there: Recipe) -> list[str]:
-    """Return one phrase for every setting in which two recipes differ, `output` aside, e.g. `train.seed is 0 there and 1 here`."""
+    """Return a phrase for each setting but `output` in which two recipes differ: `train.seed is 0 there, 1 here`."""
     left, right = _flatten(here.to_mapping()), _flatten(there.to_mapping())
     unset = "not set"
     return [
-        f"{key} is {right.get(key, unset)!r} there and {left.get(key, unset)!r} here".replace(repr(unset), unset)
+        f"{key} is {right.get(key, unset)!r} there, {left.get(key, unset)!r} here".replace(repr(unset), unset)
         for key in dict.fromkeys([*left, *right])
         if key != "output" and left.get(key, unset) != right.get(key, unset)
     ]

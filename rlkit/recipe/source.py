@@ -54,6 +54,13 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in files}
 
 
+def shipped_launch_files() -> dict[str, Path]:
+    """Return what recipes are launched with by name, e.g. `accelerate/zero2.yaml` and `slurm/train.sbatch`."""
+    root = _shipped_root()
+    files = [path for folder in ("accelerate", "slurm") for path in sorted((root / folder).glob("*.*"))]
+    return {path.relative_to(root).as_posix(): path for path in files}
+
+
 def _shipped_root() -> Path:
     from rlkit.shipped import shipped_dir
 

@@ -1,7 +1,7 @@
 """YAML as people mean it: `no` is a word, `1e-4` is a number, and a key written twice is a mistake.
 
-PyYAML follows YAML 1.1, where `save_strategy: no` reads as false and `learning_rate: 1e-4` as text. Recipes are read by the
-rules of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema) in these two places, and are written so that both agree.
+PyYAML follows YAML 1.1, where `save_strategy: no` reads as false and `learning_rate: 1e-4` as text. Recipes are read by
+the rules of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema) in these two places, and written for both.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ _FLOAT = re.compile(r"^[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[
 
 
 class _Loader(yaml.SafeLoader):
-    # A copy of the table: the class attribute is shared with every other user of SafeLoader in the process.
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag not in (_BOOL_TAG, _FLOAT_TAG)]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
@@ -37,8 +31,20 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+# A copy of the table: the original is shared with every other user of SafeLoader in the process.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag not in (_BOOL_TAG, _FLOAT_TAG)]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(_BOOL_TAG, _BOOL, list("tTfF"))
 _Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that either version of YAML would take for something else."""
+
+
+_Dumper.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
 
 
 def parse_yaml(text: str, place: str) -> Any:
@@ -52,7 +58,7 @@ def parse_yaml(text: str, place: str) -> Any:
         ConfigError: the text is not YAML, or a mapping names a key twice.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -62,5 +68,5 @@ def parse_yaml(text: str, place: str) -> Any:
 
 
 def format_yaml(values: Mapping[str, Any]) -> str:
-    """Return the mapping as YAML, keys in the order given, one setting a line; `parse_yaml` reads the same values back."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, default_flow_style=False, width=100)
+    """Return the mapping as YAML, keys in the order given; `parse_yaml` reads the same values back."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

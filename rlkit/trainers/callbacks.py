@@ -15,19 +15,7 @@ from rlkit.runs import RunDirectory
 from rlkit.terminal import note
 
 _ONE_KEYPRESS_S = 1.0
-"""Under a launcher one Ctrl-C arrives twice, from the terminal and from the launcher; so close together they are one."""
-
-_SHORT_NAMES = ("diversity/",)
-"""Prefixes that the log on disk drops: `diversity/pass_at_g` is `pass_at_g` there."""
-
-
-def shorten_keys(logs: dict[str, Any]) -> dict[str, Any]:
-    """Return logged values under the names that reports read."""
-    short = {}
-    for key, value in logs.items():
-        prefix = next((prefix for prefix in _SHORT_NAMES if key.startswith(prefix)), "")
-        short[key.removeprefix(prefix)] = value
-    return short
+"""Under a launcher one Ctrl-C arrives twice, from the terminal and from the launcher; this close they are one."""
 
 
 class RunLog(TrainerCallback):
@@ -47,7 +35,7 @@ class RunLog(TrainerCallback):
         """Append one line; the summary that transformers logs at the very end is no step and is left out."""
         if not state.is_world_process_zero or logs is None or "train_runtime" in logs:
             return
-        self._directory.append_log({"step": state.global_step, **shorten_keys(logs)})
+        self._directory.append_log({"step": state.global_step, **logs})
         self._directory.write_state(step=state.global_step, max_steps=state.max_steps)
 
 

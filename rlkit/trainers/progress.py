@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar with the numbers that matter, or plain lines where there is no terminal."""
+"""What a person sees while a run trains: a bar with the numbers that matter, or lines where there is no terminal."""
 
 from __future__ import annotations
 

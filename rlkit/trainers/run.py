@@ -1,8 +1,8 @@
 """One training run from a recipe, from first check to saved model; the same function on one process and on many.
 
-In order: everything that can be known without TRL, everything that can be known without a model, then rank 0 claims the run
-directory for all, then the model is loaded and trained. Each stage is slower than the one before, so a mistake is told by the
-earliest one that can see it.
+In order: everything that can be known without TRL, everything that can be known without a model, then rank 0 claims
+the run directory for all, then the model is loaded and trained. Each stage is slower than the one before, so a mistake
+is told by the earliest one that can see it.
 """
 
 from __future__ import annotations
@@ -90,9 +90,8 @@ def _train_claimed(
     if claim.action == "start":
         note(f"Starting {recipe.output}: {recipe.model} on {parts.task.name}.")
     else:
-        note(
-            f"Continuing {recipe.output} from {f'step {claim.step}' if claim.checkpoint else 'the start; it left no checkpoint'}."
-        )
+        place = f"step {claim.step}" if claim.checkpoint else "the start, since it left no checkpoint"
+        note(f"Continuing {recipe.output} from {place}.")
     trainer = build_trainer(parts, config, peft_config)
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
     _install_callbacks(trainer, directory, stop, progress)
@@ -104,7 +103,9 @@ def _train_claimed(
     status: Literal["finished", "interrupted"] = "interrupted" if stop.stopped else "finished"
     if trainer.is_world_process_zero():
         directory.write_state(status=status, step=step)
-    trainer.accelerator.end_training()
+    if not _samples_inside(config):
+        # An engine inside this process takes the process group down itself, when the interpreter ends.
+        trainer.accelerator.end_training()
     return RunOutcome(status, step, recipe.output)
 
 
@@ -122,6 +123,10 @@ def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
     rows = parts.task.load("train")
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
+    if _samples_inside(config):
+        from rlkit.trainers.colocated_vllm import keep_weights_loadable
+
+        keep_weights_loadable()
     return DiverseGRPOTrainer(
         model=parts.model,
         reward_funcs=parts.rewards,
@@ -130,6 +135,10 @@ def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
         processing_class=_load_tokenizer(parts.model, config),
         peft_config=peft_config,
     )
+
+
+def _samples_inside(config: Any) -> bool:
+    return bool(config.use_vllm and config.vllm_mode == "colocate")
 
 
 def _load_tokenizer(model: str, config: Any) -> Any:

@@ -24,8 +24,10 @@ OUR_DEFAULTS = {
     "logging_steps": 1,
     "log_level": "error",
     "log_level_replica": "error",
+    # What transformers does when gradient checkpointing is on, which is TRL's default; searching costs a pass a step.
+    "ddp_find_unused_parameters": False,
 }
-"""Where a recipe is silent: no checkpoint but the one an interrupt leaves, no tracker, every step in the log."""
+"""Where a recipe is silent. No checkpoint but the one an interrupt leaves, no tracker, every step in the log."""
 
 _TRULY_TAKES = {
     "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],
@@ -34,7 +36,7 @@ _TRULY_TAKES = {
     "importance_sampling_level": Literal["token", "sequence"],
     "vllm_mode": Literal["colocate", "server"],
 }
-"""What TRL 1.16 accepts where its annotation says only `str`, and it would complain after the model is loaded or not at all."""
+"""What TRL 1.16 accepts where its annotation says only `str` and it complains late or not at all."""
 
 
 def check_settings(recipe: Recipe) -> dict[str, Any]:
@@ -46,6 +48,8 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     from rlkit.trainers.config import DiverseGRPOConfig
 
     train = check_fields(recipe.train, DiverseGRPOConfig, "train", _TRULY_TAKES)
+    if train.get("eval_strategy", "no") != "no":
+        raise ConfigError("train.eval_strategy has nothing to evaluate on in a run; leave it out and use rlkit eval.")
     describe_batch(train, DiverseGRPOConfig).check()
     settings = {**OUR_DEFAULTS, **_machine_defaults(train), **train}
     return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
@@ -67,8 +71,8 @@ def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
             raise ConfigError("train sets both generation_batch_size and steps_per_generation; leave one of them out.")
         if per_device < 1 or total % (per_device * world_size):
             raise ConfigError(
-                f"train.generation_batch_size is {total}, which is not a multiple of per_device_train_batch_size {per_device} "
-                f"x {world_size} processes."
+                f"train.generation_batch_size is {total}, which is not a multiple of per_device_train_batch_size "
+                f"{per_device} x {world_size} processes."
             )
         steps = total // (per_device * world_size)
     return GenerationBatch(per_device, world_size, steps, values["num_generations"])

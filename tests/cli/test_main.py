@@ -1,0 +1,72 @@
+"""The command line as a whole: one sentence a mistake, clean streams, quick help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rlkit import __version__
+from rlkit.cli import VERBS, main
+
+
+def run_cli(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "rlkit", *words], capture_output=True, text=True, timeout=100, **options
+    )
+
+
+def test_help_names_every_verb():
+    done = run_cli("--help")
+    assert done.returncode == 0
+    assert all(f"\n    {verb} " in done.stdout for verb in VERBS)
+
+
+def test_version_and_no_words_at_all(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"rlkit {__version__}\n"
+    assert main([]) == 0
+    assert "usage: rlkit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train"], "required: RECIPE"),
+        (["train", "countdown/grpo", "--sett", "x"], "--sett x"),
+        (["recipes", "copy", "countdown/grpo"], "required: FILE"),
+        (["recipes", "destroy"], "invalid choice"),
+    ],
+)
+def test_words_that_make_no_sense_get_one_sentence(capsys, words, said):
+    assert main(words) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("rlkit: ")
+    assert said in streams.err
+    assert streams.err.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m rlkit recipes list | true", shell=True, capture_output=True, text=True, timeout=100
+    )
+    assert done.stderr == ""
+
+
+def test_every_process_of_a_machine_finds_the_mistake_but_one_says_it(capsys, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert main(["train", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_an_extra_that_is_not_installed_is_named():
+    blocked = "import sys; sys.modules['datasets'] = None; from rlkit.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["recipes", "validate", "countdown/grpo"]
+    done = subprocess.run([sys.executable, "-c", blocked, *words], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr.startswith("rlkit: This needs datasets, which is not installed; run make setup")
