@@ -21,7 +21,7 @@ evaluate each and the base model, and write one report. A second call reuses wha
   rlkit demo --arms grpo darling --output runs/small-demo
 """
 
-ARMS = ("grpo", "darling", "w_reinforce_kl")
+ARMS = ("grpo", "darling_kl", "w_reinforce_kl")
 """Shipped recipes `countdown/<arm>` that the demo trains."""
 
 _MODEL = "countdown-tiny"
