@@ -12,7 +12,7 @@ expression with any intermediate results, for real models. No set of numbers occ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from rlkit.errors import ConfigError, RewardError, suggest
@@ -62,6 +62,10 @@ class Countdown:
 
     def __post_init__(self) -> None:
         """Check every parameter."""
+        for field in fields(self):
+            value, wanted = getattr(self, field.name), type(field.default)
+            if type(value) is not wanted and not (field.name == "max_solutions" and type(value) is int):
+                raise ConfigError(f"{field.name} was given as {value!r}; write a value like {field.default!r}.")
         if self.format not in FORMATS:
             raise ConfigError(f"format was given as {self.format!r}; write one of {', '.join(FORMATS)}.")
         for key in ("train_size", "validation_size", "test_size", "min_solutions"):
@@ -71,7 +75,8 @@ class Countdown:
             raise ConfigError(
                 f"max_solutions {self.max_solutions} is below min_solutions {self.min_solutions}; raise it."
             )
-        self._range(), self.rules
+        # Building them checks the parameters that they are made of.
+        _ = self._range(), self.rules
 
     @property
     def rules(self) -> SolutionRules:
@@ -81,7 +86,11 @@ class Countdown:
         return SolutionRules(self.use_all, "natural", self.max_intermediate)
 
     def load(self, split: str) -> list[Row]:
-        """Return the rows of `train`, `validation` or `test`; see the module for the columns.
+        """Return the rows of `train`, `validation` or `test`.
+
+        Columns: `id`, `prompt`, `numbers` (ascending), `target`, `num_solutions` (how many distinct solutions this
+        format can express; None for training problems of five and six numbers), and for the reward `format`, `use_all`,
+        `max_intermediate`.
 
         Raises:
             ConfigError: no such split, or it has fewer problems than its size asks for.
@@ -123,14 +132,9 @@ class Countdown:
 
     def _row(self, problem: Problem) -> Row:
         numbers = list(problem.numbers)
-        prompt: Prompt = (
-            tokens_prompt(numbers, problem.target)
-            if self.format == "tokens"
-            else chat_prompt(numbers, problem.target, self.use_all)
-        )
         return {
             "id": f"countdown/{','.join(map(str, numbers))}/{problem.target}",
-            "prompt": prompt,
+            "prompt": self._prompt(numbers, problem.target),
             "numbers": numbers,
             "target": problem.target,
             "num_solutions": problem.num_solutions,
@@ -139,20 +143,19 @@ class Countdown:
             "max_intermediate": self.max_intermediate,
         }
 
+    def _prompt(self, numbers: list[int], target: int) -> Prompt:
+        if self.format == "chat":
+            return chat_prompt(numbers, target, self.use_all)
+        return tokens_prompt(numbers, target)
+
     def _validate_problem(self, problem: Problem) -> None:
         row = self._row(problem)
         trees = solutions_by_target(problem.numbers, (problem.target,), self.rules)[problem.target]
         for key, tree in trees.items():
             gold = self.write_solution(tree)
             _expect(self.grade(gold, row) == Grade(True, "correct", key), gold, row)
-            for answer in (
-                gold[:-1] + " 1" + gold[-1:],
-                gold[:-1] + "+" + gold[-1:],
-                gold[:-1],
-                "1 + 1 [2]",
-                "\\boxed{1+1}",
-                "",
-            ):
+            inside = (gold[:-1] + extra + gold[-1:] for extra in (" 1", "+", " ?"))
+            for answer in (*inside, gold[:-1], "1 + 1 [2]", "\\boxed{1+1}", ""):
                 _expect(not self.grade(answer, row).correct, answer, row)
             other = {**row, "target": problem.target + 1}
             _expect(self.grade(gold, other).verdict == "wrong_target", gold, other)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import comb
 
 from rlkit.errors import ConfigError
 from rlkit.tasks.countdown_solver import MAX_NUMBERS, SolutionRules, random_value, solutions_by_target
-from rlkit.tasks.countdown_splits import multisets
+from rlkit.tasks.countdown_splits import multisets, split_of
 
 _FEW_NUMBERS = 4
 """Up to so many numbers all solutions of all targets are enumerated in a few milliseconds."""
+_FEW_SETS = 50_000
+"""Up to so many sets of numbers all are listed; of more, so many are drawn at random."""
+_MOST_BARREN_SETS = 1000
+"""So many sets in a row without a wanted problem mean that there are none to be had."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,15 @@ def draw_problems(split: str, extent: ProblemRange, rules: SolutionRules, draw: 
         ConfigError: the split has fewer such problems than asked for.
     """
     generator = random.Random(f"countdown/{split}/{draw.seed}")
-    order = list(multisets(split, extent.num_numbers, extent.max_number))
-    generator.shuffle(order)
     is_counted = extent.num_numbers <= _FEW_NUMBERS or split != "train" or draw.is_bounded
-    waiting = [
-        filter(draw.wants, _problems_of(numbers, extent, rules, is_counted, generator.random())) for numbers in order
-    ]
+    waiting: Iterable[Iterator[Problem]] = (
+        filter(draw.wants, _problems_of(numbers, extent, rules, is_counted, seed))
+        for numbers, seed in _seeded_sets(split, extent, generator)
+    )
     drawn: list[Problem] = []
     while waiting:
         unfinished = []
+        num_barren = 0
         for problems in waiting:
             taken = list(itertools.islice(problems, draw.per_set))
             drawn += taken
@@ -106,11 +111,32 @@ def draw_problems(split: str, extent: ProblemRange, rules: SolutionRules, draw: 
                 return tuple(drawn[: draw.size])
             if taken:
                 unfinished.append(problems)
+            num_barren = 0 if taken else num_barren + 1
+            if num_barren > _MOST_BARREN_SETS:
+                break
         waiting = unfinished
     wanted = f"{draw.min_solutions} to {draw.max_solutions or 'any number of'} solutions"
     raise ConfigError(
-        f"{draw.size} {split} problems with {wanted} were asked for, but there are only {len(drawn)}; ask for fewer."
+        f"{draw.size} {split} problems with {wanted} were asked for, but only {len(drawn)} were found; ask for fewer."
     )
+
+
+def _seeded_sets(split: str, extent: ProblemRange, generator: random.Random) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield the split's sets of numbers in random order, each with a seed; all, unless they are very many."""
+    places = extent.max_number + extent.num_numbers - 1
+    if comb(places, extent.num_numbers) <= _FEW_SETS:
+        order = list(multisets(split, extent.num_numbers, extent.max_number))
+        generator.shuffle(order)
+        yield from [(numbers, generator.random()) for numbers in order]
+        return
+    seen: set[tuple[int, ...]] = set()
+    while len(seen) < _FEW_SETS:
+        # Stars and bars: a combination of places, less the places before each, is a multiset; all equally likely.
+        chosen = sorted(generator.sample(range(places), extent.num_numbers))
+        numbers = tuple(place - index + 1 for index, place in enumerate(chosen))
+        if numbers not in seen and split_of(numbers) == split:
+            seen.add(numbers)
+            yield numbers, generator.random()
 
 
 def _problems_of(

@@ -9,6 +9,7 @@ from rlkit.errors import ConfigError, PluginError
 from rlkit.plugins import load_target
 from rlkit.tasks import resolve_task
 from rlkit.tasks.countdown import Countdown, countdown_reward, solve
+from rlkit.tasks.countdown_solver import solutions_by_target
 from rlkit.tasks.countdown_splits import SPLITS, split_of
 from rlkit.types import Task
 
@@ -76,6 +77,20 @@ def test_bounds_on_solutions_hold_for_held_out_splits():
     assert {row["num_solutions"] for row in task.load("test")} == {2, 3, 4}
 
 
+@pytest.mark.parametrize("num_numbers", [5, 6])
+@pytest.mark.parametrize("form", ["tokens", "chat"])
+def test_many_numbers_from_a_wide_range_load(num_numbers, form):
+    """Tens of millions of sets of numbers are not listed; training problems have a solution although it is not counted."""
+    task = Countdown(format=form, num_numbers=num_numbers, max_number=50, train_size=200, test_size=2)
+    rows = task.load("train")
+    assert {row["num_solutions"] for row in rows} == {None}
+    assert {split_of(row["numbers"]) for row in rows} == {"train"}
+    assert len({row["id"] for row in rows}) == 200
+    if num_numbers == 5:
+        assert solutions_by_target(rows[0]["numbers"], (rows[0]["target"],), task.rules)[rows[0]["target"]]
+        assert all(row["num_solutions"] >= 1 for row in task.load("test"))
+
+
 def test_prompts():
     tokens = Countdown(**SMALL).load("test")[0]
     assert tokens["prompt"] == " ".join([*map(str, tokens["numbers"]), f"->{tokens['target']}"])
@@ -126,6 +141,10 @@ def test_reward_and_grade_agree(task):
         {"test_size": 0},
         {"min_solutions": 3, "max_solutions": 2},
         {"max_intermediate": 0},
+        {"num_numbers": "4"},
+        {"use_all": 1},
+        {"max_solutions": 2.5},
+        {"seed": None},
     ],
 )
 def test_bad_parameters_are_a_sentence(parameters):
