@@ -112,9 +112,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         values_PG = (groups.rewards_PGK * weights_K).nansum(dim=2).masked_fill(~groups.scored_PG, torch.nan)
         advantages_PG = chain(values_PG, groups)
         if advantages_PG.isinf().any():
-            raise ConfigError(
-                f"The advantage chain {chain} gave an infinite advantage; check the rewards."
-            )
+            raise ConfigError(f"The advantage chain {chain} gave an infinite advantage; check the rewards.")
         metrics = self._metrics["train" if self.model.training else "eval"]
         metrics["advantages/no_signal"].append((advantages_PG.isnan() | (advantages_PG == 0)).double().mean().item())
         metrics["advantages/mean"].append(advantages_PG.nanmean().item())
