@@ -8,9 +8,11 @@ from rlkit.report.cells import Cell, format_interval, format_number, format_unde
 from rlkit.report.columns import Column
 from rlkit.report.frame import Frame, line, mark, run_class
 from rlkit.report.markup import Markup, join, tag
-from rlkit.report.scales import Scale, nice_domain, nice_ticks
+from rlkit.report.scales import Scale, nice_domain, nice_ticks, shorten
 
 ROW_HEIGHT = 27.0
+_LETTER = 7.2
+"""Width in pixels reserved for a letter of a name."""
 
 
 def draw_dots(
@@ -18,7 +20,7 @@ def draw_dots(
 ) -> Markup:
     """Return one row per run; a dashed line marks the first run, the reference."""
     domain = cells_domain(cells, column)
-    label_width = min(max((len(name) for name in names), default=0) * 7.2 + 16, width * 0.4)
+    label_width = min(max((len(name) for name in names), default=0) * _LETTER + 16, width * 0.4)
     frame = Frame(width, ROW_HEIGHT * len(names) + 34, left=label_width, right=66, top=6, bottom=28)
     x, y = frame.x_scale(*domain), Scale(0, 1, frame.top, frame.top + ROW_HEIGHT)
     described = [f"{name} {_text(cell, column)}" for name, cell in zip(names, cells, strict=True)]
@@ -75,7 +77,8 @@ def _reference_line(cells: Sequence[Cell | None], x: Scale, frame: Frame) -> Mar
 
 
 def _row(slot: int, name: str, cell: Cell | None, column: Column, x: Scale, y: float, frame: Frame) -> Markup:
-    parts = [tag("text", name, x=0, y=y + 4.5, class_="run-label")]
+    label = shorten(name, int((frame.left - 12) / _LETTER))
+    parts = [tag("text", label, x=0, y=y + 4.5, class_="run-label")]
     if cell is None or cell.value is None:
         parts.append(tag("text", _text(cell, column), x=frame.left + 4, y=y + 4.5, class_="note"))
         return tag("g", join(parts), class_=run_class(slot))

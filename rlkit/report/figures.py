@@ -12,7 +12,7 @@ from rlkit.report.combined import Report
 from rlkit.report.curves import DISTINCT_AT_K, PASS_AT_K, Curve, k_chart, training_chart
 from rlkit.report.dots import ROW_HEIGHT, draw_dots
 from rlkit.report.frame import Frame, run_class, swatch
-from rlkit.report.lines import LineChart, draw, hover
+from rlkit.report.lines import MAX_LABEL, LineChart, draw, hover
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.plane import Point, draw_plane
 from rlkit.report.scales import powers_of_two, thin
@@ -134,7 +134,7 @@ def _plane_height(num_metrics: int, num_runs: int) -> float:
 
 
 def _label_margin(names: Sequence[str]) -> float:
-    return 26 + 7.6 * max(len(name) for name in names)
+    return 26 + 7.6 * min(max(len(name) for name in names), MAX_LABEL)
 
 
 def _numbers_table(report: Report, columns: Sequence[Column]) -> Markup:

@@ -70,7 +70,7 @@ def _reading(report: Report, i: int, against: int) -> Markup | None:
     reading = report.reading(i, against)
     return tag(
         "li",
-        tag("p", swatch(i), tag("strong", report.names[i]), class_="who"),
+        tag("p", swatch(i), tag("strong", breakable(report.names[i])), class_="who"),
         tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}"),
         tag("table", tag("tbody", (_change_row(change) for change in reading.changes)), class_="changes"),
         _kept(reading, report.names[against]),

@@ -9,7 +9,10 @@ from typing import Any
 from rlkit.report.cells import format_number
 from rlkit.report.frame import Frame, band_data, colour, mark, path_data, run_class
 from rlkit.report.markup import Markup, join, tag
-from rlkit.report.scales import Scale, spread
+from rlkit.report.scales import Scale, shorten, spread
+
+MAX_LABEL = 24
+"""Characters of a run's name at the end of its line."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def _end_labels(chart: LineChart, y: Scale) -> Markup:
         tag(
             "g",
             tag("path", d=f"M{edge + 3:.1f},{at:.1f}L{edge + 14:.1f},{slot:.1f}", class_="leader"),
-            tag("text", series.name, x=edge + 19, y=slot + 4.5, class_="run-label"),
+            tag("text", shorten(series.name, MAX_LABEL), x=edge + 19, y=slot + 4.5, class_="run-label"),
             class_=run_class(series.slot),
         )
         for (series, at), slot in zip(known, slots, strict=True)

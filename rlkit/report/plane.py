@@ -9,7 +9,7 @@ from rlkit.report.cells import Cell, format_interval, format_number
 from rlkit.report.columns import Column
 from rlkit.report.frame import Frame, line, mark, run_class
 from rlkit.report.markup import Markup, join, tag
-from rlkit.report.scales import Scale, nice_domain, nice_ticks
+from rlkit.report.scales import Scale, nice_domain, nice_ticks, shorten
 
 _LETTER = 7.0
 """Width in pixels reserved for a letter of a label: generous for 13 px sans-serif."""
@@ -65,20 +65,24 @@ def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety:
         _corners(known[0], x, y, frame) if known else join(()),
         join(_path_from_reference(known[0], point, x, y) for point in known[1:]),
         join(_cross(point, x, y) for point in known),
-        join(_point(point, box, x, y, quality, variety) for point, box in zip(known, label_boxes, strict=True)),
+        join(
+            _point(point, _label(point, frame), box, x, y, quality, variety)
+            for point, box in zip(known, label_boxes, strict=True)
+        ),
         class_="plane",
     )
 
 
 def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> list[Box]:
     """Return for each point the place beside it where its name covers least of marks, intervals and other names."""
-    taken = [_around(x(_value(p.quality)), y(_value(p.variety)), 9, 9) for p in points]
+    taken = [box for box, _ in _corner_notes(points[0], x, y, frame)] if points else []
+    taken += [_around(x(_value(p.quality)), y(_value(p.variety)), 9, 9) for p in points]
     taken += [box for p in points for box in _cross_boxes(p, x, y)]
     area = Box(frame.left, frame.top, frame.width, frame.height - frame.bottom)
     placed: list[Box] = []
     for point in points:
         at_x, at_y = x(_value(point.quality)), y(_value(point.variety))
-        candidates = _candidates(at_x, at_y, len(point.name) * _LETTER)
+        candidates = _candidates(at_x, at_y, len(_label(point, frame)) * _LETTER)
         costs = [
             sum(box.overlap(other) for other in [*taken, *placed]) + 4 * _outside(box, area) + 0.01 * i
             for i, box in enumerate(candidates)
@@ -130,18 +134,30 @@ def _corners(reference: Point, x: Scale, y: Scale, frame: Frame) -> Markup:
     """Cross hairs through the reference and, where there is room, what moving into a quadrant means."""
     at_x, at_y = x(_value(reference.quality)), y(_value(reference.variety))
     right, bottom = frame.width - frame.right, frame.height - frame.bottom
-    parts = [
+    lines = [
         line(at_x, frame.top, at_x, bottom, class_="reference-line"),
         line(frame.left, at_y, right, at_y, class_="reference-line"),
     ]
-    if right - at_x > 150 and bottom - at_y > 60:
-        parts.append(
-            tag("text", "more accurate, less varied", x=right - 8, y=bottom - 10, class_="note", text_anchor="end")
-        )
-    if right - at_x > 150 and at_y - frame.top > 40:
-        where = {"x": right - 8, "y": frame.top + 16}
-        parts.append(tag("text", "more accurate, more varied", **where, class_="note", text_anchor="end"))
-    return tag("g", join(parts), aria_hidden="true")
+    notes = [
+        tag("text", text, x=box.right, y=box.bottom - 4, class_="note", text_anchor="end")
+        for box, text in _corner_notes(reference, x, y, frame)
+    ]
+    return tag("g", lines, notes, aria_hidden="true")
+
+
+def _corner_notes(reference: Point, x: Scale, y: Scale, frame: Frame) -> list[tuple[Box, str]]:
+    at_x, at_y = x(_value(reference.quality)), y(_value(reference.variety))
+    right, bottom = frame.width - frame.right - 8, frame.height - frame.bottom
+    notes = []
+    if right - at_x > 140 and at_y - frame.top > 40:
+        notes.append((Box(right - 150, frame.top + 4, right, frame.top + 20), "more accurate, more varied"))
+    if right - at_x > 140 and bottom - at_y > 60:
+        notes.append((Box(right - 150, bottom - 22, right, bottom - 6), "more accurate, less varied"))
+    return notes
+
+
+def _label(point: Point, frame: Frame) -> str:
+    return shorten(point.name, int(frame.width / 24))
 
 
 def _path_from_reference(reference: Point, point: Point, x: Scale, y: Scale) -> Markup:
@@ -158,13 +174,11 @@ def _cross(point: Point, x: Scale, y: Scale) -> Markup:
     return tag("g", join(arms), class_=run_class(point.slot))
 
 
-def _point(point: Point, box: Box, x: Scale, y: Scale, quality: Column, variety: Column) -> Markup:
+def _point(point: Point, label: str, box: Box, x: Scale, y: Scale, quality: Column, variety: Column) -> Markup:
     return tag(
         "g",
         mark(point.slot, x(_value(point.quality)), y(_value(point.variety)), 1.35),
-        tag(
-            "text", point.name, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"
-        ),
+        tag("text", label, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"),
         class_=run_class(point.slot),
         data_tip=_describe(point, quality, variety),
         tabindex="0",

@@ -90,3 +90,11 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     for i, slot in zip(order, slots, strict=True):
         moved[i] = slot
     return moved
+
+
+def shorten(name: str, limit: int) -> str:
+    """Return a name of at most `limit` characters; a longer one loses its middle, as both ends tell runs apart."""
+    if len(name) <= limit:
+        return name
+    tail = max((limit - 1) // 2, 1)
+    return f"{name[: max(limit - 1 - tail, 1)]}…{name[-tail:]}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.report.scales import Scale, nice_domain, nice_ticks, powers_of_two, spread, thin
+from rlkit.report.scales import Scale, nice_domain, nice_ticks, powers_of_two, shorten, spread, thin
 
 
 def test_scales_map_ends_to_ends_and_powers_of_two_evenly():
@@ -70,3 +70,9 @@ def test_spread_labels_keep_apart_inside_and_in_order(positions, gap):
 
 def test_positions_that_are_far_enough_apart_do_not_move():
     assert spread([10.0, 100.0, 50.0], 20, 0, 200) == [10.0, 100.0, 50.0]
+
+
+def test_long_names_keep_both_ends():
+    assert shorten("grpo", 8) == "grpo"
+    assert shorten("darling_learning_rate_2e-4", 12) == "darlin…_2e-4"
+    assert all(len(shorten("x" * 40, limit)) == limit for limit in range(3, 40))
