@@ -105,13 +105,14 @@ class _Batch:
     def prefill(self, prompts: Sequence[Sequence[int]], prompt_of_R: Sequence[int]) -> torch.Tensor:
         """Read each prompt once, give each row a copy of its cache, and return the logits of the first token."""
         import torch
-        from transformers import DynamicCache
+
+        from rlkit.evaluation.kv_cache import new_cache
 
         longest = max(map(len, prompts))
         pads = [longest - len(ids) for ids in prompts]
         ids_PL = torch.tensor([[0] * pad + list(ids) for pad, ids in zip(pads, prompts, strict=True)])
         mask_PL = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads], device=self.device)
-        self.cache = DynamicCache(config=self.model.config)
+        self.cache = new_cache(self.model.config)
         # Without a mask attention takes its faster path, and batches of one prompt length are the common case.
         self.mask_SL = mask_PL if any(pads) else None
         self.position_S = mask_PL.sum(dim=-1)

@@ -1,0 +1,117 @@
+"""`rlkit eval` as a user meets it: what it prints, and one sentence with exit code 2 for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlkit.cli import main
+from rlkit.cli.eval import summarise, warnings_of
+from tests.evaluation.conftest import build_tiny_model
+
+TASK = f"{{name: {Path(__file__).parent.parent / 'evaluation' / 'conftest.py'}:FirstLetter, num_problems: 3}}"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(build_tiny_model(tmp_path_factory.mktemp("model")))
+
+
+def test_it_writes_the_three_files_and_prints_the_numbers(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--n",
+        "4",
+        "--max-tokens",
+        "10",
+        "--temperature",
+        "0.9",
+        "--top-k",
+        "8",
+        "--stop",
+        "h",
+        "--name",
+        "mine",
+    ]
+    assert main(["eval", "--model", model, "--task", TASK, "--output", str(tmp_path / "out"), *options]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["name"] == "mine"
+    assert report["sampling"] == {
+        "temperature": 0.9, "top_p": 1.0, "top_k": 8, "min_p": 0.0, "max_tokens": 10, "stop": ["h"], "seed": 0
+    }  # fmt: skip
+    assert len((tmp_path / "out" / "samples.jsonl").read_text().splitlines()) == 12
+    printed = capsys.readouterr()
+    assert "mine: 3 problems x 4 samples" in printed.out
+    assert f"{report['pass_at_k']['4']['value']:.3f}" in printed.out
+    assert "report.json" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--n", "0"], "at least 1 sample"),
+        (["--n", "four"], "invalid int value: 'four'"),
+        (["--model", "./missing"], "no model directory './missing'"),
+        (["--task", "countdwn"], "Did you mean 'countdown'"),
+        (["--task", "{name:"], "--task, line 1 is not valid YAML"),
+        (["--engine", "vlm"], "Did you mean 'vllm'"),
+        (["--engine", "{name: hf, dtype: half}"], "No dtype is called 'half'"),
+        (["--temperature", "-1"], "temperature was given as -1.0"),
+        (["--top-p", "0"], "top_p was given as 0.0"),
+        (["--limit", "0"], "limit was given as 0"),
+        (["--output", __file__], "is a file"),
+        (["--output", str(Path(__file__).parent)], "but no evaluation"),
+    ],
+)
+def test_each_mistake_is_one_sentence(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    arguments = ["eval", "--model", model, "--task", TASK, "--n", "4", "--output", str(tmp_path / "out")]
+    assert main([*arguments, *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("rlkit: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_configuration_is_refused(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["eval", "--model", model, "--task", TASK, "--output", str(tmp_path), "--max-tokens", "5"]
+    assert main([*arguments, "--n", "2"]) == 0
+    assert main([*arguments, "--n", "3"]) == 2
+    assert "n is 2 there and 3 here; choose another output" in capsys.readouterr().err
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["eval", "--help"])
+    assert stop.value.code == 0
+    assert "rlkit eval --model countdown-tiny --task countdown" in capsys.readouterr().out
+
+
+def cell(value: float | None, defined: int = 4) -> dict[str, object]:
+    limits = {"low": None, "high": None} if value is None else {"low": value / 2, "high": value * 2}
+    return {"value": value, **limits, "num_defined": defined, "num_total": 4}
+
+
+def test_undefined_numbers_and_warnings_are_said() -> None:
+    names = ("distinct_correct", "solution_coverage", "token_entropy", "num_tokens", "truncated", "unscored")
+    report = {
+        "name": "x",
+        "n": 1,
+        "num_problems": 4,
+        "pass_at_k": {"1": cell(0.25, 3)},
+        "metrics": {name: cell(0.25) for name in names} | {"solution_coverage": cell(None, 0)},
+        "sampling": {"max_tokens": 7},
+    }
+    text = summarise(report)
+    assert "pass@1             0.250 [0.125, 0.500]  (3 of 4 problems)" in text
+    assert "solution coverage  undefined (0 of 4 problems)" in text
+    assert warnings_of(report) == [
+        "25% of the samples were cut at 7 tokens and count as wrong; raise --max-tokens.",
+        "25.0% of the samples could not be graded and are left out of every pass@k.",
+    ]
