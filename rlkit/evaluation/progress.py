@@ -16,6 +16,8 @@ class SamplingProgress:
     def __init__(self, title: str, total: int, done: int = 0) -> None:
         self._title, self._total, self._done, self._already = title, total, done, done
         self._tokens = 0
+        # Set by the first batch: the time before it went into loading the model, and says nothing of what is to come.
+        self._first: tuple[float, int, int] | None = None
         self._bar = _bar() if console().is_terminal else None
 
     def __enter__(self) -> SamplingProgress:
@@ -42,6 +44,8 @@ class SamplingProgress:
         """Count a finished batch."""
         self._done = min(self._total, self._done + num_samples)
         self._tokens += num_tokens
+        if self._first is None:
+            self._first = (time.monotonic(), self._done, self._tokens)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, speed=self._speed())
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES and self._done < self._total:
@@ -54,11 +58,19 @@ class SamplingProgress:
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
 
+    def _rates(self) -> tuple[float, float]:
+        """Return samples and tokens a second, since the first batch where there was a second one."""
+        began, done, tokens = self._first or (self._started, self._already, 0)
+        if done == self._done:
+            began, done, tokens = self._started, self._already, 0
+        seconds = max(1e-9, time.monotonic() - began)
+        return (self._done - done) / seconds, (self._tokens - tokens) / seconds
+
     def _left(self) -> float:
-        return self._elapsed() / max(1, self._done - self._already) * (self._total - self._done)
+        return (self._total - self._done) / max(1e-9, self._rates()[0])
 
     def _speed(self) -> str:
-        return f"{self._tokens / max(1e-9, self._elapsed()):,.0f} tokens/s"
+        return f"{self._rates()[1]:,.0f} tokens/s"
 
 
 def _bar():  # type: ignore[no-untyped-def]  # rich is imported here, for it takes a while

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from transformers import DynamicCache, LlamaConfig, MistralConfig
-from transformers.cache_utils import DynamicLayer
 
 from rlkit.evaluation.kv_cache import GrowingLayer, new_cache
 
@@ -38,6 +37,4 @@ def test_memory_is_not_copied_for_every_token() -> None:
 def test_layers_of_other_kinds_are_left_alone() -> None:
     cache = new_cache(MistralConfig(num_hidden_layers=2, sliding_window=8))
     assert not any(isinstance(layer, GrowingLayer) for layer in cache.layers)
-    assert all(
-        isinstance(layer, GrowingLayer) and isinstance(layer, DynamicLayer) for layer in new_cache(CONFIG).layers
-    )
+    assert all(isinstance(layer, GrowingLayer) for layer in new_cache(CONFIG).layers)

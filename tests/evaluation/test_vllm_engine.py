@@ -50,7 +50,7 @@ def test_both_engines_draw_from_the_same_distribution(tiny_model: Path, tmp_path
     [
         ({"dtype": "fp16"}, "No dtype"),
         ({"tensor_parallel_size": 0}, "at least 1"),
-        ({"max_num_seqs": "x"}, "at least 1"),
+        ({"max_num_seqs": "x"}, "least 1"),
     ],
 )
 def test_parameters_are_checked(parameters: dict[str, object], said: str) -> None:
