@@ -14,9 +14,27 @@ from rlkit.report.differences import Difference
 
 RULES = (
     "A number counts as higher or lower only when the 95 % interval of the paired difference leaves out 0. "
-    "Accuracy is pass@1; variety is coverage of the solution set (distinct correct solutions where the set is unknown) "
-    "together with pass@k at the largest k; lower in either counts as less variety."
+    "Accuracy is pass@1. Variety is coverage of the solution set, or distinct correct solutions where it is unknown. "
+    "Solving more or fewer problems is pass@k at the largest k."
 )
+
+_VERDICTS = {
+    ("up", "up"): ("more accurate and more varied", "better"),
+    ("up", "unclear"): ("more accurate, no clear change in variety", "better"),
+    ("up", "down"): ("sharpened: more accurate, less varied", "mixed"),
+    ("unclear", "up"): ("more varied, no clear change in accuracy", "better"),
+    ("unclear", "unclear"): ("no clear change", "none"),
+    ("unclear", "down"): ("narrowed: less varied, no more accurate", "worse"),
+    ("down", "up"): ("less accurate, more varied", "mixed"),
+    ("down", "unclear"): ("less accurate", "worse"),
+    ("down", "down"): ("less accurate and less varied", "worse"),
+}
+"""Verdict and tone by the directions of accuracy and variety."""
+
+_TONES_WITH_REACH = {
+    "up": {"better": "better", "none": "better", "mixed": "mixed", "worse": "mixed"},
+    "down": {"better": "mixed", "none": "worse", "mixed": "mixed", "worse": "worse"},
+}
 
 
 @dataclass(frozen=True)
@@ -57,29 +75,20 @@ def read_differences(columns: Sequence[Column], differences: Mapping[str, Differ
     """
     variety, passes = variety_column(columns), [c for c in columns if c.key.startswith("pass@")]
     directions = {key: difference.direction for key, difference in differences.items()}
-    breadth = {directions.get(column.key, "unclear") for column in (variety, passes[-1]) if column}
-    verdict, tone = _verdict(directions.get("pass@1", "unclear"), _combine(breadth))
+    accuracy, breadth, reach = (directions.get(c.key if c else "", "unclear") for c in (passes[0], variety, passes[-1]))
+    verdict, tone = _judge(accuracy, breadth, reach if len(passes) > 1 else "unclear", passes[-1])
     decisive = {c.key: c for c in (passes[0], passes[-1], variety) if c is not None and c.key in differences}
     changes = tuple(_change(column, differences[key]) for key, column in decisive.items())
     return Reading(verdict, tone, changes, _kept(variety, differences))
 
 
-def _combine(breadth: set[str]) -> str:
-    return "down" if "down" in breadth else "up" if "up" in breadth else "unclear"
-
-
-def _verdict(accuracy: str, variety: str) -> tuple[str, str]:
-    return {
-        ("up", "up"): ("more accurate and more varied", "better"),
-        ("up", "unclear"): ("more accurate, no clear change in variety", "better"),
-        ("up", "down"): ("sharpened: more accurate, less varied", "mixed"),
-        ("unclear", "up"): ("more varied, no clear change in accuracy", "better"),
-        ("unclear", "unclear"): ("no clear change", "none"),
-        ("unclear", "down"): ("narrowed: less varied, no more accurate", "worse"),
-        ("down", "up"): ("less accurate, more varied", "mixed"),
-        ("down", "unclear"): ("less accurate", "worse"),
-        ("down", "down"): ("worse: less accurate and less varied", "worse"),
-    }[accuracy, variety]
+def _judge(accuracy: str, variety: str, reach: str, largest: Column) -> tuple[str, str]:
+    """Return the verdict and its tone for three directions, each `up`, `down` or `unclear`."""
+    verdict, tone = _VERDICTS[accuracy, variety]
+    if reach == "unclear":
+        return verdict, tone
+    solves = f"solves {'more' if reach == 'up' else 'fewer'} problems in {largest.key.removeprefix('pass@')} samples"
+    return (solves if tone == "none" else f"{verdict}, {solves}"), _TONES_WITH_REACH[reach][tone]
 
 
 def _kept(variety: Column | None, differences: Mapping[str, Difference]) -> tuple[str, float] | None:

@@ -24,7 +24,7 @@ def describe_comparison(report: Report) -> str:
         f"({first.get('split')} split), {samples} samples a problem"
     )
     text += f" at temperature {temperature}" if temperature != "None" else ""
-    return f"{text}; every difference is against {report.names[0]}." if others else f"{text}."
+    return f"{text}; the reference is {report.names[0]}." if others else f"{text}."
 
 
 def caveats(report: Report) -> list[str]:

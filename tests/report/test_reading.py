@@ -24,12 +24,14 @@ def read(accuracy: Difference, reach: Difference, coverage: Difference):
     ("accuracy", "reach", "coverage", "verdict", "tone"),
     [
         (UP, UNCLEAR, DOWN, "sharpened: more accurate, less varied", "mixed"),
-        (UP, DOWN, UP, "sharpened: more accurate, less varied", "mixed"),
+        (UP, DOWN, DOWN, "sharpened: more accurate, less varied, solves fewer problems in 128 samples", "mixed"),
         (UP, UNCLEAR, UNCLEAR, "more accurate, no clear change in variety", "better"),
-        (UP, UP, UNCLEAR, "more accurate and more varied", "better"),
+        (UP, UP, UP, "more accurate and more varied, solves more problems in 128 samples", "better"),
+        (UP, DOWN, UP, "more accurate and more varied, solves fewer problems in 128 samples", "mixed"),
         (UNCLEAR, UNCLEAR, UNCLEAR, "no clear change", "none"),
-        (UNCLEAR, DOWN, UNCLEAR, "narrowed: less varied, no more accurate", "worse"),
-        (DOWN, DOWN, DOWN, "worse: less accurate and less varied", "worse"),
+        (UNCLEAR, DOWN, UNCLEAR, "solves fewer problems in 128 samples", "worse"),
+        (UNCLEAR, UNCLEAR, DOWN, "narrowed: less varied, no more accurate", "worse"),
+        (DOWN, DOWN, DOWN, "less accurate and less varied, solves fewer problems in 128 samples", "worse"),
     ],
 )
 def test_verdicts_follow_the_stated_rule(accuracy, reach, coverage, verdict, tone):
@@ -39,7 +41,7 @@ def test_verdicts_follow_the_stated_rule(accuracy, reach, coverage, verdict, ton
 
 def test_every_combination_has_a_verdict():
     verdicts = {read(*cells).verdict for cells in itertools.product((UP, DOWN, UNCLEAR), repeat=3)}
-    assert len(verdicts) == 9
+    assert len(verdicts) == 27
 
 
 def test_the_numbers_that_decided_it_are_given():
@@ -66,3 +68,8 @@ def test_variety_is_coverage_where_it_is_known():
     assert variety_column([distinct, COVERAGE]) is COVERAGE
     assert variety_column([distinct]) is distinct
     assert variety_column(COLUMNS[:2]) is None
+
+
+def test_with_a_single_sample_a_problem_only_accuracy_is_judged():
+    columns = [pass_at_column(1)]
+    assert read_differences(columns, {"pass@1": UP}).verdict == "more accurate, no clear change in variety"

@@ -21,7 +21,7 @@ from tests.report.evaluations import BASE, GRPO, write_evaluation
 def test_the_sentence_says_runs_task_problems_samples_and_temperature(report):
     assert describe_comparison(report) == (
         "base, grpo and darling on 60 problems of countdown (test split), 16 samples a problem at temperature 1.0; "
-        "every difference is against base."
+        "the reference is base."
     )
 
 
