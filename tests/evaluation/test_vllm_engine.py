@@ -25,6 +25,7 @@ def evaluate(model: Path, engine: str, output: Path) -> list[dict]:
     return list(store.read_samples(output))
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 def test_both_engines_draw_from_the_same_distribution(tiny_model: Path, tmp_path: Path) -> None:
