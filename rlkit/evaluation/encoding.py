@@ -72,8 +72,15 @@ def context_length(config: Any) -> int | None:
     return int(length) if length else None
 
 
-def cut_at_stop(text: str, stop: Sequence[str]) -> str:
-    """Return the text up to the first occurrence of any stop text."""
+def decode_completions(
+    tokenizer: PreTrainedTokenizerBase, tokens: Sequence[Sequence[int]], stop: Sequence[str]
+) -> list[str]:
+    """Return the texts of drawn tokens, without special tokens and up to the first stop text."""
+    texts = tokenizer.batch_decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return [_cut_at_stop(text, stop) for text in texts]
+
+
+def _cut_at_stop(text: str, stop: Sequence[str]) -> str:
     found = [at for each in stop if (at := text.find(each)) >= 0]
     return text[: min(found)] if found else text
 

@@ -15,7 +15,7 @@ from rlkit.errors import ConfigError, suggest
 from rlkit.evaluation.batching import Span, bytes_per_token, halve, plan_batches
 from rlkit.evaluation.encoding import (
     context_length,
-    cut_at_stop,
+    decode_completions,
     encode_prompts,
     end_token_ids,
     load_error,
@@ -156,14 +156,14 @@ class _Loaded:
         )
 
     def _samples(self, batch: list[Span], rows: Sequence[Row], drawn: Draws, sampling: SamplingConfig) -> list[Sample]:
-        texts = self.tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        texts = decode_completions(self.tokenizer, drawn.tokens, sampling.stop)
         keys = [(rows[span.prompt]["id"], number) for span in batch for number in span.samples()]
         books = zip(keys, texts, drawn.tokens, drawn.stopped, drawn.logp_sums, drawn.entropy_sums, strict=True)
         return [
             Sample(
                 prompt_id=prompt_id,
                 sample=number,
-                completion=cut_at_stop(text, sampling.stop),
+                completion=text,
                 num_tokens=len(tokens),
                 finish_reason="stop" if stopped else "length",
                 logp_sum=logp_sum,

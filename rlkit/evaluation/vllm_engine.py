@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError, suggest
-from rlkit.evaluation.encoding import encode_prompts, end_token_ids, load_error, load_tokenizer
+from rlkit.evaluation.encoding import (
+    decode_completions,
+    encode_prompts,
+    end_token_ids,
+    load_error,
+    load_tokenizer,
+)
 from rlkit.evaluation.engine import Sample, SampleKey
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.types import Row
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
     from vllm import LLM, RequestOutput
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -72,8 +79,7 @@ class VllmEngine:
         try:
             config = llm.llm_engine.model_config
             prompts = encode_prompts(tokenizer, missing, config.max_model_len)
-            stops = end_token_ids(tokenizer, config.try_get_generation_config().get("eos_token_id"))
-            yield from _Requests(llm, missing, prompts, stops, n, sampling, self.max_num_seqs).run()
+            yield from _Requests(llm, tokenizer, missing, prompts, n, sampling, self.max_num_seqs).run()
         finally:
             _release(llm)
 
@@ -110,16 +116,18 @@ class _Requests:
     def __init__(
         self,
         llm: LLM,
+        tokenizer: PreTrainedTokenizerBase,
         rows: Sequence[Row],
         prompts: Sequence[list[int]],
-        stops: Sequence[int],
         n: int,
         sampling: SamplingConfig,
         max_num_seqs: int,
     ) -> None:
-        self._engine, self._rows, self._prompts, self._stops = llm.llm_engine, rows, prompts, stops
+        self._engine, self._tokenizer, self._rows, self._prompts = llm.llm_engine, tokenizer, rows, prompts
         self._n, self._sampling = n, sampling
-        vocabulary = self._engine.model_config.get_vocab_size()
+        config = self._engine.model_config
+        self._ends = end_token_ids(tokenizer, config.try_get_generation_config().get("eos_token_id"))
+        vocabulary = config.get_vocab_size()
         self._logprobs = vocabulary if vocabulary <= _LARGEST_VOCABULARY_WITH_ENTROPY else 0
         self._most_prompts = max(1, math.ceil(_QUEUED_PER_RUNNING * max_num_seqs / n))
 
@@ -151,7 +159,9 @@ class _Requests:
             min_p=sampling.min_p,
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop),
-            stop_token_ids=list(self._stops),
+            stop_token_ids=self._ends,
+            # Texts are decoded below, as for every engine; vLLM's own may differ in spaces. Stop texts it must see.
+            detokenize=bool(sampling.stop),
             # Sample i of a request draws with seed + i; one seed a prompt makes results independent of the schedule.
             seed=sampling.seed_for(self._rows[index]["id"]),
             logprobs=self._logprobs,
@@ -162,17 +172,19 @@ class _Requests:
 
     def _samples(self, output: RequestOutput) -> list[Sample]:
         prompt_id = self._rows[int(output.request_id)]["id"]
+        outputs = sorted(output.outputs, key=lambda each: each.index)
+        texts = decode_completions(self._tokenizer, [each.token_ids for each in outputs], self._sampling.stop)
         return [
             Sample(
                 prompt_id=prompt_id,
                 sample=each.index,
-                completion=each.text,
+                completion=text,
                 num_tokens=len(each.token_ids),
                 finish_reason="stop" if each.finish_reason == "stop" else "length",
                 logp_sum=each.cumulative_logprob,
                 entropy_mean=_mean_entropy(each.logprobs) if self._logprobs else None,
             )
-            for each in sorted(output.outputs, key=lambda each: each.index)
+            for each, text in zip(outputs, texts, strict=True)
         ]
 
 
