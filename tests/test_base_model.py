@@ -194,6 +194,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.slow
 def test_vllm_gives_the_same_log_probabilities(model, tokenizer, tmp_path):
     pytest.importorskip("vllm")
