@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, StoreError
 from rlkit.estimators import mean_intervals, pass_at_k, sign_flip_p_values
 from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns, k_grid
 from rlkit.evaluation.store import REPORT, read_json
@@ -36,8 +36,13 @@ def read_report(directory: str | Path) -> dict[str, Any]:
         StoreError: there is none, or it is not readable.
     """
     directory = Path(directory).expanduser()
-    inner = directory / "eval"
-    return read_json((inner if not (directory / REPORT).exists() and (inner / REPORT).exists() else directory) / REPORT)
+    in_run = directory / "eval" / REPORT
+    path = in_run if in_run.exists() and not (directory / REPORT).exists() else directory / REPORT
+    report = read_json(path)
+    missing = [key for key in ("name", "model", "n", "config_hash", "sampling", "problems") if key not in report]
+    if missing:
+        raise StoreError(f"{path} is not the report of an evaluation: it has no {missing[0]!r}; run rlkit eval again.")
+    return report
 
 
 def compare_runs(

@@ -8,9 +8,8 @@ Called again with the same arguments, it continues where it stopped; when nothin
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ from rlkit.models import locate_model
 from rlkit.tasks import resolve_task
 from rlkit.terminal import note
 from rlkit.types import PluginSpec, Row, Task
-
-_TRUNCATED_SHARE_WORTH_SAYING = 0.05
 
 
 @dataclass(frozen=True)
@@ -165,18 +162,23 @@ def _draw_missing(plan: EvaluationPlan, store: SampleStore, total: int) -> None:
     grader = Grader(plan.task, plan.rows)
     config = plan.config
     batches = plan.engine.sample(plan.model_path, plan.rows, config.n, config.sampling, store.done)
-    with contextlib.closing(batches), SamplingProgress(plan.name, total, len(store.done)) as progress:  # type: ignore[type-var]
-        for batch in batches:
-            before = len(store.done)
-            store.append([grader.record(sample) for sample in batch if sample.key not in store.done])
-            progress.advance(len(store.done) - before, sum(sample.num_tokens for sample in batch))
+    try:
+        with SamplingProgress(plan.name, total, len(store.done)) as progress:
+            for batch in batches:
+                before = len(store.done)
+                store.append([grader.record(sample) for sample in batch if sample.key not in store.done])
+                progress.advance(len(store.done) - before, sum(sample.num_tokens for sample in batch))
+    finally:
+        # An interrupted generator still holds the model; closing it runs its own clean-up now.
+        if isinstance(batches, Generator):
+            batches.close()
     for error, count in grader.errors.most_common(1):
         note(f"The verifier of {plan.task.name} failed on {count} samples, which count as unscored: {error}")
 
 
 def _check_counts(n: int, limit: int | None, sampling: SamplingConfig) -> None:
-    if n < 1:
-        raise ConfigError(f"n was given as {n}; write at least 1 sample a prompt (pass@k needs n >= k).")
+    if not isinstance(n, int) or n < 1:
+        raise ConfigError(f"n was given as {n!r}; write at least 1 sample a prompt (pass@k needs n >= k).")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit was given as {limit}; write at least 1 problem, or leave it out for all.")
     if sampling.temperature == 0.0 and n > 1:

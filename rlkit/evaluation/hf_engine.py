@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 # Beyond this, a larger batch of a small model is no faster, and more would be lost with a killed run.
 _MAX_ROWS = 1024
 _CPU_CACHE_BYTES = 1 << 30
-_GPU_CACHE_SHARE = 0.6
+_GPU_CACHE_SHARE = 0.5
 # A step keeps logits, log-probs, probabilities and their float64 running sum, 4 + 4 + 4 + 8 bytes, with some to spare.
 _STEP_BYTES_PER_LOGIT = 32
 # Noise is drawn for blocks of steps, so that a short completion under a generous max_tokens costs little.
@@ -51,7 +53,7 @@ class HfEngine:
     dtype: str = "auto"
     """`float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and the checkpoint's own on a GPU."""
     device: str | None = None
-    """A torch device; None takes the GPU when there is one."""
+    """`cpu`, `cuda` or `cuda:1`; None takes the GPU when there is one."""
     batch_tokens: int | None = None
     """Tokens of one batch (prompt and answer of every row at full length); None fits the memory."""
 
@@ -59,6 +61,8 @@ class HfEngine:
         """Check every parameter."""
         if self.dtype not in _DTYPES:
             raise ConfigError(f"No dtype is called {self.dtype!r}.{suggest(str(self.dtype), _DTYPES)}")
+        if self.device is not None and not _DEVICE.fullmatch(self.device):
+            raise ConfigError(f"device was given as {self.device!r}; write cpu, cuda or cuda:0, or leave it out.")
         if self.batch_tokens is not None and not (isinstance(self.batch_tokens, int) and self.batch_tokens >= 1):
             raise ConfigError(f"batch_tokens was given as {self.batch_tokens!r}; write at least 1, or leave it out.")
 
@@ -96,7 +100,12 @@ class _Loaded:
         from transformers import AutoModelForCausalLM
 
         tokenizer = load_tokenizer(name)
-        device = engine.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        has_gpu = torch.cuda.is_available()
+        device = engine.device or ("cuda" if has_gpu else "cpu")
+        if device.startswith("cuda") and not has_gpu:
+            raise ConfigError(
+                f"device was given as {device!r}, but this machine has no GPU that torch can use; write cpu."
+            )
         dtype = "float32" if engine.dtype == "auto" and device == "cpu" else engine.dtype
         try:
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device).eval()

@@ -132,6 +132,9 @@ def test_reports_are_found_in_evaluations_and_runs(tmp_path) -> None:
         read_report(tmp_path)
     (tmp_path / "eval" / "report.json").write_text(json.dumps(A))
     assert read_report(tmp_path) == A
+    (tmp_path / "report.json").write_text('{"name": "something else"}')
+    with pytest.raises(StoreError, match="not the report of an evaluation: it has no 'model'"):
+        read_report(tmp_path)
     (tmp_path / "report.json").write_text("[1]")
     with pytest.raises(StoreError, match="no JSON object"):
         read_report(tmp_path)

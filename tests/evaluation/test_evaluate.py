@@ -152,6 +152,7 @@ class SameId(FirstLetter):
     ("changes", "error", "said"),
     [
         ({"n": 0}, ConfigError, "at least 1 sample"),
+        ({"n": 4.0}, ConfigError, "n was given as 4.0"),
         ({"limit": 0}, ConfigError, "at least 1 problem"),
         ({"model": "./missing"}, ConfigError, "no model directory './missing'"),
         ({"engine": "vlm"}, PluginError, "Did you mean 'vllm'"),

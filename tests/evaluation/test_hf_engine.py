@@ -143,12 +143,19 @@ def test_a_damaged_model_directory_is_one_sentence(tmp_path: Path, rows: list[Ro
         draw_all(tmp_path, rows, 1)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_sentence(tiny_model: Path, rows: list[Row]) -> None:
+    with pytest.raises(ConfigError, match="this machine has no GPU"):
+        draw_all(tiny_model, rows, 1, device="cuda")
+
+
 def test_engines_are_named_like_other_plug_ins() -> None:
     assert resolve_engine({"name": "hf", "batch_tokens": 100}) == HfEngine(batch_tokens=100)
     assert isinstance(HfEngine(), Engine)
     for spec, said in (
         ({"name": "hf", "dtype": "fp32"}, "No dtype"),
         ({"name": "hf", "batch_tokens": 0}, "at least 1"),
+        ({"name": "hf", "device": "gpu"}, "write cpu, cuda"),
     ):
         with pytest.raises(ConfigError, match=said):
             resolve_engine(spec)
