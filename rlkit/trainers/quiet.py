@@ -10,6 +10,9 @@ _VARIABLES = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
+    # What is trained here is nobody's business; both libraries report to their makers unless told not to.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "VLLM_NO_USAGE_STATS": "1",
 }
 
 

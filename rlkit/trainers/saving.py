@@ -23,9 +23,12 @@ def save_final_model(trainer: Any, output: Path) -> None:
 
 
 def _merge_adapter(adapter: Path, target: Path, tokenizer: Any) -> None:
-    # Through the disk and on the CPU, since under ZeRO-3 no process holds the whole model.
+    # Through the disk and on the CPU, since under ZeRO-3 no process holds the whole model; and with DeepSpeed forgotten,
+    # since under ZeRO-3 a model would again be loaded in parts, by all processes together.
     from peft import AutoPeftModelForCausalLM
+    from transformers.integrations import unset_hf_deepspeed_config
 
+    unset_hf_deepspeed_config()
     merged = AutoPeftModelForCausalLM.from_pretrained(str(adapter), dtype="auto", device_map=None).merge_and_unload()
     merged.save_pretrained(str(target))
     tokenizer.save_pretrained(str(target))

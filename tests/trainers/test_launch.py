@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+needs_compiler = pytest.mark.skipif(
+    shutil.which("c++") is None, reason="DeepSpeed and vLLM build parts of themselves on first use, with a C++ compiler"
+)
 # Two ranks of 24 rows and groups of 16: the middle group lies on both.
 SMALL = {
     "train.max_steps": 2,
@@ -72,10 +75,31 @@ def moved_weights(model):
     return sum(not torch.equal(trained[name], base[name]) for name in base)
 
 
+def stop_after_a_step(process, output):
+    """Send SIGTERM to the launcher alone, as a cluster does, once a step is logged; return all that was said."""
+    deadline = time.monotonic() + 400
+    while not (output / "train_log.jsonl").is_file():
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    return process.communicate(timeout=200)[0]
+
+
 @pytest.fixture(scope="module")
-def first_step(tmp_path_factory):
-    """Return what plain data parallelism logs in its first step, for the others to agree with."""
-    return train(tmp_path_factory.mktemp("launch") / "cpu", "cpu")[0]
+def stopped(tmp_path_factory):
+    """A run of two plain data-parallel processes that was told to stop: its directory, and what it said."""
+    output = tmp_path_factory.mktemp("launch") / "cpu"
+    return output, stop_after_a_step(start(compose(output, "cpu", train__max_steps=4000)), output)
+
+
+@pytest.fixture
+def first_step(stopped):
+    """What plain data parallelism logs in its first step, for the others to agree with."""
+    return read_log(stopped[0])[0]
+
+
+SAMPLED = ("reward", "entropy", "diversity/distinct", "diversity/distinct_correct", "completions/mean_length")
 
 
 def assert_same_step(entry, reference, keys):
@@ -83,22 +107,18 @@ def assert_same_step(entry, reference, keys):
         assert entry[key] == pytest.approx(reference[key], rel=1e-3, abs=1e-5), key
 
 
-SAMPLED = ("reward", "entropy", "distinct", "distinct_correct", "pass_at_g", "completions/mean_length")
-
-
 @pytest.mark.slow
-def test_two_processes_train(first_step):
+def test_two_processes_train_and_a_signal_to_the_launcher_stops_both_after_the_same_step(stopped, first_step):
+    output, said = stopped
     assert 0 < first_step["reward"] < 1
+    state = json.loads((output / "run.json").read_text())
+    assert (state["status"], state["world_size"]) == ("interrupted", 2), said[-4000:]
+    assert (output / f"checkpoint-{state['step']}" / "trainer_state.json").is_file()
+    assert said.count(f"Interrupted {output} after step {state['step']}; the same command continues") == 1
 
 
 @pytest.mark.slow
-def test_zero_2_with_lora_samples_the_same_and_leaves_a_whole_model(tmp_path, first_step):
-    log = train(tmp_path / "run", "cpu_zero2", peft__r=4, peft__target_modules="all-linear")
-    assert_same_step(log[0], first_step, SAMPLED)
-    assert (tmp_path / "run" / "adapter" / "adapter_config.json").is_file()
-
-
-@pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize("config", ["cpu_zero2", "cpu_zero3"])
 def test_zero_takes_the_step_that_plain_data_parallelism_takes(tmp_path, first_step, config):
     log = train(tmp_path / "run", config)
@@ -106,26 +126,18 @@ def test_zero_takes_the_step_that_plain_data_parallelism_takes(tmp_path, first_s
 
 
 @pytest.mark.slow
-def test_vllm_inside_the_process_samples_from_the_weights_being_trained(tmp_path):
-    pytest.importorskip("vllm")
-    log = train(tmp_path / "run", train__use_vllm="true", train__vllm_mode="colocate")
-    # A sampler left behind by one Adam step of 4e-4 is several times further off than rounding.
-    differences = [entry["sampling/sampling_logp_difference/mean"] for entry in log]
-    assert max(differences) < 0.03
+@needs_compiler
+def test_lora_under_zero_3_samples_the_same_and_leaves_a_whole_model(tmp_path, first_step):
+    log = train(tmp_path / "run", "cpu_zero3", peft__r=4, peft__target_modules="all-linear")
+    assert_same_step(log[0], first_step, SAMPLED)
+    assert (tmp_path / "run" / "adapter" / "adapter_config.json").is_file()
 
 
 @pytest.mark.slow
-def test_ctrl_c_under_the_launcher_stops_all_ranks_after_the_same_step(tmp_path):
-    output = tmp_path / "run"
-    process = start(compose(output, "cpu", train__max_steps=4000))
-    deadline = time.monotonic() + 300
-    while not (output / "train_log.jsonl").is_file():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=120)
-    state = json.loads((output / "run.json").read_text())
-    assert state["status"] == "interrupted", said[-4000:]
-    assert (output / f"checkpoint-{state['step']}" / "trainer_state.json").is_file()
-    assert f"Interrupted {output} after step {state['step']}; the same command continues" in said
+@needs_compiler
+def test_vllm_inside_the_process_samples_from_the_weights_being_trained(tmp_path):
+    pytest.importorskip("vllm")
+    changes = {"train__per_device_train_batch_size": 32, "train__use_vllm": "true", "train__vllm_mode": "colocate"}
+    log = train(tmp_path / "run", **changes)
+    # vLLM samples in bf16, which puts it 0.005 off; left behind by one step of 4e-4 it was 0.030 off.
+    assert max(entry["sampling/sampling_logp_difference/mean"] for entry in log) < 0.012
