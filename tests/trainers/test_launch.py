@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,9 +12,6 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-needs_compiler = pytest.mark.skipif(
-    shutil.which("c++") is None, reason="DeepSpeed and vLLM build parts of themselves on first use, with a C++ compiler"
-)
 # Two ranks of 24 rows and groups of 16: the middle group lies on both.
 SMALL = {
     "train.max_steps": 2,
@@ -118,7 +114,7 @@ def test_two_processes_train_and_a_signal_to_the_launcher_stops_both_after_the_s
 
 
 @pytest.mark.slow
-@needs_compiler
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("config", ["cpu_zero2", "cpu_zero3"])
 def test_zero_takes_the_step_that_plain_data_parallelism_takes(tmp_path, first_step, config):
     log = train(tmp_path / "run", config)
@@ -126,7 +122,7 @@ def test_zero_takes_the_step_that_plain_data_parallelism_takes(tmp_path, first_s
 
 
 @pytest.mark.slow
-@needs_compiler
+@pytest.mark.needs_compiler
 def test_lora_under_zero_3_samples_the_same_and_leaves_a_whole_model(tmp_path, first_step):
     log = train(tmp_path / "run", "cpu_zero3", peft__r=4, peft__target_modules="all-linear")
     assert_same_step(log[0], first_step, SAMPLED)
@@ -134,7 +130,7 @@ def test_lora_under_zero_3_samples_the_same_and_leaves_a_whole_model(tmp_path, f
 
 
 @pytest.mark.slow
-@needs_compiler
+@pytest.mark.needs_compiler
 def test_vllm_inside_the_process_samples_from_the_weights_being_trained(tmp_path):
     pytest.importorskip("vllm")
     changes = {"train__per_device_train_batch_size": 32, "train__use_vllm": "true", "train__vllm_mode": "colocate"}
