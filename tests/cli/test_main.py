@@ -54,7 +54,11 @@ def test_words_that_make_no_sense_get_one_sentence(capsys, words, said):
 
 def test_a_reader_that_goes_away_is_no_error():
     done = subprocess.run(
-        f"{sys.executable} -m rlkit recipes list | true", shell=True, capture_output=True, text=True, timeout=100
+        f"{shlex.quote(sys.executable)} -m rlkit recipes list | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.stderr == ""
 
