@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.progress import (
@@ -11,14 +12,14 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rlkit.terminal import console, note
 
-_SHOWN = {"reward": "reward", "entropy": "entropy", "kl": "KL", "diversity/distinct_correct": "distinct correct"}
+_SHOWN = {"reward": "reward", "entropy": "entropy", "kl": "KL", "diversity/distinct_correct": "distinct"}
 _SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -41,14 +42,18 @@ class ProgressDisplay(TrainerCallback):
         self._first_step = state.global_step
         if not console().is_terminal:
             return
+        # In a narrow window the bar shrinks, never the numbers.
+        whole = Column(no_wrap=True, overflow="ignore")
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[metrics]}"),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, max_width=40)),
+            MofNCompleteColumn(table_column=whole),
+            TextColumn("{task.fields[metrics]}", table_column=whole),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
         )
-        self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console(), transient=False)
-        self._row = self._bar.add_task(self._title, total=state.max_steps, completed=state.global_step, metrics="")
+        self._bar = Progress(*columns, console=console(), expand=True)
+        name = Path(self._title).name
+        self._row = self._bar.add_task(name, total=state.max_steps, completed=state.global_step, metrics="")
         self._bar.start()
 
     def on_log(
@@ -63,7 +68,7 @@ class ProgressDisplay(TrainerCallback):
         shown = {word: logs[key] for key, word in _SHOWN.items() if logs and isinstance(logs.get(key), float)}
         if not state.is_world_process_zero or not shown:
             return
-        self._metrics = "  ".join(f"{word} {value:.3f}" for word, value in shown.items())
+        self._metrics = "  ".join(f"{word} {value:.2f}" for word, value in shown.items())
         if self._bar is not None:
             self._bar.update(self._row, metrics=self._metrics)
         else:

@@ -23,8 +23,8 @@ def save_final_model(trainer: Any, output: Path) -> None:
 
 
 def _merge_adapter(adapter: Path, target: Path, tokenizer: Any) -> None:
-    # Through the disk and on the CPU, since under ZeRO-3 no process holds the whole model; and with DeepSpeed forgotten,
-    # since under ZeRO-3 a model would again be loaded in parts, by all processes together.
+    # Through the disk and on the CPU, since under ZeRO-3 no process holds the whole model. DeepSpeed is forgotten, or
+    # the base model would again be loaded in parts, by all processes together.
     from peft import AutoPeftModelForCausalLM
     from transformers.integrations import unset_hf_deepspeed_config
 
