@@ -15,7 +15,8 @@ class SubtractGroupMean(Transform):
     """Subtract the mean of the scored completions of the same prompt (GRPO, arXiv 2402.03300, section 4.1.1)."""
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        return values_PG - values_PG.nanmean(dim=1, keepdim=True)
+        shifted_PG = _shift_to_lowest(values_PG)
+        return shifted_PG - shifted_PG.nanmean(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class SubtractLeaveOneOut(Transform):
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         count_P1 = count_scored(values_PG)
         others_P1 = torch.where(count_P1 > 1, count_P1 - 1, torch.nan)
-        return values_PG - (values_PG.nansum(dim=1, keepdim=True) - values_PG) / others_P1
+        shifted_PG = _shift_to_lowest(values_PG)
+        return shifted_PG - (shifted_PG.nansum(dim=1, keepdim=True) - shifted_PG) / others_P1
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,11 @@ class SubtractBatchMean(Transform):
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         return values_PG - values_PG.nanmean()
+
+
+def _shift_to_lowest(values_PG: torch.Tensor) -> torch.Tensor:
+    """Return the values above the lowest of their group, so that equal rewards of 0.1 centre to 0, not to 1e-17.
+
+    A deviation divided by `eps` would make signal of that rounding, and rows of weight exactly zero need no forward pass.
+    """
+    return values_PG - values_PG.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)

@@ -140,6 +140,12 @@ def test_centred_chains_ignore_a_constant_added_to_all_rewards(preset):
     np.testing.assert_allclose(resolve(preset)(SIX + 3), resolve(preset)(SIX), atol=1e-12)
 
 
+@pytest.mark.parametrize("preset", ["grpo", "dr_grpo", "rloo"])
+@pytest.mark.parametrize("reward", [0.1, 1 / 3, 1e9 + 0.1, -0.7])
+def test_equal_rewards_give_exactly_zero(preset, reward):
+    assert (resolve(preset)(np.full((2, 7), reward)) == 0).all()
+
+
 def test_w_reinforce_meets_nsr_and_reinforce_at_its_limits():
     assert (resolve({"name": "w_reinforce", "positive": 0.0})(SIX) == resolve("nsr")(SIX)).all()
     np.testing.assert_allclose(resolve({"name": "w_reinforce", "positive": 1.0})(SIX), 2 * SIX - 1)
