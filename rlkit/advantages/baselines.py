@@ -44,6 +44,6 @@ class SubtractBatchMean(Transform):
 def _shift_to_lowest(values_PG: torch.Tensor) -> torch.Tensor:
     """Return the values above the lowest of their group, so that equal rewards of 0.1 centre to 0, not to 1e-17.
 
-    A deviation divided by `eps` would make signal of that rounding, and rows of weight exactly zero need no forward pass.
+    Divided by `eps`, that rounding would look like signal; and a row of weight exactly zero needs no forward pass.
     """
     return values_PG - values_PG.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
