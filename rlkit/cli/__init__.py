@@ -64,7 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        # What is still in the buffer would otherwise meet a reader that went away only after this function.
+        sys.stdout.flush()
+        return code
     except RlkitError as error:
         # Every process of a machine finds the same mistake; a failing reward may be one process's alone.
         if is_first_on_machine() or isinstance(error, RewardError):

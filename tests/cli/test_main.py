@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -52,10 +53,12 @@ def test_words_that_make_no_sense_get_one_sentence(capsys, words, said):
     assert streams.err.count("\n") == 1
 
 
-def test_a_reader_that_goes_away_is_no_error():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(unbuffered):
     done = subprocess.run(
         f"{shlex.quote(sys.executable)} -m rlkit recipes list | true",
         shell=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         capture_output=True,
         text=True,
         timeout=100,
