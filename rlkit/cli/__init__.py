@@ -74,9 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"rlkit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(
-            f"rlkit: {interrupt or 'interrupted; the same command goes on from what is already done.'}", file=sys.stderr
-        )
+        sentence = str(interrupt) or "interrupted; the same command goes on from what is already done."
+        print(f"rlkit: {sentence}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from rlkit import __version__
-from rlkit.cli import VERBS, main
+from rlkit.cli import VERBS, main, recipes
 
 
 def run_cli(*words, **options):
@@ -51,6 +51,22 @@ def test_words_that_make_no_sense_get_one_sentence(capsys, words, said):
     assert streams.err.startswith("rlkit: ")
     assert said in streams.err
     assert streams.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (KeyboardInterrupt(), "rlkit: interrupted; the same command goes on from what is already done.\n"),
+        (KeyboardInterrupt("half is done."), "rlkit: half is done.\n"),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch, raised, said):
+    def interrupt(args):
+        raise raised
+
+    monkeypatch.setattr(recipes, "run_list", interrupt)
+    assert main(["recipes", "list"]) == 130
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
