@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `recipes` and its actions to the verbs."""
-    from rlkit.cli.train import add_set_option
+    from rlkit.cli.options import add_set_option
 
     parser = subparsers.add_parser("recipes", help="list, show, copy and validate recipes")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from rlkit.cli.options import add_set_option
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
@@ -32,18 +33,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--overwrite", action="store_true", help="delete the run that the output directory holds and start anew"
     )
     parser.set_defaults(run=run)
-
-
-def add_set_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--set key=value`, repeatable."""
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change one setting of the recipe, e.g. train.learning_rate=1e-4; the value is YAML; may be repeated",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
