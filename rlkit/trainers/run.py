@@ -50,6 +50,7 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         RlkitError: the recipe cannot be run, or the directory holds something else.
         KeyboardInterrupt: a second Ctrl-C; the last checkpoint stays.
     """
+    from rlkit.trainers.native_build import prepare_native_builds
     from rlkit.trainers.quiet import quiet_libraries
 
     parts = resolve_parts(recipe)
@@ -57,6 +58,7 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
     if not overwrite and _is_alone() and (step := directory.finished_step(recipe)) is not None:
         return RunOutcome("already finished", step, recipe.output)
     quiet_libraries()
+    prepare_native_builds()
     from rlkit.trainers.settings import build_config, build_peft, check_settings
 
     settings, peft_config = check_settings(recipe), build_peft(recipe)
@@ -85,6 +87,7 @@ def _train_claimed(
 ) -> RunOutcome:
     from rlkit.trainers.callbacks import StopOnSignal
     from rlkit.trainers.progress import ProgressDisplay
+    from rlkit.trainers.resuming import accept_numbered_cpus
     from rlkit.trainers.saving import save_final_model
 
     if claim.action == "start":
@@ -92,6 +95,7 @@ def _train_claimed(
     else:
         place = f"step {claim.step}" if claim.checkpoint else "the start, since it left no checkpoint"
         note(f"Continuing {recipe.output} from {place}.")
+        accept_numbered_cpus()
     trainer = build_trainer(parts, config, peft_config)
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
     _install_callbacks(trainer, directory, stop, progress)

@@ -19,6 +19,8 @@ SMALL = {
     "train.num_generations": 16,
     "task.train_size": 64,
 }
+# Long enough that a signal after the first step comes before the last.
+LONGER = {"train__max_steps": 25}
 
 
 def compose(output, config=None, **changes):
@@ -86,7 +88,7 @@ def stop_after_a_step(process, output):
 def stopped(tmp_path_factory):
     """A run of two plain data-parallel processes that was told to stop: its directory, and what it said."""
     output = tmp_path_factory.mktemp("launch") / "cpu"
-    return output, stop_after_a_step(start(compose(output, "cpu", train__max_steps=4000)), output)
+    return output, stop_after_a_step(start(compose(output, "cpu", **LONGER)), output)
 
 
 @pytest.fixture
@@ -111,6 +113,16 @@ def test_two_processes_train_and_a_signal_to_the_launcher_stops_both_after_the_s
     assert (state["status"], state["world_size"]) == ("interrupted", 2), said[-4000:]
     assert (output / f"checkpoint-{state['step']}" / "trainer_state.json").is_file()
     assert said.count(f"Interrupted {output} after step {state['step']}; the same command continues") == 1
+
+
+@pytest.mark.slow
+def test_the_same_command_continues_both(stopped):
+    output, _ = stopped
+    process = start(compose(output, "cpu", **LONGER))
+    said, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, said[-4000:]
+    assert said.count(f"Continuing {output} from step ") == 1
+    assert [entry["step"] for entry in read_log(output)] == list(range(1, LONGER["train__max_steps"] + 1))
 
 
 @pytest.mark.slow
