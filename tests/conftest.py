@@ -27,7 +27,11 @@ for _name, _value in {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what compiles C++ when it runs, where nothing can."""
-    # DeepSpeed and vLLM, on a CPU, call what CXX names, g++ by default.
-    if item.get_closest_marker("needs_compiler") and not shutil.which(os.environ.get("CXX", "g++")):
-        pytest.skip("no C++ compiler (g++) on the path")
+    """Skip what this machine cannot run, and say why."""
+    if item.get_closest_marker("needs_compiler") and not shutil.which(os.environ.get("CXX", "c++")):
+        pytest.skip("there is no C++ compiler on the path")
+    if item.get_closest_marker("needs_vllm"):
+        from rlkit.vllm_support import vllm_obstacle
+
+        if obstacle := vllm_obstacle():
+            pytest.skip(f"vLLM cannot be used: {obstacle}")

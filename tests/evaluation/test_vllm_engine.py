@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,8 @@ def evaluate(model: Path, engine: str, output: Path) -> list[dict]:
     return list(store.read_samples(output))
 
 
-@pytest.mark.needs_compiler
+@pytest.mark.needs_vllm
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 def test_both_engines_draw_from_the_same_distribution(tiny_model: Path, tmp_path: Path) -> None:
     ours, theirs = (evaluate(tiny_model, engine, tmp_path / engine) for engine in ("hf", "vllm"))
     assert len(ours) == len(theirs) == 6 * 200
@@ -57,9 +55,3 @@ def test_both_engines_draw_from_the_same_distribution(tiny_model: Path, tmp_path
 def test_parameters_are_checked(parameters: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         VllmEngine(**parameters)
-
-
-def test_a_missing_package_is_said_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="needs the package vllm"):
-        VllmEngine().check()
