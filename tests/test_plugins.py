@@ -78,6 +78,12 @@ def test_a_file_is_loaded_by_path_without_touching_sys_path(tmp_path):
     assert sys.path == before
 
 
+def test_a_file_that_ends_the_program_is_refused_like_any_that_fails(tmp_path):
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(PluginError, match="SystemExit"):
+        resolve(f"{tmp_path}/leaves.py:thing", KIND)
+
+
 def test_a_file_that_fails_says_why(tmp_path):
     (tmp_path / "broken.py").write_text("1 / 0\n")
     with pytest.raises(PluginError, match="division by zero"):

@@ -86,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        # A path the user named; anything of ours that is missing would have failed a test.
+        print(f"rlkit: {error.filename} cannot be used: {error.strerror}.", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # The reader (`| head`) went away; pointing stdout nowhere keeps the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

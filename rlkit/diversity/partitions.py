@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rlkit.arithmetic import solution_key
+from rlkit.errors import PluginError
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -90,6 +91,9 @@ def resolve_partition(spec: Any) -> Partition:
     """Build the partition that a recipe's `partition:` names.
 
     Raises:
-        PluginError: no such partition, or its parameters do not fit.
+        PluginError: no such partition, its parameters do not fit, or it is none.
     """
-    return resolve_plugin(spec, PARTITIONS)
+    partition = resolve_plugin(spec, PARTITIONS)
+    if not isinstance(partition, Partition):
+        raise PluginError(f"The partition {spec!r} is {partition!r}, which has no features() and labels().")
+    return partition

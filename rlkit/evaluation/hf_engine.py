@@ -98,6 +98,7 @@ class _Loaded:
     def load(cls, name: str, engine: HfEngine) -> _Loaded:
         import torch
         from transformers import AutoModelForCausalLM
+        from transformers.utils.logging import disable_progress_bar
 
         tokenizer = load_tokenizer(name)
         has_gpu = torch.cuda.is_available()
@@ -107,6 +108,7 @@ class _Loaded:
                 f"device was given as {device!r}, but this machine has no GPU that torch can use; write cpu."
             )
         dtype = "float32" if engine.dtype == "auto" and device == "cpu" else engine.dtype
+        disable_progress_bar()
         try:
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device).eval()
         except (OSError, ValueError) as error:

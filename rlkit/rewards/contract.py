@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlkit.errors import RewardError
+from rlkit.errors import PluginError, RewardError
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -46,9 +46,12 @@ def resolve_reward(spec: Any) -> Callable[..., Any]:
     """Return the reward that a recipe's `rewards:` names, in the form in which it was written.
 
     Raises:
-        PluginError: no such reward, or it cannot be imported.
+        PluginError: no such reward, it cannot be imported, or it is not a function.
     """
-    return resolve_plugin(spec, REWARDS)
+    function = resolve_plugin(spec, REWARDS)
+    if not callable(function):
+        raise PluginError(f"The reward {spec!r} is {function!r}, which cannot be called; name a function.")
+    return function
 
 
 def as_batch_reward(function: Callable[..., Any]) -> BatchReward:

@@ -11,8 +11,8 @@ from pathlib import Path
 def prepare_native_builds() -> None:
     """Keep what is compiled inside this environment, and let it be compiled from a path with a space.
 
-    PyTorch's default is one folder in the home directory for every environment, so that two of them overwrite each other's
-    builds. PyTorch 2.13 quotes include paths in the linker's command line but not its own library path.
+    PyTorch's default is one folder in the home directory for every environment, so that two of them overwrite each
+    other's builds. PyTorch 2.13 quotes include paths on the linker's command line but not its own library path.
     """
     os.environ.setdefault("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / ".cache" / "torch_extensions"))
     if not any(character.isspace() for character in sys.prefix):

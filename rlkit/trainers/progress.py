@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rlkit.terminal import console, note
 
-_SHOWN = {"reward": "reward", "entropy": "entropy", "kl": "KL", "diversity/distinct_correct": "distinct"}
+_SHOWN = {"reward": "reward", "entropy": "entropy", "kl": "KL", "diversity/distinct_correct": "distinct correct"}
 _SECONDS_BETWEEN_LINES = 15.0
 
 

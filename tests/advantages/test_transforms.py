@@ -84,6 +84,8 @@ def test_a_missing_field_names_itself_and_its_recipe_key():
         (lambda: resolve({"floor": 0.1}), PluginError, "without a name"),
         (lambda: resolve([{"name": "clip_by_abs"}]), PluginError, "needs 'limit'"),
         (lambda: resolve(3), ConfigError, "cannot be called"),
+        (lambda: resolve({"name": "grpo", "eps": "abc"}), PluginError, "cannot be built with eps='abc'"),
+        (lambda: resolve({"name": "darling", "floor": None}), PluginError, "floor=None"),
         (lambda: resolve("grpo")(np.ones(3)), ConfigError, r"shape \(3,\)"),
     ],
 )

@@ -94,3 +94,11 @@ def test_an_extra_that_is_not_installed_is_named():
     done = subprocess.run([sys.executable, "-c", blocked, *words], capture_output=True, text=True, timeout=100)
     assert done.returncode == 2
     assert done.stderr.startswith("rlkit: This needs datasets, which is not installed; run make setup")
+
+
+def test_an_output_that_cannot_be_made_is_said_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["train", "countdown/grpo", "--set", f"output={tmp_path}/file/run"]) == 2
+    words = capsys.readouterr().err.strip().splitlines()
+    assert len(words) == 1
+    assert "Not a directory" in words[0]

@@ -45,6 +45,11 @@ def test_partitions_are_data(name):
     assert pickle.loads(pickle.dumps(partition)) == partition
 
 
+def test_what_is_no_partition_is_refused():
+    with pytest.raises(PluginError, match=r"no features\(\) and labels\(\)"):
+        resolve_partition("os:getcwd")
+
+
 def test_unknown_partition_is_refused_with_the_nearest_name():
     with pytest.raises(PluginError, match="canonical_expression"):
         resolve_partition("canonical_expresion")

@@ -55,6 +55,11 @@ def test_group_reward_cannot_pose_as_a_batch_reward():
         as_batch_reward(share_of_copies)
 
 
+def test_what_cannot_be_called_is_no_reward():
+    with pytest.raises(PluginError, match="cannot be called"):
+        resolve_reward("math:pi")
+
+
 def test_rewards_are_named_by_file(tmp_path):
     (tmp_path / "mine.py").write_text("def score(completions, **columns):\n    return [1.0 for _ in completions]\n")
     assert resolve_reward(f"{tmp_path}/mine.py:score")(["x"], prompts=["p"]) == [1.0]

@@ -42,7 +42,7 @@ def test_the_numbers_fit_on_eighty_columns(monkeypatch):
 
 def test_without_a_terminal_there_are_a_few_lines_and_always_the_last(monkeypatch):
     assert show(monkeypatch, terminal=False).splitlines() == [
-        "runs/countdown/darling  step 60/60  reward 0.39  entropy 0.44  KL 0.02  distinct 2.50  0 s left"
+        "runs/countdown/darling  step 60/60  reward 0.39  entropy 0.44  KL 0.02  distinct correct 2.50  0 s left"
     ]
 
 
