@@ -45,7 +45,9 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with every verb in it."""
     parser = _Parser(
-        prog="rlkit", description="Post-train language models with RL and keep the variety of their reasoning."
+        prog="rlkit",
+        description="Post-train language models with RL and keep the variety of their reasoning.",
+        epilog="example: rlkit train countdown/darling --set train.max_steps=20",
     )
     parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)

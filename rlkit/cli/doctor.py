@@ -20,7 +20,10 @@ _TRL_SERIES = "1.16."
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `doctor` to the verbs."""
-    parser = subparsers.add_parser("doctor", help="say what this installation and machine can do")
+    purpose = "say what this installation and machine can do"
+    parser = subparsers.add_parser(
+        "doctor", help=purpose, description=f"{purpose.capitalize()}.", epilog="example: rlkit doctor"
+    )
     parser.set_defaults(run=run)
 
 

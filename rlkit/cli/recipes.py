@@ -16,12 +16,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `recipes` and its actions to the verbs."""
     from rlkit.cli.options import add_set_option
 
-    parser = subparsers.add_parser("recipes", help="list, show, copy and validate recipes")
+    parser = subparsers.add_parser(
+        "recipes",
+        help="list, show, copy and validate recipes",
+        epilog="example: rlkit recipes copy countdown/grpo my.yaml",
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-    actions.add_parser("list", help="list the shipped recipes").set_defaults(run=run_list)
-    show = actions.add_parser("show", help="print a recipe with everything it extends folded in")
-    copy = actions.add_parser("copy", help="write a recipe to a file of your own, to edit")
-    validate = actions.add_parser("validate", help="check recipes without loading a model")
+
+    def add_action(name: str, purpose: str, example: str) -> argparse.ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose.capitalize()}.",
+            epilog=f"example: rlkit recipes {name} {example}",
+        )
+
+    add_action("list", "list the shipped recipes", "").set_defaults(run=run_list)
+    show = add_action("show", "print a recipe with everything it extends folded in", "countdown/darling")
+    copy = add_action("copy", "write a recipe to a file of your own, to edit", "countdown/darling my.yaml")
+    validate = add_action("validate", "check recipes without loading a model", "my.yaml")
     for action in (show, copy):
         action.add_argument("recipe", metavar="RECIPE", help="a recipe file or the name of a shipped recipe")
     copy.add_argument("file", metavar="FILE", type=Path, help="where to write it; must not exist yet")

@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-_DESCRIPTION = (
-    "Compare evaluations of the same problems: pass@k curves, distinct solutions, coverage, training curves and "
-    "completions side by side. Writes FILE.html (self-contained), FILE.md and FILE.json, and prints the table."
-)
+_DESCRIPTION = """\
+Compare evaluations of the same problems: pass@k curves, distinct solutions, coverage, training curves and completions
+side by side. Writes FILE.html (self-contained), FILE.md and FILE.json, and prints the table.
+
+  rlkit report runs/base runs/countdown/darling --output runs/report.html
+"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb `report`."""
-    parser = subparsers.add_parser("report", help="turn evaluations into one page", description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "report",
+        help="turn evaluations into one page",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "directories",
         nargs="+",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from rlkit import __version__
-from rlkit.cli import VERBS, main, recipes
+from rlkit.cli import VERBS, build_parser, main, recipes
 
 
 def run_cli(*words, **options):
@@ -102,3 +103,15 @@ def test_an_output_that_cannot_be_made_is_said_in_one_sentence(tmp_path, capsys)
     words = capsys.readouterr().err.strip().splitlines()
     assert len(words) == 1
     assert "Not a directory" in words[0]
+
+
+def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [parser, *(found for action in inner for child in action.choices.values() for found in _parsers(child))]
+
+
+def test_every_help_has_an_example():
+    parsers = _parsers(build_parser())
+    assert len(parsers) > 10
+    missing = [parser.prog for parser in parsers if f"{parser.prog} " not in f"{parser.description} {parser.epilog} "]
+    assert not missing
