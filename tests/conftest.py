@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Set before torch, transformers or vLLM are imported, and inherited by the processes that tests start.
 _CACHE = Path(__file__).resolve().parent.parent / ".cache"
@@ -24,6 +25,11 @@ for _name, _value in {
     "TORCHINDUCTOR_CACHE_DIR": str(_CACHE / "inductor"),
 }.items():
     os.environ.setdefault(_name, _value)
+
+
+# The same examples in every run: a failure is then the change's, not the day's.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

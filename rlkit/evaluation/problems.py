@@ -82,10 +82,16 @@ class ProblemCounts:
 
 
 def count_problems(rows: Sequence[Row], records: Iterable[Mapping[str, Any]]) -> list[ProblemCounts]:
-    """Return the counts of every row, in order, from lines of samples.jsonl in any order."""
+    """Return the counts of every row, in order, from lines of samples.jsonl in any order.
+
+    A sample that is there twice, as after joining files, counts once: copies would pass for independent draws.
+    """
     counts = {row["id"]: ProblemCounts(row["id"], row["prompt"], row.get("num_solutions")) for row in rows}
+    seen: set[tuple[str, int]] = set()
     for record in records:
-        if record["prompt_id"] in counts:
+        key = (record["prompt_id"], record["sample"])
+        if record["prompt_id"] in counts and key not in seen:
+            seen.add(key)
             counts[record["prompt_id"]].add(record)
     return list(counts.values())
 

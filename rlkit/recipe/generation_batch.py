@@ -40,7 +40,7 @@ class GenerationBatch:
         for name in ("per_device_train_batch_size", "steps_per_generation"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; it takes 1 or more.")
-        if self.num_generations < 2:
+        if self.num_generations is None or self.num_generations < 2:
             raise ConfigError(
                 f"train.num_generations is {self.num_generations}; comparing within a group takes 2 or more."
             )

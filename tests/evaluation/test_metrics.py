@@ -100,6 +100,10 @@ def test_order_of_samples_and_problems_changes_nothing(problems: list[dict[str, 
     assert shuffled == problems
 
 
+def test_samples_that_are_there_twice_count_once(problems: list[dict[str, Any]]) -> None:
+    assert [counts.as_json() for counts in count_problems(ROWS, [*RECORDS, *RECORDS])] == problems
+
+
 def test_answers_without_a_key_are_one_class() -> None:
     records = [record("easy", number, True, None, "correct") for number in range(3)]
     (counts,) = count_problems(ROWS[:1], records)

@@ -53,7 +53,13 @@ def test_whole_groups_pass_and_every_number_offered_instead_would_pass(sizes):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"), [((0, 1, 1, 4), "takes 1 or more"), ((8, 1, 0, 4), "takes 1 or more"), ((8, 1, 1, 1), "takes 2")]
+    ("sizes", "said"),
+    [
+        ((0, 1, 1, 4), "takes 1 or more"),
+        ((8, 1, 0, 4), "takes 1 or more"),
+        ((8, 1, 1, 1), "takes 2"),
+        ((8, 1, 1, None), "takes 2"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(sizes, said):
     with pytest.raises(ConfigError, match=said):
