@@ -32,13 +32,17 @@ class Transform:
             ctx: what else is known of the groups.
 
         Raises:
-            ConfigError: `values_PG` is not two-dimensional.
+            ConfigError: `values_PG` is not two-dimensional, or holds an infinite value.
             MissingInputError: the transform needs a field that `ctx` lacks.
         """
         given = torch.as_tensor(values_PG)
         if given.ndim != 2:
             raise ConfigError(
                 f"{self.name} was given values of shape {tuple(given.shape)}; it takes (prompts, completions)."
+            )
+        if given.isinf().any():
+            raise ConfigError(
+                f"{self.name} was given an infinite value; rewards must be finite, or None where there is none."
             )
         result = self.apply(given.to(dtype=torch.float64, device="cpu"), ctx or GroupContext())
         if isinstance(values_PG, np.ndarray):
@@ -48,6 +52,11 @@ class Transform:
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         """Return the transformed values; float64 on the CPU in, the same out."""
         raise NotImplementedError
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The fields of `GroupContext` without which `apply` raises; a trainer provides what its chain needs."""
+        return frozenset()
 
     @property
     def name(self) -> str:

@@ -24,8 +24,22 @@ _TRANSFORMS = {
     "drop_zero_variance_groups": "scaling:DropZeroVarianceGroups",
     "weight_by_correctness": "correctness:WeightByCorrectness",
     "multiply_by_distinctness": "distinctness:MultiplyByDistinctness",
+    "reweight_by_confidence": "likelihood:ReweightByConfidence",
+    "discount_by_likelihood_rank": "likelihood:DiscountByLikelihoodRank",
+    "pass_at_k": "passing:PassAtK",
+    "pkpo": "passing:Pkpo",
+    "match_majority": "majority:MatchMajority",
+    "novelty_bands": "novelty:NoveltyBands",
+    "add_outcome_bonus": "outcomes:AddOutcomeBonus",
+    "divide_by_similarity": "similarity:DivideBySimilarity",
+    "add_logdet_marginal": "similarity:AddLogdetMarginal",
+    "add_elliptical_bonus": "similarity:AddEllipticalBonus",
 }
-_PRESETS = ("grpo", "dr_grpo", "rloo", "psr", "nsr", "w_reinforce", "darling")
+_PRESETS = (
+    *("grpo", "dr_grpo", "rloo", "psr", "nsr", "w_reinforce", "darling"),
+    *("pro_grpo", "passk_grpo", "unlikeliness", "evol_rl", "ttrl", "outcome_ucb", "outcome_batch"),
+    *("dra_grpo", "dqo", "rep_exp"),
+)
 
 ADVANTAGES = PluginKind(
     "advantage",
@@ -41,11 +55,23 @@ class Chain(Transform):
 
     transforms: tuple[Transform, ...] = ()
 
+    @property
+    def needs(self) -> frozenset[str]:
+        fields = frozenset().union(*(getattr(transform, "needs", ()) for transform in self.transforms))
+        return fields - {"summed_rewards_PG"}
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+        stages = self.trace(values_PG, ctx)
+        return stages[-1] if stages else values_PG
+
+    def trace(self, values_PG: torch.Tensor, ctx: GroupContext) -> list[torch.Tensor]:
+        """Return the values after each transform, in the chain's order; float64 in and out."""
         ctx = replace(ctx, summed_rewards_PG=values_PG) if ctx.summed_rewards_PG is None else ctx
+        stages = []
         for transform in self.transforms:
-            values_PG = transform(values_PG, ctx)
-        return values_PG
+            values_PG = torch.as_tensor(transform(values_PG, ctx))
+            stages.append(values_PG)
+        return stages
 
 
 def chain(*transforms: Any) -> Chain:

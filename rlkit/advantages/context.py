@@ -14,9 +14,15 @@ _PROVIDED_BY = {
     "correct_PG": "`train.correct_reward` (which reward is the verifier) and `train.correct_above`",
     "scored_PG": "`rewards`",
     "labels_PG": "`partition`",
+    "equivalent_PGG": "`partition`",
+    "answers_PG": "`answers` (a partition that reads the final answer)",
+    "answer_counts_PG": "`answers` (a partition that reads the final answer) and a trainer, which keeps the counts",
+    "embeddings_PGE": "`embedding`",
     "summed_rewards_PG": "the chain that the transform stands in",
     "lengths_PG": "a trainer; it is not known offline",
-    "mean_logps_PG": "a trainer that keeps sampling log-probabilities, such as `train.use_vllm: true`",
+    "mean_logps_PG": "a trainer; it is not known offline",
+    "logps_PGT": "a trainer; it is not known offline",
+    "prompt_logps_PS": "a trainer; it is not known offline",
 }
 
 
@@ -37,20 +43,40 @@ class GroupContext:
     """True where at least one reward function scored the completion."""
     labels_PG: Any = None
     """Class of each completion under the partition: integers >= 0, comparable inside a group only."""
+    equivalent_PGG: Any = None
+    """True where the partition's own pairwise judgement calls two completions the same, before transitive closure."""
+    answers_PG: Any = None
+    """Final answer of each completion: integers >= 0, comparable inside a group only; -1 where there is none."""
+    answer_counts_PG: Any = None
+    """How often that answer had been given to that prompt before this batch; NaN where there is no answer."""
+    embeddings_PGE: Any = None
+    """One vector of E numbers a completion, not normalised; all NaN where there was nothing to embed."""
     lengths_PG: Any = None
     """Completion lengths in tokens."""
     mean_logps_PG: Any = None
-    """Mean log-probability per token under the behaviour policy."""
+    """Mean log-probability per token under the behaviour policy; follows from `logps_PGT` where that is known."""
+    logps_PGT: Any = None
+    """Log-probability of each completion token under the behaviour policy; NaN at padding."""
+    prompt_logps_PS: Any = None
+    """Log-probability of each prompt token under the behaviour policy; NaN at padding and at the first token."""
     step: int | None = None
     """Optimizer step at which the group was sampled."""
 
     def require(self, field: str, needed_by: str) -> torch.Tensor:
         """Return a field as a float64 tensor.
 
+        `mean_logps_PG` is derived from `logps_PGT`, and `equivalent_PGG` from `labels_PG`, where only the latter is
+        known.
+
         Raises:
             MissingInputError: the field is absent; the sentence names the recipe key that provides it.
         """
         value = getattr(self, field)
+        if value is None and field == "mean_logps_PG" and self.logps_PGT is not None:
+            return self.require("logps_PGT", needed_by).nanmean(dim=2)
+        if value is None and field == "equivalent_PGG" and self.labels_PG is not None:
+            labels_PG = self.require("labels_PG", needed_by)
+            return (labels_PG[:, :, None] == labels_PG[:, None, :]).double()
         if value is None:
             raise MissingInputError(
                 f"{needed_by} needs {field}, which is not known here; it comes from {_PROVIDED_BY[field]}."

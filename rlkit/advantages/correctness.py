@@ -41,19 +41,24 @@ class WeightByCorrectness(Transform):
                 raise ConfigError(f"weight_by_correctness was given {field}={value!r}; write a finite number.")
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        correct_PG = _correctness(values_PG, ctx)
+        correct_PG = read_correctness(values_PG, ctx, self.name)
         weights_PG = torch.where(correct_PG > 0.5, self.positive, self.negative).to(values_PG.dtype)
         return weights_PG.masked_fill(correct_PG.isnan() | values_PG.isnan(), torch.nan)
 
 
-def _correctness(values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
+def read_correctness(values_PG: torch.Tensor, ctx: GroupContext, needed_by: str) -> torch.Tensor:
+    """Return 1 correct, 0 wrong, NaN unknown: `ctx.correct_PG`, or the values themselves where they are binary.
+
+    Raises:
+        MissingInputError: correctness is absent and some value is neither 0 nor 1.
+    """
     if ctx.correct_PG is not None:
-        return ctx.require("correct_PG", "weight_by_correctness")
+        return ctx.require("correct_PG", needed_by)
     scored = values_PG[~values_PG.isnan()]
     if not torch.isin(scored, torch.tensor([0.0, 1.0], dtype=scored.dtype)).all():
         example = scored[(scored != 0) & (scored != 1)][0].item()
         raise MissingInputError(
-            f"weight_by_correctness was given a reward of {example:g}, which is neither 0 nor 1, and no correct_PG; "
+            f"{needed_by} was given a reward of {example:g}, which is neither 0 nor 1, and no correct_PG; "
             "name the verifier with `train.correct_reward` and the pass mark with `train.correct_above`."
         )
     return values_PG

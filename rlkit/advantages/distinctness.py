@@ -36,6 +36,10 @@ class MultiplyByDistinctness(Transform):
         if self.among not in ("all", "correct"):
             raise ConfigError(f"multiply_by_distinctness was given among={self.among!r}; write 'all' or 'correct'.")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"labels_PG", "correct_PG"} if self.among == "correct" else {"labels_PG"})
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         labels_PG = ctx.require("labels_PG", self.name)
         counted_PG = ~values_PG.isnan()

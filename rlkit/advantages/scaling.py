@@ -54,6 +54,10 @@ class DivideByBatchStd(_DivideByStd):
         if self.take not in ("values", "rewards"):
             raise ConfigError(f"divide_by_batch_std was given take={self.take!r}; write 'values' or 'rewards'.")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"summed_rewards_PG"} if self.take == "rewards" else ())
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         source = values_PG if self.take == "values" else ctx.require("summed_rewards_PG", self.name)
         return values_PG / (nan_std(source, self.ddof) + self.eps)
