@@ -6,7 +6,6 @@ completion down to something small that can travel. `labels` is pure and runs on
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -14,12 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rlkit.arithmetic import solution_key
+from rlkit.diversity.normalisation import normalise_text
 from rlkit.errors import PluginError
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
-
-EMPTY_CLASS = "<empty>"
-"""Feature of a completion without any visible text: all of those are one class."""
 
 
 @runtime_checkable
@@ -39,11 +36,6 @@ def label_by_first_seen(keys_G: Sequence[Hashable]) -> np.ndarray:
     """Number keys in order of first appearance: `["b", "a", "b"]` gives `[0, 1, 0]`."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys_G], dtype=np.int64)
-
-
-def normalise_text(text: str) -> str:
-    """Return the text in Unicode NFKC, case-folded, runs of white space made single; EMPTY_CLASS when none is left."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()) or EMPTY_CLASS
 
 
 @dataclass(frozen=True)

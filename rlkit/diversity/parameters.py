@@ -1,0 +1,49 @@
+"""Checks of the parameters that partitions and embeddings take: one sentence each for what a recipe cannot mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rlkit.errors import ConfigError, suggest
+
+
+def check_count(owner: str, field: str, value: Any, smallest: int = 1) -> None:
+    """Raise ConfigError unless the value is a whole number (no bool) of at least `smallest`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a whole number of at least {smallest}.")
+
+
+def check_share(owner: str, field: str, value: Any, lowest: float = 0.0) -> None:
+    """Raise ConfigError unless the value is a number (no bool, no NaN) from `lowest` to 1."""
+    if not _is_number(value) or not lowest <= value <= 1:
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a number from {lowest:g} to 1.")
+
+
+def check_seconds(owner: str, field: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a positive, finite number (no bool)."""
+    if not _is_number(value) or not (0 < value < math.inf):
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a positive number of seconds.")
+
+
+def check_flag(owner: str, field: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a bool."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{owner} was given {field}={value!r}; write true or false.")
+
+
+def check_choice(owner: str, field: str, value: Any, allowed: Sequence[str]) -> None:
+    """Raise ConfigError unless the value is one of the allowed words."""
+    if value not in allowed:
+        raise ConfigError(f"{owner} was given {field}={value!r}.{suggest(str(value), allowed)}")
+
+
+def check_text(owner: str, field: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a string with something in it."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a text that is not empty.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
