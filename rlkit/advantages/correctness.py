@@ -37,7 +37,7 @@ class WeightByCorrectness(Transform):
     def __post_init__(self) -> None:
         for field in ("positive", "negative"):
             value = getattr(self, field)
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ConfigError(f"weight_by_correctness was given {field}={value!r}; write a finite number.")
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:

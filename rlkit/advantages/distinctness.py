@@ -13,46 +13,73 @@ from rlkit.errors import ConfigError
 
 @dataclass(frozen=True)
 class MultiplyByDistinctness(Transform):
-    """Multiply each value by the share of its siblings that belong to another class (DARLING, arXiv 2509.02534, eq. 4).
+    """Multiply each value by the share of its siblings that differ from it (DARLING, arXiv 2509.02534, equation 4).
 
-    With n scored completions in the group and s_i of them in the class of completion i, the factor is
+    With n scored completions in the group, and s_i of them the same as completion i, itself included, the factor is
     max((n - s_i) / (n - 1), floor). Use it on rewards >= 0, before the baseline: a negative reward times a small factor
-    would favour copies.
+    favours copies.
 
-    Where we differ: the paper's equation has no floor, its code has 0.1, which is our default. With `among="correct"`
-    the n and s_i count correct completions only, and a lone correct answer keeps its full reward (the released code
-    gives it 0.1, which punishes rarity). A factor is undefined, hence NaN, when `among="all"` and no sibling was
-    scored.
+    Where we differ: the paper's equation is `closure="pairwise"` without a floor; its code closes the relation under
+    transitivity and has a floor of 0.1, which are our defaults. One false match then merges two whole classes, where
+    pairwise it costs the two completions 1 / (n - 1) each. With `among="correct"` the n and s_i count correct
+    completions only, and a lone correct answer keeps its full reward (`lone_correct`). A factor is undefined, hence
+    NaN, when `among="all"` and no sibling was scored.
+
+    Raises:
+        ConfigError: when built, a parameter is out of range.
+        MissingInputError: on call, when the partition, or for `among="correct"` the correctness, is absent.
     """
 
     floor: float = 0.1
     """Smallest factor, in [0, 1]; 0 is the paper's equation, 0.1 the released code."""
     among: str = "all"
     """`all`: compared with every scored sibling, as in the paper; `correct`: with correct siblings only."""
+    closure: str = "union_find"
+    """`union_find`: those of one class in `labels_PG` are the same; `pairwise`: those `equivalent_PGG` calls so."""
+    lone_correct: float = 1.0
+    """Factor, in [0, 1] and not floored, of a correct answer without a correct sibling under `among="correct"`; the
+    released code has 0.1, which punishes rarity."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.floor <= 1:
-            raise ConfigError(f"multiply_by_distinctness was given floor={self.floor!r}; write a number from 0 to 1.")
+        for field in ("floor", "lone_correct"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not 0 <= value <= 1:
+                raise ConfigError(f"multiply_by_distinctness was given {field}={value!r}; write a number from 0 to 1.")
         if self.among not in ("all", "correct"):
             raise ConfigError(f"multiply_by_distinctness was given among={self.among!r}; write 'all' or 'correct'.")
+        if self.closure not in ("union_find", "pairwise"):
+            raise ConfigError(
+                f"multiply_by_distinctness was given closure={self.closure!r}; write 'union_find' or 'pairwise'."
+            )
+        if self.among == "all" and self.lone_correct != 1:
+            raise ConfigError(
+                f"multiply_by_distinctness was given lone_correct={self.lone_correct!r}, which among='all' never uses; "
+                "write among: correct, or leave lone_correct out."
+            )
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset({"labels_PG", "correct_PG"} if self.among == "correct" else {"labels_PG"})
+        partition = "labels_PG" if self.closure == "union_find" else "equivalent_PGG"
+        return frozenset({partition, "correct_PG"} if self.among == "correct" else {partition})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        labels_PG = ctx.require("labels_PG", self.name)
+        same_PGG = self._compare(ctx)
         counted_PG = ~values_PG.isnan()
         if self.among == "correct":
             counted_PG = counted_PG & (ctx.require("correct_PG", self.name) > 0.5)
-        factors_PG = self._factors(labels_PG, counted_PG)
+        factors_PG = self._factors(same_PGG, counted_PG)
         # Wrong answers are not compared under among="correct"; their value keeps its sign and size.
         return torch.where(counted_PG, values_PG * factors_PG, values_PG)
 
-    def _factors(self, labels_PG: torch.Tensor, counted_PG: torch.Tensor) -> torch.Tensor:
-        same_PGG = (labels_PG[:, :, None] == labels_PG[:, None, :]) & counted_PG[:, None, :]
-        class_sizes_PG = same_PGG.sum(dim=2).to(torch.float64)
-        n_P1 = counted_PG.sum(dim=1, keepdim=True).to(torch.float64)
-        alone = 1.0 if self.among == "correct" else torch.nan
-        factors_PG = torch.where(n_P1 > 1, (n_P1 - class_sizes_PG) / (n_P1 - 1), alone)
-        return factors_PG.clamp(min=self.floor)
+    def _compare(self, ctx: GroupContext) -> torch.Tensor:
+        if self.closure == "pairwise":
+            return ctx.require("equivalent_PGG", self.name) > 0.5
+        labels_PG = ctx.require("labels_PG", self.name)
+        return labels_PG[:, :, None] == labels_PG[:, None, :]
+
+    def _factors(self, same_PGG: torch.Tensor, counted_PG: torch.Tensor) -> torch.Tensor:
+        siblings_PGG = counted_PG[:, None, :] & ~torch.eye(counted_PG.shape[1], dtype=torch.bool)
+        twins_PG = (same_PGG & siblings_PGG).sum(dim=2).double()
+        others_P1 = counted_PG.sum(dim=1, keepdim=True).double() - 1
+        alone = self.lone_correct if self.among == "correct" else torch.nan
+        return torch.where(others_P1 > 0, ((others_P1 - twins_PG) / others_P1).clamp(min=self.floor), alone)

@@ -6,6 +6,8 @@ from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
 from rlkit.advantages.chain import Chain
 from rlkit.advantages.correctness import WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
+from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
+from rlkit.advantages.passing import PassAtK
 from rlkit.advantages.scaling import DivideByGroupStd
 from rlkit.plugins import factory
 
@@ -47,6 +49,36 @@ def w_reinforce(positive: float = 0.1) -> Chain:
 
 
 @factory
-def darling(floor: float = 0.1, among: str = "all") -> Chain:
+def darling(floor: float = 0.1, among: str = "all", closure: str = "union_find", lone_correct: float = 1.0) -> Chain:
     """Reward times distinctness, centred, not scaled (arXiv 2509.02534, equation 4 and section 3.2)."""
-    return Chain((MultiplyByDistinctness(floor=floor, among=among), SubtractGroupMean()))
+    distinctness = MultiplyByDistinctness(floor=floor, among=among, closure=closure, lone_correct=lone_correct)
+    return Chain((distinctness, SubtractGroupMean()))
+
+
+@factory
+def pro_grpo(
+    coef: float = 0.3,
+    fraction: float | None = 0.2,
+    below: float | None = None,
+    correct_only: bool = False,
+    on_all_correct: bool = True,
+    select_in_prompt: bool = True,
+    ddof: int = 1,
+    eps: float = 1e-6,
+) -> Chain:
+    """GRPO plus prompt confidence minus answer confidence (ProGRPO, arXiv 2602.05281); coef 0.3 is ours."""
+    confidence = ReweightByConfidence(coef, fraction, below, correct_only, on_all_correct, select_in_prompt)
+    return Chain((SubtractGroupMean(), DivideByGroupStd(ddof=ddof, eps=eps), confidence))
+
+
+@factory
+def passk_grpo(k: int = 4, eps: float = 1e-6) -> Chain:
+    """Pass@k training with analytical advantages (arXiv 2508.10751), k = 4."""
+    return Chain((PassAtK(k=k, eps=eps),))
+
+
+@factory
+def unlikeliness(coef: float = 0.25, among: str = "all", ddof: int = 1, eps: float = 1e-6) -> Chain:
+    """Likely answers earn less, then GRPO (Rewarding the Unlikely, arXiv 2506.02355, beta = 0.25)."""
+    discount = DiscountByLikelihoodRank(coef=coef, among=among)
+    return Chain((discount, SubtractGroupMean(), DivideByGroupStd(ddof=ddof, eps=eps)))
