@@ -1,0 +1,64 @@
+"""From the losses of tokens to the loss of a micro-batch, with the values TRL 1.16 computes."""
+
+from __future__ import annotations
+
+import torch
+
+from rlkit.errors import ConfigError, MissingInputError
+from rlkit.objective.parameters import check_choice
+
+AGGREGATIONS = ("grpo", "sapo", "bnpo", "dr_grpo", "dapo", "cispo")
+"""TRL's names of losses that differ in how they average."""
+
+
+def aggregate(
+    losses_BT: torch.Tensor,
+    mask_BT: torch.Tensor,
+    kind: str,
+    *,
+    max_completion_length: int | None = None,
+    num_items: float | torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return one number for a micro-batch.
+
+    Args:
+        losses_BT: shape (B, T), or (B, 1) for one loss a completion, which then counts once for each of its tokens.
+        mask_BT: shape (B, T); a token counts where it is not 0, and what stands elsewhere, NaN too, does not matter.
+        kind: `grpo`, `sapo`: mean over completions of the mean over their tokens; a completion without a token counts
+            as 0 (arXiv 2402.03300);
+            `bnpo`: mean over all tokens of the micro-batch; 0 without any;
+            `dr_grpo`: sum over tokens / (B max_completion_length) (arXiv 2503.20783);
+            `dapo`, `cispo`: sum over tokens / num_items (arXiv 2503.14476, 2506.13585).
+        max_completion_length: T's bound in the run, not in this micro-batch; needed by `dr_grpo`.
+        num_items: tokens that share this normaliser; needed by `dapo` and `cispo`; at least 1 is taken. It belongs to
+            the whole optimizer step, so that sums over micro-batches and ranks add up to one mean.
+
+    Returns:
+        A scalar with gradient. Dividing by gradient accumulation steps is the caller's, as in TRL.
+
+    Raises:
+        ConfigError: no such kind (TRL's `luspo` and `vespo` are none of them), or no token axis that fits the mask.
+        MissingInputError: the kind needs a number that was not given.
+    """
+    check_choice("the loss", "aggregation", kind, AGGREGATIONS)
+    if losses_BT.shape[0] != mask_BT.shape[0] or losses_BT.shape[1] not in (1, mask_BT.shape[1]):
+        raise ConfigError(
+            f"Losses {tuple(losses_BT.shape)} were given with a mask {tuple(mask_BT.shape)}; both are (completions, "
+            "tokens), or the losses (completions, 1)."
+        )
+    is_counted_BT = mask_BT != 0
+    sums_B = losses_BT.expand(mask_BT.shape).masked_fill(~is_counted_BT, 0).sum(dim=1)
+    counts_B = is_counted_BT.sum(dim=1)
+    if kind in ("grpo", "sapo"):
+        return (sums_B / counts_B.clamp(min=1)).mean()
+    if kind == "bnpo":
+        return sums_B.sum() / counts_B.sum().clamp(min=1)
+    if kind == "dr_grpo":
+        return sums_B.sum() / (len(sums_B) * _require(max_completion_length, "max_completion_length", kind))
+    return sums_B.sum() / torch.as_tensor(_require(num_items, "num_items", kind)).clamp(min=1)
+
+
+def _require(value: float | torch.Tensor | None, field: str, kind: str) -> float | torch.Tensor:
+    if value is None:
+        raise MissingInputError(f"The aggregation {kind} divides by {field}; give aggregate(..., {field}=...).")
+    return value

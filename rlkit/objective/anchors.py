@@ -1,0 +1,157 @@
+"""Anchors: a divergence from a reference policy, paid in the loss or in the reward."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rlkit.errors import ConfigError, PluginError
+from rlkit.estimators.divergence import ESTIMATORS, kl, policy_slope
+from rlkit.objective.coefficients import Coefficient, resolve_coefficient
+from rlkit.objective.parameters import check_choice, check_flag, check_number
+from rlkit.objective.references import Reference, resolve_reference
+from rlkit.plugins import PluginKind, factory
+from rlkit.plugins import resolve as resolve_plugin
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Hold the policy to a reference, on tokens that the policy sampled.
+
+    The estimator's *value* is what is logged and paid; as a loss its *gradient* decides which divergence falls. For
+    tokens sampled from the policy, u = policy / reference, grad log policy is weighed by
+
+    | estimator | value estimates | weight | a loss of it descends |
+    |---|---|---|---|
+    | k1 | KL(policy, reference) | 1 | nothing: the expected gradient is zero |
+    | k2 | KL(policy, reference), biased | ln u | KL(policy, reference) |
+    | k3 | KL(policy, reference) | 1 - 1/u | KL(reference, policy): what GRPO's usual term does |
+    | forward | KL(reference, policy) | 1 - 1/u | KL(reference, policy) |
+    | js | 2 JS | ln(2u / (1+u)) | 2 JS |
+    | alpha | alpha-divergence | (1 - u**-a) / a | the alpha-divergence |
+
+    k1, k2, k3 are differentiated as they stand, as everywhere; `forward`, `js` and `alpha` carry the weight of their
+    divergence, because differentiating their values would descend something else. 1 - 1/u is unbounded where the policy
+    left the reference's favourites behind; `js` and k2 grow only with the logarithm.
+
+    Raises:
+        ConfigError: a value is out of range, or k1 is put in the loss.
+        PluginError: `coef` or `reference` names nothing.
+
+    Source: Schulman 2020, http://joschu.net/blog/kl-approx.html; DPH-RL, arXiv 2509.07430; GRPO, arXiv 2402.03300 (k3).
+    """
+
+    estimator: str = "k3"
+    """`k1`, `k2`, `k3`, `forward`, `js` or `alpha`; see `rlkit.estimators.divergence.kl`."""
+    alpha: float = 0.2
+    """Order of `alpha`, between 0 and 1: near 1 it is forward, near 0 reverse; DPH-RL's is 0.2."""
+    coef: Any = 0.001
+    """A number, or a coefficient that changes, e.g. {name: linear, start: 0.01, end: 0, steps: 100}."""
+    reference: Any = "initial"
+    """`initial`, `ema`, `reset` or `adapter_off`, with their parameters."""
+    where: str = "loss"
+    """`loss`: added to every token's loss. `reward`: its value is taken off the reward, detached; there only k1
+    descends its divergence, KL(policy, reference). The others hardly pull near u = 1, where they have no slope."""
+    only: str = "all"
+    """`all` prompts, or `mastered` ones alone, so that hard prompts stay free."""
+    mastered_above: float = 0.875
+    """Share of correct completions, 0 to 1, *from* which on a prompt is mastered; DPH-RL takes 6/8 or 7/8."""
+    log_ratio_clamp: float | None = None
+    """Log ratios beyond count as this large and pass no gradient; verl has 20. None clamps nothing, as TRL."""
+    importance_corrected: bool = False
+    """Whether the loss is multiplied by policy / old policy, for tokens that an older policy sampled. The caller does
+    it. With that ratio detached the table above holds off-policy too; TRL lets the gradient through it, under which the
+    expected gradient is that of what the *value* estimates, so that k3 descends KL(policy, reference)."""
+
+    def __post_init__(self) -> None:
+        check_choice("anchor", "estimator", self.estimator, tuple(ESTIMATORS))
+        check_choice("anchor", "where", self.where, ("loss", "reward"))
+        check_choice("anchor", "only", self.only, ("all", "mastered"))
+        check_number("anchor", "alpha", self.alpha, 0, 1, is_open=True)
+        check_number("anchor", "mastered_above", self.mastered_above, 0, 1)
+        if self.log_ratio_clamp is not None:
+            check_number("anchor", "log_ratio_clamp", self.log_ratio_clamp, 0, is_open=True)
+        check_flag("anchor", "importance_corrected", self.importance_corrected)
+        if self.estimator == "k1" and self.where == "loss":
+            raise ConfigError(
+                "An anchor was given estimator k1 in the loss, where its expected gradient is zero; write estimator: "
+                "k2 for the same divergence, or where: reward."
+            )
+        # Wrong names surface here, before any model is loaded.
+        _ = self.coefficient, self.reference_policy
+
+    @property
+    def coefficient(self) -> Coefficient:
+        """What `coef` describes."""
+        return resolve_coefficient(self.coef)
+
+    @property
+    def reference_policy(self) -> Reference:
+        """What `reference` describes."""
+        return resolve_reference(self.reference)
+
+    def is_mastered(self, share_correct: float) -> bool:
+        """Return whether a prompt with that share of correct completions counts as mastered; False for NaN."""
+        return share_correct >= self.mastered_above
+
+    def losses(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
+        """Return the loss of every token without the coefficient; nothing is masked.
+
+        Args:
+            logps_BT: log-probs under the policy, with gradient.
+            ref_logps_BT: log-probs under the reference; no gradient flows to them.
+
+        Returns:
+            Shape (B, T), nats; values as `penalties`, gradients as in the table of the class.
+        """
+        ref_logps_BT = ref_logps_BT.detach()
+        if self.estimator in ("k1", "k2", "k3"):
+            return kl(logps_BT, ref_logps_BT, self.estimator, self.alpha, self.log_ratio_clamp)
+        slopes_BT = policy_slope(logps_BT.detach(), ref_logps_BT, self.estimator, self.alpha, self.log_ratio_clamp)
+        if self.log_ratio_clamp is not None:
+            is_inside_BT = (logps_BT - ref_logps_BT).detach().abs() <= self.log_ratio_clamp
+            slopes_BT = slopes_BT * is_inside_BT
+        return self.penalties(logps_BT, ref_logps_BT) + slopes_BT * (logps_BT - logps_BT.detach())
+
+    def penalties(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
+        """Return the estimate of every token without the coefficient, detached; shape (B, T), nats, unmasked."""
+        return kl(logps_BT.detach(), ref_logps_BT.detach(), self.estimator, self.alpha, self.log_ratio_clamp)
+
+
+def _preset(estimator: str) -> Callable[..., Anchor]:
+    def build(**params: Any) -> Anchor:
+        return Anchor(estimator=estimator, **params)
+
+    signature = inspect.signature(Anchor)
+    kept = [parameter for name, parameter in signature.parameters.items() if name != "estimator"]
+    build.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    build.__doc__ = f"Anchor with the estimator {estimator}."
+    build.__name__ = build.__qualname__ = estimator
+    return factory(build)
+
+
+k2, k3, forward, js, alpha = (_preset(name) for name in ("k2", "k3", "forward", "js", "alpha"))
+
+ANCHORS = PluginKind(
+    "anchor",
+    "rlkit.anchors",
+    {"kl": "rlkit.objective.anchors:Anchor"}
+    | {name: f"rlkit.objective.anchors:{name}" for name in ("k2", "k3", "forward", "js", "alpha")},
+)
+
+
+def resolve_anchor(spec: Any) -> Anchor:
+    """Build the anchor that a recipe's `anchor:` names.
+
+    Raises:
+        ConfigError: its values are not allowed.
+        PluginError: no such anchor, its parameters do not fit, or it is none.
+    """
+    anchor = resolve_plugin(spec, ANCHORS)
+    if not isinstance(anchor, Anchor):
+        raise PluginError(f"The anchor {spec!r} is {anchor!r}; an anchor is a rlkit.objective.anchors.Anchor.")
+    return anchor

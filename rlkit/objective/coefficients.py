@@ -1,0 +1,161 @@
+"""How strongly a part of the loss counts, and how that changes over a run.
+
+A coefficient is pure: its whole state is the number that `update` returns and that a trainer keeps in checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlkit.errors import ConfigError, PluginError
+from rlkit.objective.parameters import check_count, check_number
+from rlkit.plugins import PluginKind
+from rlkit.plugins import resolve as resolve_plugin
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A number, 0 or more, that may change after each optimizer step."""
+
+    def initial(self) -> float:
+        """Return the number for the first optimizer step."""
+        raise NotImplementedError
+
+    def update(self, coef: float, step: int, measured_kl: float) -> float:
+        """Return the number for the next optimizer step.
+
+        Args:
+            coef: the present number.
+            step: how many optimizer steps are done, 1 or more.
+            measured_kl: the anchor's mean estimate over the tokens of the newest step, nats a token; NaN when there is
+                none.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constant(Coefficient):
+    """The same number throughout."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        check_number("constant", "value", self.value, 0)
+
+    def initial(self) -> float:
+        return float(self.value)
+
+    def update(self, coef: float, step: int, measured_kl: float) -> float:
+        return float(self.value)
+
+
+@dataclass(frozen=True)
+class _Schedule(Coefficient):
+    start: float
+    """Number of the first optimizer step."""
+    end: float
+    """Number from step `steps` on."""
+    steps: int
+    """Optimizer steps from one to the other."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__.lower()
+        check_number(name, "start", self.start, 0)
+        check_number(name, "end", self.end, 0)
+        check_count(name, "steps", self.steps)
+
+    def initial(self) -> float:
+        return float(self.start)
+
+    def update(self, coef: float, step: int, measured_kl: float) -> float:
+        return self.end + (self.start - self.end) * self._remaining(min(max(step / self.steps, 0.0), 1.0))
+
+    def _remaining(self, progress: float) -> float:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Linear(_Schedule):
+    """From `start` to `end` in a straight line over `steps` optimizer steps, then `end`; no KL is looked at."""
+
+    def _remaining(self, progress: float) -> float:
+        return 1.0 - progress
+
+
+@dataclass(frozen=True)
+class Cosine(_Schedule):
+    """From `start` to `end` along half a cosine over `steps` optimizer steps, then `end`; flat at both ends."""
+
+    def _remaining(self, progress: float) -> float:
+        return (1.0 + math.cos(math.pi * progress)) / 2.0
+
+
+@dataclass(frozen=True)
+class TargetKL(Coefficient):
+    """Steer the measured KL towards a target: larger after too much of it, smaller after too little.
+
+    After each optimizer step `coef *= 1 + clip(kl / target - 1, -0.2, 0.2) / horizon`, then clipped to [lowest,
+    highest]. Ziegler et al. (arXiv 1909.08593, section 2.2) write the gain as K = 0.1, which is horizon 10; code that
+    counts samples has `num_samples / horizon` in its place, which is a horizon here of theirs over the samples of a
+    step. Being multiplicative, a coefficient of 0 could never recover, hence `lowest` is above 0. Without a measurement
+    (NaN) the coefficient stays. The target is in nats *a token*, as the anchor measures, not a completion.
+    """
+
+    target: float
+    """Wanted KL, nats a token."""
+    start: float = 0.001
+    """Coefficient of the first step, within [lowest, highest]."""
+    horizon: float = 10.0
+    """Optimizer steps over which a KL of 1.2 targets or more raises the coefficient by about a fifth; 1 or more."""
+    lowest: float = 1e-6
+    """The coefficient never falls below; above 0."""
+    highest: float = 1.0
+    """The coefficient never rises above."""
+
+    def __post_init__(self) -> None:
+        check_number("target_kl", "target", self.target, 0, is_open=True)
+        check_number("target_kl", "horizon", self.horizon, 1)
+        check_number("target_kl", "lowest", self.lowest, 0, is_open=True)
+        check_number("target_kl", "highest", self.highest, self.lowest)
+        check_number("target_kl", "start", self.start, self.lowest, self.highest)
+
+    def initial(self) -> float:
+        return float(self.start)
+
+    def update(self, coef: float, step: int, measured_kl: float) -> float:
+        if math.isnan(measured_kl):
+            return coef
+        error = min(max(measured_kl / self.target - 1.0, -0.2), 0.2)
+        return min(max(coef * (1.0 + error / self.horizon), self.lowest), self.highest)
+
+
+COEFFICIENTS = PluginKind(
+    "coefficient",
+    "rlkit.coefficients",
+    {
+        "constant": "rlkit.objective.coefficients:Constant",
+        "linear": "rlkit.objective.coefficients:Linear",
+        "cosine": "rlkit.objective.coefficients:Cosine",
+        "target_kl": "rlkit.objective.coefficients:TargetKL",
+    },
+)
+
+
+def resolve_coefficient(spec: Any) -> Coefficient:
+    """Build the coefficient that a recipe's `coef:` describes: a number, or a mapping with a name.
+
+    Raises:
+        ConfigError: a number that is negative, NaN or infinite, or a truth value.
+        PluginError: no such coefficient, its parameters do not fit, or it is none.
+    """
+    if isinstance(spec, int | float):
+        return Constant(spec)
+    if not isinstance(spec, str | Mapping | Coefficient | type):
+        raise ConfigError(f"A coefficient was given as {spec!r}; write a number or {{name: linear, start: ..., ...}}.")
+    coefficient = resolve_plugin(spec, COEFFICIENTS)
+    if not (callable(getattr(coefficient, "initial", None)) and callable(getattr(coefficient, "update", None))):
+        raise PluginError(f"The coefficient {spec!r} is {coefficient!r}, which has no initial() and update().")
+    return coefficient
