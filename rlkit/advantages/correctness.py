@@ -42,7 +42,8 @@ class WeightByCorrectness(Transform):
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         correct_PG = read_correctness(values_PG, ctx, self.name)
-        weights_PG = torch.where(correct_PG > 0.5, self.positive, self.negative).to(values_PG.dtype)
+        # Two plain numbers would meet in float32, where 0.1 is not 0.1.
+        weights_PG = torch.full_like(values_PG, self.negative).masked_fill(correct_PG > 0.5, self.positive)
         return weights_PG.masked_fill(correct_PG.isnan() | values_PG.isnan(), torch.nan)
 
 
