@@ -8,6 +8,7 @@ import inspect
 import itertools
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -35,7 +36,9 @@ below it who is pushed up and who down, and what each stage does. No model is lo
 Commas part completions, spaces the numbers of one completion, semicolons groups.
 """
 _SHOWN = 3
-"""Numbers of an embedding that are shown."""
+"""Numbers of a vector that are shown."""
+_ROUNDING = 1e-12
+"""Advantages smaller than this are zero but for the last bits of the arithmetic."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,54 +48,32 @@ class Fact:
     field: str
     """Its name in `GroupContext`."""
     kind: str
-    """`number`, `flag` or `word` of a completion, `vector` of one, or `prompt`: a vector of the whole group."""
+    """Of a completion: `number`, `count`, `logp`, `flag`, `word`, `vector` or `logps`; of a group: `prompt`."""
     heading: str
     """Of its column; a prompt's has none."""
-    example: tuple[str, ...]
+    example: str
     """What four completions may be given."""
     help: str
-    lowest: float = -math.inf
-    highest: float = math.inf
 
     def write_example(self, num_groups: int = 1, size: int = 4) -> str:
         """Return the example, repeated for as many completions as there are, quoted where a shell needs it."""
-        size = 1 if self.kind == "prompt" else size
-        group = ",".join(itertools.islice(itertools.cycle(self.example), size))
+        cells = itertools.cycle(self.example.split(","))
+        group = ",".join(itertools.islice(cells, 1 if self.kind == "prompt" else size))
         text = "; ".join([group] * num_groups)
         return f'"{text}"' if " " in text else text
 
 
 FACTS = {
-    "rewards": Fact("rewards_PGK", "number", "reward", ("1", "1", "1", "0"), "reward of each; none: it was not scored"),
-    "correct": Fact(
-        *("correct_PG", "flag", "correct", ("1", "1", "1", "0")),
-        help="1 correct, 0 wrong, none unknown; without it, rewards that are all 0 or 1 say so",
-    ),
-    "labels": Fact("labels_PG", "word", "label", ("0", "0", "1", "2"), "class of each: any words"),
-    "answers": Fact("answers_PG", "word", "answer", ("7", "7", "3", "none"), "final answers: any words; none: no answer"),
-    "counts": Fact(
-        *("answer_counts_PG", "number", "count", ("9", "9", "0", "none")),
-        help="how often each answer was given to the prompt before; none: no answer",
-        lowest=0,
-    ),
-    "mean_logps": Fact(
-        *("mean_logps_PG", "number", "mean logp", ("-.2", "-.5", "-.9", "-.1")),
-        help="mean log-probability per token; follows from --logps",
-        highest=0,
-    ),
-    "logps": Fact(
-        *("logps_PGT", "vector", "token logps", ("-.1 -.9", "-.4", "-2 -1 -.1", "-.3")),
-        help="log-probability of each token; none: no tokens",
-        highest=0,
-    ),
-    "prompt_logps": Fact(
-        *("prompt_logps_PS", "prompt", "", ("-.5 -.1 -2.3",)), help="log-probability of each prompt token", highest=0
-    ),
-    "embeddings": Fact(
-        *("embeddings_PGE", "vector", "embedding", ("1 0", "1 0", "0 1", ".6 .8")),
-        help="a vector each, of equal length; none: nothing to embed",
-    ),
-    "lengths": Fact("lengths_PG", "number", "tokens", ("5", "7", "5", "9"), "number of tokens of each", lowest=0),
+    "rewards": Fact("rewards_PGK", "number", "reward", "1,1,1,0", "reward of each; none: it was not scored"),
+    "correct": Fact("correct_PG", "flag", "correct", "1,1,1,0", "1 or 0, none: unknown; rewards of 0 and 1 say it too"),
+    "labels": Fact("labels_PG", "word", "label", "0,0,1,2", "class of each, any word"),
+    "answers": Fact("answers_PG", "word", "answer", "7,7,3,none", "final answer of each, any word; none: no answer"),
+    "counts": Fact("answer_counts_PG", "count", "count", "9,9,0,none", "how often its answer was given before"),
+    "mean_logps": Fact("mean_logps_PG", "logp", "mean logp", "-.2,-.5,-.9,-.1", "mean log-probability per token"),
+    "logps": Fact("logps_PGT", "logps", "logps", "-.1 -.9,-.4,-2 -1 -.1,-.3", "log-probability of each token"),
+    "prompt_logps": Fact("prompt_logps_PS", "prompt", "", "-.5 -.1 -2.3", "log-probability of each prompt token"),
+    "embeddings": Fact("embeddings_PGE", "vector", "embedding", "1 0,1 0,0 1,.6 .8", "a vector each; none: no vector"),
+    "lengths": Fact("lengths_PG", "count", "tokens", "5,7,5,9", "number of tokens of each"),
 }
 _OPTION_OF = {fact.field: option for option, fact in FACTS.items()} | {"equivalent_PGG": "labels"}
 
@@ -159,9 +140,9 @@ def resolve_spec(text: str) -> Chain:
 
     if text in OBJECTIVES.names():
         raise ConfigError(f"{text} is an objective: it changes the loss, and rlkit explain shows advantages only.")
-    raise ConfigError(
-        f"No preset, transform or recipe is called {text!r}.{suggest(text, ADVANTAGES.names())} See rlkit explain --list."
-    )
+    near = suggest(text, ADVANTAGES.names())
+    hint = near if near.startswith(" Did you mean") else " See rlkit explain --list."
+    raise ConfigError(f"No preset, transform or recipe is called {text!r}.{hint}")
 
 
 def _read_advantage(reference: str) -> Any:
@@ -235,45 +216,39 @@ def _flag(option: str) -> str:
 
 
 def _read(option: str, text: str) -> list[Any]:
-    """Return groups of cells as plain values, None where `none` is written; a prompt's cell is the whole group."""
-    fact = FACTS[option]
-    groups = [group.strip() for group in text.split(";")]
-    if fact.kind == "prompt":
-        return [_read_vector(option, group.replace(",", " ")) for group in groups]
-    return [[_read_cell(option, cell.strip()) for cell in group.split(",")] for group in groups]
+    """Return groups of cells as plain values, None where `none` is written; a prompt's group is one cell."""
+    if FACTS[option].kind == "prompt":
+        return [_read_cell(option, group.replace(",", " ").strip()) for group in text.split(";")]
+    return [[_read_cell(option, cell.strip()) for cell in group.split(",")] for group in text.split(";")]
 
 
 def _read_cell(option: str, cell: str) -> Any:
     kind = FACTS[option].kind
     if not cell:
-        raise ConfigError(f"{_flag(option)} has an empty place; write a value between any two commas, or none.")
+        raise ConfigError(f"{_flag(option)} has an empty place; write {_ask(option)}.")
     if cell.lower() in ("none", "nan"):
         if option == "labels":
-            raise ConfigError("--labels has a none; every completion is of some class, if only of its own.")
+            raise ConfigError("--labels has none among them; every completion is of a class, if only of its own.")
         return None
-    if kind == "vector":
-        return _read_vector(option, cell)
+    if kind in ("vector", "logps", "prompt"):
+        return [_read_number(option, word) for word in cell.split()]
     return cell if kind == "word" else _read_number(option, cell)
 
 
-def _read_vector(option: str, cell: str) -> list[float]:
-    if not cell:
-        raise ConfigError(f"{_flag(option)} has an empty place; write numbers parted by spaces, {_ask(option)}.")
-    return [_read_number(option, word) for word in cell.split()]
-
-
 def _read_number(option: str, word: str) -> float:
-    fact, flag = FACTS[option], _flag(option)
+    kind = FACTS[option].kind
     try:
         number = float(word)
     except ValueError:
-        raise ConfigError(f"{flag} has {word!r}, which is not a number; write {_ask(option)}.") from None
+        raise ConfigError(f"{_flag(option)} has {word!r}, which is not a number; write {_ask(option)}.") from None
     if not math.isfinite(number):
-        raise ConfigError(f"{flag} has {word!r}; write a finite number, or none.")
-    if not fact.lowest <= number <= fact.highest:
-        raise ConfigError(f"{flag} has {word}; it takes {'0 or more' if fact.lowest == 0 else '0 or less'}.")
-    if fact.kind == "flag" and number not in (0, 1):
-        raise ConfigError(f"{flag} has {word}; write 1 for correct, 0 for wrong or none.")
+        raise ConfigError(f"{_flag(option)} has {word!r}; write a finite number, or none.")
+    if kind == "count" and number < 0:
+        raise ConfigError(f"{_flag(option)} has {word}; it takes 0 or more.")
+    if kind in ("logp", "logps", "prompt") and number > 0:
+        raise ConfigError(f"{_flag(option)} has {word}; logarithms of probabilities are 0 or less.")
+    if kind == "flag" and number not in (0, 1):
+        raise ConfigError(f"{_flag(option)} has {word}; write 1 for correct, 0 for wrong or none.")
     return number
 
 
@@ -303,18 +278,18 @@ def _build_context(facts: dict[str, list[Any]]) -> GroupContext:
         kind, groups = FACTS[option].kind, facts[option]
         if kind == "word":
             groups = [_number_words(group) for group in groups]
-        elif kind == "vector":
-            groups = [_pad(group, max(len(cell or []) for row in groups for cell in row)) for group in groups]
         elif kind == "prompt":
-            groups = _pad(groups, max(map(len, groups)))
+            groups = _pad(groups, max(len(cell or []) for cell in groups))
+        elif kind in ("vector", "logps"):
+            groups = [_pad(group, max(len(cell or []) for row in groups for cell in row)) for group in groups]
         return torch.tensor(_without_none(groups), dtype=torch.float64)
 
-    fields = {FACTS[option].field: to_tensor(option) for option in facts}
-    rewards_PG = fields["rewards_PGK"]
-    fields |= {"rewards_PGK": rewards_PG[:, :, None], "scored_PG": ~rewards_PG.isnan()}
+    tensors: dict[str, Any] = {FACTS[option].field: to_tensor(option) for option in facts}
+    rewards_PG = tensors["rewards_PGK"]
+    tensors |= {"rewards_PGK": rewards_PG[:, :, None], "scored_PG": ~rewards_PG.isnan()}
     if torch.isin(rewards_PG[~rewards_PG.isnan()], torch.tensor([0.0, 1.0], dtype=torch.float64)).all():
-        fields.setdefault("correct_PG", rewards_PG)
-    return GroupContext(**fields)
+        tensors.setdefault("correct_PG", rewards_PG)
+    return GroupContext(**tensors)
 
 
 def _number_words(words: list[str | None]) -> list[int]:
@@ -340,25 +315,24 @@ def _to_lists(values_PG: Any) -> list[list[float | None]]:
 def _describe(transform: Any) -> dict[str, Any]:
     """Return a transform's name, its parameters that differ from their defaults, and its first sentence."""
     fields = dataclasses.fields(transform) if dataclasses.is_dataclass(transform) else ()
-    values = {field.name: getattr(transform, field.name) for field in fields if field.init}
-    changed = {field.name: values[field.name] for field in fields if values.get(field.name) != field.default}
+    values = {field.name: getattr(transform, field.name) for field in fields}
+    changed = {field.name: values[field.name] for field in fields if values[field.name] != field.default}
     documented = transform if inspect.isroutine(transform) else type(transform)
     name = getattr(transform, "name", None) or getattr(transform, "__name__", documented.__name__)
     return {"name": name, "parameters": changed, "says": _first_sentence(documented)}
 
 
 def _first_sentence(documented: Any) -> str:
-    paragraph = (inspect.getdoc(documented) or "").split("\n\n")[0]
-    return " ".join(paragraph.split())
+    return " ".join((inspect.getdoc(documented) or "").partition("\n\n")[0].split())
 
 
 def _sum_up(advantages: list[float | None]) -> dict[str, Any]:
     known = [value for value in advantages if value is not None]
     numbered = list(enumerate(advantages, start=1))
     return {
-        "pushed_up": [i for i, value in numbered if value is not None and value > 0],
-        "pushed_down": [i for i, value in numbered if value is not None and value < 0],
-        "not_pushed": [i for i, value in numbered if value == 0],
+        "pushed_up": [i for i, value in numbered if value is not None and value > _ROUNDING],
+        "pushed_down": [i for i, value in numbered if value is not None and value < -_ROUNDING],
+        "not_pushed": [i for i, value in numbered if value is not None and abs(value) <= _ROUNDING],
         "no_signal": [i for i, value in numbered if value is None],
         "sum": math.fsum(known) if known else None,
     }
@@ -366,30 +340,28 @@ def _sum_up(advantages: list[float | None]) -> dict[str, Any]:
 
 def list_specs() -> list[dict[str, Any]]:
     """Return every preset and transform with the options it needs beside the rewards and its first sentence."""
-    from rlkit.advantages import ADVANTAGES, resolve
+    from rlkit.advantages import ADVANTAGES, chain, resolve
     from rlkit.plugins import load_target
 
-    found = []
-    for name in ADVANTAGES.names():
+    def describe(name: str) -> dict[str, Any]:
         try:
-            thing = load_target(ADVANTAGES.builtins[name], "advantage") if name in ADVANTAGES.builtins else resolve(name)
-            says, is_preset = _first_sentence(thing), getattr(thing, "is_plugin_factory", False)
-        except RlkitError as error:
-            says, is_preset = str(error), False
-        try:
-            needs = [_flag(option) for option in _options_needed(resolve(name).needs, ())]
+            built = resolve(name)
         except RlkitError:
             # It cannot be built without parameters, and only they decide what it needs.
-            needs = []
-        found.append({"name": name, "kind": "preset" if is_preset else "transform", "needs": needs, "says": says})
-    return sorted(found, key=lambda spec: spec["kind"])
+            built = chain()
+        target = ADVANTAGES.builtins.get(name)
+        thing = load_target(target, "advantage") if target else built.transforms[0] if built.transforms else built
+        kind = "preset" if getattr(thing, "is_plugin_factory", False) else "transform"
+        needs = [_flag(option) for option in _options_needed(built.needs, ())]
+        return {"name": name, "kind": kind, "needs": needs, "says": _first_sentence(thing)}
+
+    return sorted(map(describe, ADVANTAGES.names()), key=lambda spec: spec["kind"])
 
 
 def _print_list(found: list[dict[str, Any]]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = _start_table(None)
+    table = _start_table()
     for heading in ("preset", "needs", ""):
         table.add_column(heading, overflow="fold")
     for previous, spec in zip([None, *found], found, strict=False):
@@ -424,12 +396,13 @@ def build_table(explanation: dict[str, Any]) -> Table:
     """Return the values as a table: a row a completion, first what was given of it, then each stage."""
     from rich.text import Text
 
-    stages = explanation["stages"] or [{"name": "advantage", "parameters": {}, "values": explanation["advantages"]}]
+    stages = explanation["stages"] or [{"name": "unchanged", "parameters": {}, "values": explanation["advantages"]}]
     facts, groups = explanation["facts"], explanation["groups"]
-    table = _start_table(Text(f"{explanation['spec']}: what it makes of the rewards"))
+    table = _start_table()
     for heading in ("group", "#") if len(groups) > 1 else ("#",):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in (*facts, *map(_head, stages)):
+    heads = [_head(stage) for stage in stages]
+    for heading in (*facts, *heads[:-1], f"{heads[-1]}\n= advantage"):
         table.add_column(Text(heading), justify="right", no_wrap=True)
     for p, advantages in enumerate(explanation["advantages"]):
         for g in range(len(advantages)):
@@ -441,18 +414,19 @@ def build_table(explanation: dict[str, Any]) -> Table:
     return table
 
 
-def _start_table(title: Any) -> Table:
+def _start_table() -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    return Table(title=title, box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
+    return Table(box=SIMPLE, header_style="bold", padding=(0, 1, 0, 0))
 
 
 def _console(table: Table) -> Console:
     """Return the console on standard output, no narrower than the table: a wrapped line beats a cut number."""
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    measured = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(highlight=False, width=None if measured else 100)
     console.width = max(console.width, console.measure(table).minimum)
     return console
 
@@ -487,14 +461,17 @@ def _join(things: Iterable[Any]) -> str:
 def _write_advantage(value: float | None) -> Any:
     from rich.text import Text
 
-    style = "dim" if not value else "bold blue" if value > 0 else "bold red"
-    return Text(f"{'+' if value and value > 0 else ''}{_write_number(value)}", style=style)
+    if value is None or abs(value) <= _ROUNDING:
+        return Text(_write_number(value), style="dim")
+    return Text(f"+{_write_number(value)}", "bold blue") if value > 0 else Text(_write_number(value), "bold red")
 
 
 def _write_number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if value == 0 or 5e-4 <= abs(value) < 1e4 else f"{value:.1e}"
+    if abs(value) <= _ROUNDING:
+        return "0.000"
+    return f"{value:.3f}" if 5e-4 <= abs(value) < 1e4 else f"{value:.1e}"
 
 
 def _write_fact(value: Any) -> str:
