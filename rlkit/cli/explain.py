@@ -68,7 +68,7 @@ FACTS = {
     "correct": Fact("correct_PG", "flag", "correct", "1,1,1,0", "1 or 0, none: unknown; rewards of 0 and 1 say it too"),
     "labels": Fact("labels_PG", "word", "label", "0,0,1,2", "class of each, any word"),
     "answers": Fact("answers_PG", "word", "answer", "7,7,3,none", "final answer of each, any word; none: no answer"),
-    "counts": Fact("answer_counts_PG", "count", "count", "9,9,0,none", "how often its answer was given before"),
+    "counts": Fact("answer_counts_PG", "count", "count", "9,9,0,4", "how often its answer was given before"),
     "mean_logps": Fact("mean_logps_PG", "logp", "mean logp", "-.2,-.5,-.9,-.1", "mean log-probability per token"),
     "logps": Fact("logps_PGT", "logps", "logps", "-.1 -.9,-.4,-2 -1 -.1,-.3", "log-probability of each token"),
     "prompt_logps": Fact("prompt_logps_PS", "prompt", "", "-.5 -.1 -2.3", "log-probability of each prompt token"),
@@ -150,7 +150,9 @@ def _read_advantage(reference: str) -> Any:
 
     spec = read_mapping(reference).get("advantage")
     if spec is None:
-        raise ConfigError(f"{reference} names no advantage and leaves it to TRL, whose default is that of grpo.")
+        raise ConfigError(
+            f"{reference} names no advantage and leaves it to TRL, whose default is what rlkit explain grpo shows."
+        )
     return spec
 
 
@@ -203,7 +205,8 @@ def _options_needed(needs: Iterable[str], given: Iterable[str], correct_known: b
 
 
 def _say_missing(who: str, options: list[str], shape: tuple[int, ...]) -> MissingInputError:
-    names = " and ".join(option.replace("_", " ").replace("correct", "correctness") for option in options)
+    correctness = "correctness, which only rewards of 0 and 1 say"
+    names = " and ".join(option.replace("_", " ").replace("correct", correctness) for option in options)
     return MissingInputError(f"{who} needs {names}; add {' '.join(_ask(option, *shape) for option in options)}.")
 
 
@@ -381,10 +384,12 @@ def _print_explanation(explanation: dict[str, Any]) -> None:
     console.print(table)
     groups = explanation["groups"]
     for number, group in enumerate(groups, start=1):
-        lead = f"Group {number}: " if len(groups) > 1 else ""
-        console.print(Text(lead + describe_group(group)))
+        words = describe_group(group)
+        console.print(Text(f"Group {number}: {words}" if len(groups) > 1 else words[0].upper() + words[1:]))
     if any(group["no_signal"] for group in groups):
         console.print(Text("A dash among the values is no signal: the trainer leaves that completion out of the loss."))
+    if not explanation["stages"]:
+        return
     legend = Table.grid(padding=(0, 2, 0, 0))
     for number, stage in enumerate(explanation["stages"], start=1):
         legend.add_row(str(number), Text.assemble((stage["name"], "bold"), f": {stage['says']}"))
@@ -427,7 +432,7 @@ def _console(table: Table) -> Console:
 
     measured = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(highlight=False, width=None if measured else 100)
-    console.width = max(console.width, console.measure(table).minimum)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=10_000)).minimum)
     return console
 
 
