@@ -1,27 +1,37 @@
 """What counts as different: partitions of a group into classes, and what a group's classes say about its variety."""
 
+from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
+from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
 from rlkit.diversity.embeddings import EMBEDDINGS, Embedding, HashedNgrams, SentenceEmbedding, resolve_embedding
 from rlkit.diversity.group_metrics import summarise_groups
-from rlkit.diversity.partitions import (
-    PARTITIONS,
-    CanonicalExpression,
-    NormalisedText,
-    Partition,
-    label_by_first_seen,
-    resolve_partition,
-)
+from rlkit.diversity.key_partitions import CanonicalExpression, FinalAnswer, NormalisedText
+from rlkit.diversity.ngrams import unique_ngram_share
+from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
+from rlkit.diversity.partitions import PARTITIONS, Partition, judge_pairs, resolve_partition
 
 __all__ = [
     "EMBEDDINGS",
-    "Embedding",
-    "HashedNgrams",
-    "SentenceEmbedding",
-    "resolve_embedding",
+    "NO_ANSWER",
     "PARTITIONS",
     "CanonicalExpression",
+    "Embedding",
+    "EmbeddingPartition",
+    "EquationSet",
+    "FinalAnswer",
+    "HashedNgrams",
+    "NgramOverlap",
     "NormalisedText",
+    "PairwisePartition",
     "Partition",
+    "SentenceEmbedding",
+    "close_pairs",
+    "cut_after_answer",
+    "false_merge_chance",
+    "judge_pairs",
     "label_by_first_seen",
+    "read_answer",
+    "resolve_embedding",
     "resolve_partition",
     "summarise_groups",
+    "unique_ngram_share",
 ]

@@ -15,10 +15,16 @@ def check_count(owner: str, field: str, value: Any, smallest: int = 1) -> None:
         raise ConfigError(f"{owner} was given {field}={value!r}; write a whole number of at least {smallest}.")
 
 
-def check_share(owner: str, field: str, value: Any, lowest: float = 0.0) -> None:
-    """Raise ConfigError unless the value is a number (no bool, no NaN) from `lowest` to 1."""
-    if not _is_number(value) or not lowest <= value <= 1:
-        raise ConfigError(f"{owner} was given {field}={value!r}; write a number from {lowest:g} to 1.")
+def check_share(owner: str, field: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a number (no bool, no NaN) from 0 to 1."""
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a number from 0 to 1.")
+
+
+def check_threshold(owner: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a number above 0 and up to 1: at 0, everything would be one class."""
+    if not _is_number(value) or not 0 < value <= 1:
+        raise ConfigError(f"{owner} was given threshold={value!r}; write a number above 0, at most 1.")
 
 
 def check_seconds(owner: str, field: str, value: Any) -> None:

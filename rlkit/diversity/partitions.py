@@ -1,30 +1,38 @@
 """Partitions: which completions of a group are the same answer in other clothes.
 
 A partition works in two halves. `features` runs where the texts are (on every rank, for its own rows) and boils each
-completion down to something small that can travel. `labels` is pure and runs on whole groups.
+completion down to something small that can travel. `labels` is pure and runs on whole groups; partitions that ask a
+model or a server do so there, where the pairs are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rlkit.arithmetic import solution_key
-from rlkit.diversity.normalisation import normalise_text
+from rlkit.diversity.closure import label_by_first_seen
 from rlkit.errors import PluginError
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
+__all__ = ["PARTITIONS", "Partition", "judge_pairs", "label_by_first_seen", "resolve_partition"]
+
 
 @runtime_checkable
 class Partition(Protocol):
-    """Splits the completions of one prompt into classes."""
+    """Splits the completions of one prompt into classes.
+
+    One that judges pairs has a third method, `equivalent(features_G)`, which returns the judgement before transitive
+    closure, bool of shape (G, G); see `judge_pairs`.
+    """
 
     def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[Any]:
-        """Return one small picklable feature a completion; `columns` are the data columns, one entry a completion."""
+        """Return one small picklable feature a completion; `columns` are the data columns, one entry a completion.
+
+        The column `truncated`, where there is one, says which completions were cut off.
+        """
         ...
 
     def labels(self, features_G: Sequence[Any]) -> np.ndarray:
@@ -32,49 +40,20 @@ class Partition(Protocol):
         ...
 
 
-def label_by_first_seen(keys_G: Sequence[Hashable]) -> np.ndarray:
-    """Number keys in order of first appearance: `["b", "a", "b"]` gives `[0, 1, 0]`."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys_G], dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class NormalisedText:
-    """Two completions are the same when their normalised texts are equal."""
-
-    def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[str]:
-        return [normalise_text(text) for text in completions]
-
-    def labels(self, features_G: Sequence[str]) -> np.ndarray:
-        return label_by_first_seen(features_G)
-
-
-@dataclass(frozen=True)
-class CanonicalExpression:
-    """Two completions are the same when their arithmetic agrees up to commutativity and associativity.
-
-    `(3+5)*2`, `2*(5+3)` and the steps `3 + 5 [8] 2 * [8] [16]` are one class. A completion in which no arithmetic can
-    be read is compared by its normalised text; empty ones are one class.
-    """
-
-    def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[str]:
-        return [_expression_or_text(text) for text in completions]
-
-    def labels(self, features_G: Sequence[str]) -> np.ndarray:
-        return label_by_first_seen(features_G)
-
-
-def _expression_or_text(text: str) -> str:
-    key = solution_key(text)
-    return f"expression:{key}" if key is not None else f"text:{normalise_text(text)}"
-
+_HERE = "rlkit.diversity"
 
 PARTITIONS = PluginKind(
     "partition",
     "rlkit.partitions",
     {
-        "canonical_expression": "rlkit.diversity.partitions:CanonicalExpression",
-        "normalised_text": "rlkit.diversity.partitions:NormalisedText",
+        "canonical_expression": f"{_HERE}.key_partitions:CanonicalExpression",
+        "cross_encoder": f"{_HERE}.cross_encoder:CrossEncoder",
+        "embedding": f"{_HERE}.overlap_partitions:EmbeddingPartition",
+        "equation_set": f"{_HERE}.overlap_partitions:EquationSet",
+        "final_answer": f"{_HERE}.key_partitions:FinalAnswer",
+        "llm_judge": f"{_HERE}.llm_judge:LlmJudge",
+        "ngram_overlap": f"{_HERE}.overlap_partitions:NgramOverlap",
+        "normalised_text": f"{_HERE}.key_partitions:NormalisedText",
     },
 )
 
@@ -84,8 +63,21 @@ def resolve_partition(spec: Any) -> Partition:
 
     Raises:
         PluginError: no such partition, its parameters do not fit, or it is none.
+        ConfigError: a parameter is not allowed.
     """
     partition = resolve_plugin(spec, PARTITIONS)
     if not isinstance(partition, Partition):
         raise PluginError(f"The partition {spec!r} is {partition!r}, which has no features() and labels().")
     return partition
+
+
+def judge_pairs(partition: Partition, features_G: Sequence[Any]) -> np.ndarray:
+    """Return which completions a partition judges the same, pair by pair: bool of shape (G, G), the diagonal True.
+
+    Before transitive closure where the partition has `equivalent`; else equality of its labels.
+    """
+    judge = getattr(partition, "equivalent", None)
+    if judge is not None:
+        return np.asarray(judge(features_G), dtype=bool)
+    labels_G = np.asarray(partition.labels(features_G))
+    return labels_G[:, None] == labels_G[None, :]

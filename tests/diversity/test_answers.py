@@ -1,0 +1,124 @@
+"""Where an answer ends and what it is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlkit.diversity import cut_after_answer, read_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (r"so \boxed{\frac{1}{2}}. And now for something", r"so \boxed{\frac{1}{2}}"),
+        (r"\boxed{1} no, \boxed{2} yes", r"\boxed{1} no, \boxed{2}"),
+        (r"\boxed{1} and then \boxed{2", r"\boxed{1}"),
+        ("<answer>24</answer> Human: next", "<answer>24</answer>"),
+        (r"<answer>\boxed{24}</answer> more", r"<answer>\boxed{24}</answer>"),
+        ("work\n#### 42\nmore work", "work\n#### 42"),
+        ("The answer is 3.\nThe next problem", "The answer is 3."),
+        (r"The answer is 3, \boxed{3}. The answer is 4", r"The answer is 3, \boxed{3}"),
+        ("The answer is 3\nNo, the answer is 4\nsure", "The answer is 3\nNo, the answer is 4"),
+        ("no answer here", "no answer here"),
+        ("", ""),
+    ],
+)
+def test_what_follows_the_final_answer_is_cut(text, kept):
+    assert cut_after_answer(text) == kept
+
+
+@given(st.text(alphabet=r"\boxed{}<answer>/# is42=" + "\n", max_size=60))
+def test_cutting_is_a_prefix_and_changes_nothing_twice(text):
+    kept = cut_after_answer(text)
+    assert text.startswith(kept)
+    assert cut_after_answer(kept) == kept
+
+
+@given(st.text(max_size=40), st.integers(-(10**6), 10**6))
+def test_what_is_written_in_a_box_is_read(before, number):
+    assert read_answer(before + rf"\boxed{{{number}}} ...") == str(number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\boxed{24}",
+        r"\boxed{24.0}",
+        r"\boxed{+24}",
+        r"\boxed{\frac{48}{2}} words",
+        r"\boxed{(3+5)*3}",
+        r"\boxed{(3+5)*3 = 24}",
+        r"\boxed{3 x 8}",
+        r"\boxed{\boxed{24}}",
+        r"$\boxed{x = 24}$",
+        r"<answer>\boxed{24}</answer>",
+        "<answer>8*3</answer>",
+        "work\n#### 24",
+        "The final answer is **24**.",
+        "The answer is 24 apples.",
+        "the answer is 24 because 3*8 = 24",
+        "Answer: $24$",
+        r"the answer is \(24\).",
+        "3 + 5 [8] 3 * [8] [24]",
+        "3*8",
+        "3*8 = 24",
+        "24",
+    ],
+)
+def test_one_answer_written_in_many_ways(text):
+    assert read_answer(text) == "24"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{1,000}", "1000"),
+        (r"\boxed{0.5}", "1/2"),
+        (r"\boxed{\dfrac12}", "1/2"),
+        (r"\boxed{-0.50}", "-1/2"),
+        (r"\boxed{50\%}", "50%"),
+        (r"\boxed{2x + 3}", "2x+3"),
+        (r"\boxed{(1, 2)}", "(1,2)"),
+        (r"\boxed{(1,234)}", "(1,234)"),
+        (r"\boxed{\text{(A)}}", "(a)"),
+        (r"\boxed{24 apples}", "24 apples"),
+        (r"\boxed{1/0}", "1/0"),
+        (r"\boxed{2^{10}}", "2^{10}"),
+    ],
+)
+def test_answers_are_normalised_and_no_further(text, answer):
+    assert read_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "no idea", r"\boxed{24", r"\boxed{ }", "3 + 5 [9]", "3 + 5 [8] and", "1/0"]
+)
+def test_texts_without_an_answer(text):
+    assert read_answer(text) is None
+
+
+@given(st.text(alphabet=r"\boxed{}<answer>/#:$,.*+-=x0123 " + "\n", max_size=80))
+def test_reading_never_raises(text):
+    read_answer(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "####" + " " * 200_000,
+        "answer is" + " " * 200_000 + "\n" + "answer " * 30_000,
+        "\\boxed{" * 40_000,
+        "answer is " + "1," * 100_000,
+        "\\boxed{" + "\\text{" * 30_000 + "}" * 30_001,
+        "<answer>" * 40_000 + "</answer>",
+        "answer is 1 " + "ab " * 60_000 + "1",
+    ],
+)
+def test_hostile_texts_cost_little(text):
+    start = time.process_time()
+    read_answer(text)
+    assert time.process_time() - start < 2
