@@ -12,8 +12,9 @@ from rlkit.advantages.correctness import read_correctness
 from rlkit.advantages.majority import check_flag, match_majority
 from rlkit.errors import ConfigError
 
-_EQUAL = 1e-9
-"""Novelties closer than this are equal: stretching rounding to the width of a band would make signal of it."""
+_EQUAL = 1e-5
+"""Novelties closer than this are equal: float32 embedders return copies that differ in the last digits, and stretching
+those to the width of a band would make signal of them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class NoveltyBands(Transform):
         return frozenset({"embeddings_PGE", "answers_PG" if self.labels == "majority" else "correct_PG"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        embeddings_PGE = ctx.require("embeddings_PGE", self.name)
+        embeddings_PGE = ctx.require("embeddings_PGE", self.name).detach()
         embedded_PG = embeddings_PGE.isfinite().all(dim=2) & embeddings_PGE.ne(0).any(dim=2)
         positive_PG, judged_PG, unknown_PG = self._judge(values_PG, ctx)
         valid_PG = embedded_PG & judged_PG
