@@ -63,7 +63,7 @@ class NoveltyBands(Transform):
         return frozenset({"embeddings_PGE", "answers_PG" if self.labels == "majority" else "correct_PG"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        embeddings_PGE = ctx.require("embeddings_PGE", self.name).detach()
+        embeddings_PGE = ctx.require("embeddings_PGE", self.name)
         embedded_PG = embeddings_PGE.isfinite().all(dim=2) & embeddings_PGE.ne(0).any(dim=2)
         positive_PG, judged_PG, unknown_PG = self._judge(values_PG, ctx)
         valid_PG = embedded_PG & judged_PG

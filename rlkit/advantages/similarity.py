@@ -166,7 +166,7 @@ def _take_units(
     values_PG: torch.Tensor, ctx: GroupContext, needed_by: str, scale: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return embeddings of length 1 (or as they are), zero where a completion takes no part, and who takes part."""
-    embeddings_PGE = ctx.require("embeddings_PGE", needed_by).detach()
+    embeddings_PGE = ctx.require("embeddings_PGE", needed_by)
     embedded_PG = embeddings_PGE.isfinite().all(dim=2) & embeddings_PGE.ne(0).any(dim=2)
     present_PG = embedded_PG & ~values_PG.isnan()
     embeddings_PGE = embeddings_PGE.masked_fill(~present_PG[:, :, None], 0.0)
