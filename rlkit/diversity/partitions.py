@@ -54,6 +54,7 @@ PARTITIONS = PluginKind(
         "llm_judge": f"{_HERE}.llm_judge:LlmJudge",
         "ngram_overlap": f"{_HERE}.overlap_partitions:NgramOverlap",
         "normalised_text": f"{_HERE}.key_partitions:NormalisedText",
+        "pair_classifier": f"{_HERE}.pair_classifier:PairClassifier",
     },
 )
 
