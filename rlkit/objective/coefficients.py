@@ -6,7 +6,6 @@ A coefficient is pure: its whole state is the number that `update` returns and t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +152,7 @@ def resolve_coefficient(spec: Any) -> Coefficient:
     """
     if isinstance(spec, int | float):
         return Constant(spec)
-    if not isinstance(spec, str | Mapping | Coefficient | type):
+    if spec is None or isinstance(spec, list | tuple):
         raise ConfigError(f"A coefficient was given as {spec!r}; write a number or {{name: linear, start: ..., ...}}.")
     coefficient = resolve_plugin(spec, COEFFICIENTS)
     if not (callable(getattr(coefficient, "initial", None)) and callable(getattr(coefficient, "update", None))):

@@ -15,9 +15,10 @@ from rlkit.objective.parameters import check_choice, check_flag, check_number
 class Steer(TokenWeight):
     """Shrink the loss of tokens that would change the policy's entropy most, in either direction.
 
-    STEER (arXiv 2510.10150). The change is estimated as `Omega = A / pi_old * pi (1 - pi) (ln pi + H)`, the part of the
-    first-order change that goes through the sampled token's logit: a ranking, not a measurement (for rare tokens it is
-    about half of the whole). With M = max |Omega| over the tokens,
+    STEER (arXiv 2510.10150). The change is estimated as `Omega = A / pi_old * pi (1 - pi) (ln pi + H)`. Times pi_old it
+    is exactly the first-order fall of the entropy in a unit step on `A ln pi` that moves the sampled token's logit
+    alone: a ranking, not a measurement (for rare tokens about half of what moving all logits does). With M = max
+    |Omega| over the tokens,
     `exponential`: k = -ln(lowest) / max(M, floor), w = exp(-k |Omega|), in [lowest, 1];
     `linear`: from `highest` at the least |Omega| down to `lowest` at the greatest; their middle when all are equal.
     Weights are not renormalised, so the exponential map also lowers the effective learning rate.
@@ -40,7 +41,7 @@ class Steer(TokenWeight):
     highest: float = 1.2
     """Weight of the token that changes it least, under `linear`; the exponential map has 1 there."""
     floor: float = 0.02
-    """Under `exponential`, M counts as at least this, which keeps a quiet batch near weight 1; nats per unit step."""
+    """Under `exponential`, M counts as at least this, which keeps a quiet batch near weight 1; the authors' value."""
     squared: bool = False
     """Whether (1 - pi) is squared, as the released code's variable names say and its arithmetic does not."""
 
@@ -61,7 +62,7 @@ class Steer(TokenWeight):
         return weights_N
 
     def estimate_changes(self, tokens: Tokens) -> torch.Tensor:
-        """Return Omega of every token, shape (N,); entropy falls where it is positive, by about Omega a unit step."""
+        """Return Omega of every token, shape (N,); the token's update lowers the entropy where it is positive."""
         entropies_N = require_entropies(tokens, "steer")
         probs_N = tokens.logps_N.exp().clamp(1e-8, 1 - 1e-8)
         old_probs_N = tokens.old_logps_N.exp().clamp(1e-8, 1)

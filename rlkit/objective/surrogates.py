@@ -107,7 +107,7 @@ def sapo(
     advantages = _as_columns(advantages_B1)
     if not clips:
         return -ratio * advantages
-    temperatures = torch.where(advantages > 0, temperature_pos, temperature_neg)
+    temperatures = ratio.new_full(advantages.shape, temperature_neg).masked_fill(advantages > 0, temperature_pos)
     return -torch.sigmoid(temperatures * (ratio - 1)) * 4 / temperatures * advantages
 
 

@@ -60,7 +60,7 @@ def test_k1_as_a_loss_would_have_no_gradient_and_is_refused():
         return (logps_V.exp().detach() * kl(logps_V, Q.log(), "k1")).sum()
 
     assert logit_gradient(loss).tolist() == pytest.approx([0, 0, 0], abs=1e-12)
-    with pytest.raises(ConfigError, match="estimator: k2 .* or where: reward"):
+    with pytest.raises(ConfigError, match=r"estimator: k2 .* or where: reward"):
         Anchor("k1")
 
 
