@@ -74,6 +74,22 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
     return _build(_find(name, kind), params, name, kind)
 
 
+def describe(thing: Any) -> Any:
+    """Return a built plug-in as plain data: its class and every parameter, so that a run can be read years later.
+
+    Dataclasses become `{"type": class name, **fields}`, sequences lists, plain values themselves, anything else its
+    `repr`.
+    """
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields = [field.name for field in dataclasses.fields(thing) if field.init]
+        return {"type": type(thing).__name__, **{name: describe(getattr(thing, name)) for name in fields}}
+    if isinstance(thing, Mapping):
+        return {str(key): describe(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [describe(item) for item in thing]
+    return thing if thing is None or isinstance(thing, str | int | float | bool) else repr(thing)
+
+
 def _find(name: str, kind: PluginKind) -> Any:
     if name in kind.builtins:
         return load_target(kind.builtins[name], kind.word)

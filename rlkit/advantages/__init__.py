@@ -9,19 +9,38 @@ from rlkit.advantages.baselines import SubtractBatchMean, SubtractGroupMean, Sub
 from rlkit.advantages.chain import ADVANTAGES, Chain, chain, resolve
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.correctness import WeightByCorrectness
+from rlkit.advantages.counts import AnswerCounts, PassRates
 from rlkit.advantages.distinctness import MultiplyByDistinctness
+from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
+from rlkit.advantages.majority import MatchMajority
+from rlkit.advantages.novelty import NoveltyBands
+from rlkit.advantages.outcomes import AddOutcomeBonus
+from rlkit.advantages.passing import PassAtK, Pkpo
 from rlkit.advantages.scaling import ClipByAbs, DivideByBatchStd, DivideByGroupStd, DropZeroVarianceGroups
+from rlkit.advantages.similarity import AddEllipticalBonus, AddLogdetMarginal, DivideBySimilarity
 
 __all__ = [
     "ADVANTAGES",
+    "AddEllipticalBonus",
+    "AddLogdetMarginal",
+    "AddOutcomeBonus",
+    "AnswerCounts",
     "Array",
     "Chain",
     "ClipByAbs",
+    "DiscountByLikelihoodRank",
     "DivideByBatchStd",
     "DivideByGroupStd",
+    "DivideBySimilarity",
     "DropZeroVarianceGroups",
     "GroupContext",
+    "MatchMajority",
     "MultiplyByDistinctness",
+    "NoveltyBands",
+    "PassAtK",
+    "PassRates",
+    "Pkpo",
+    "ReweightByConfidence",
     "SubtractBatchMean",
     "SubtractGroupMean",
     "SubtractLeaveOneOut",

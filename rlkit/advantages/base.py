@@ -35,7 +35,7 @@ class Transform:
             ConfigError: `values_PG` is not two-dimensional, or holds an infinite value.
             MissingInputError: the transform needs a field that `ctx` lacks.
         """
-        given = torch.as_tensor(values_PG)
+        given = torch.as_tensor(values_PG).detach()
         if given.ndim != 2:
             raise ConfigError(
                 f"{self.name} was given values of shape {tuple(given.shape)}; it takes (prompts, completions)."

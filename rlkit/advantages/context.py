@@ -81,4 +81,4 @@ class GroupContext:
             raise MissingInputError(
                 f"{needed_by} needs {field}, which is not known here; it comes from {_PROVIDED_BY[field]}."
             )
-        return torch.as_tensor(value).to(dtype=torch.float64, device="cpu")
+        return torch.as_tensor(value).detach().to(dtype=torch.float64, device="cpu")

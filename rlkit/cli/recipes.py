@@ -91,13 +91,13 @@ def check_recipe(recipe: Recipe) -> None:
     """
     from rlkit.recipe.parts import resolve_parts
 
-    resolve_parts(recipe)
+    parts = resolve_parts(recipe)
     from rlkit.trainers.quiet import quiet_libraries
 
     quiet_libraries()
-    from rlkit.trainers.settings import build_peft, check_settings
+    from rlkit.trainers.settings import build_peft, check_plan, check_settings
 
-    check_settings(recipe)
+    check_plan(recipe, parts, check_settings(recipe))
     build_peft(recipe)
 
 

@@ -1,1 +1,29 @@
+"""Losses, token weights, anchors and rehearsal: tensors in, tensor out; nothing here knows a trainer."""
 
+from rlkit.objective.aggregations import aggregate
+from rlkit.objective.anchors import ANCHORS, Anchor, resolve_anchor
+from rlkit.objective.coefficients import resolve_coefficient
+from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses
+from rlkit.objective.objective import OBJECTIVES, Objective, resolve_objective
+from rlkit.objective.references import resolve_reference
+from rlkit.objective.rehearsal import Rehearsal
+from rlkit.objective.token_weights import TOKEN_WEIGHTS, TokenWeight, resolve_token_weight
+
+__all__ = [
+    "ANCHORS",
+    "OBJECTIVES",
+    "TOKEN_WEIGHTS",
+    "Anchor",
+    "Objective",
+    "Rehearsal",
+    "TokenBatch",
+    "TokenWeight",
+    "aggregate",
+    "compute_anchor_losses",
+    "compute_token_losses",
+    "resolve_anchor",
+    "resolve_coefficient",
+    "resolve_objective",
+    "resolve_reference",
+    "resolve_token_weight",
+]

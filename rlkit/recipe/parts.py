@@ -25,14 +25,15 @@ class Parts:
 
 
 def resolve_parts(recipe: Recipe) -> Parts:
-    """Find the model, build the task and its rewards, and prove that the advantage and partition can be built.
+    """Find the model, build the task and its rewards, and prove that everything else that is named can be built.
 
     Raises:
         ConfigError: no such model, or neither the recipe nor the task names a reward.
-        PluginError: a task, reward, partition or advantage cannot be found or built.
+        PluginError: a task, reward, partition, advantage, objective or embedding cannot be found or built.
     """
     from rlkit.advantages import resolve as resolve_advantage
-    from rlkit.diversity import resolve_partition
+    from rlkit.diversity import resolve_embedding, resolve_partition
+    from rlkit.objective import resolve_objective
     from rlkit.rewards import resolve_reward
     from rlkit.tasks import resolve_task
 
@@ -40,6 +41,11 @@ def resolve_parts(recipe: Recipe) -> Parts:
     task = resolve_task(recipe.task)
     if recipe.advantage is not None:
         resolve_advantage(recipe.advantage)
+    resolve_objective(recipe.objective)
+    if recipe.answers is not None:
+        resolve_partition(recipe.answers)
+    if recipe.embedding is not None:
+        resolve_embedding(recipe.embedding)
     partition = recipe.partition if recipe.partition is not None else getattr(task, "default_partition", None)
     if partition is not None:
         resolve_partition(partition)

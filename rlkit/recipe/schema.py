@@ -24,8 +24,14 @@ class Recipe:
     """The run directory."""
     advantage: PluginSpec | list[PluginSpec] | None = None
     """A preset or a chain of transforms; None leaves the advantages to TRL."""
+    objective: PluginSpec | list[PluginSpec] | None = None
+    """Token weights, anchor and rehearsal, or a preset of them; None leaves the loss to TRL."""
     partition: PluginSpec | None = None
     """What counts as the same answer; None takes the task's own."""
+    answers: PluginSpec | None = None
+    """Partition that reads the final answer, for chains that count answers; None takes `final_answer`."""
+    embedding: PluginSpec | None = None
+    """How completions become vectors, for chains that measure likeness."""
     rewards: list[PluginSpec] | None = None
     """Reward plug-ins; None takes the task's own."""
     reward_weights: list[float] | None = None
@@ -46,7 +52,10 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "task": (str | dict, "a name or {name: ..., parameter: ...}"),
     "output": (str, "a directory"),
     "advantage": (str | dict | list | None, "a name, {name: ..., parameter: ...} or a list of these"),
+    "objective": (str | dict | list | None, "a preset, {token_weights: ..., anchor: ..., rehearsal: ...} or a list"),
     "partition": (str | dict | None, "a name or {name: ..., parameter: ...}"),
+    "answers": (str | dict | None, "a name or {name: ..., parameter: ...}"),
+    "embedding": (str | dict | None, "a name or {name: ..., parameter: ...}"),
     "rewards": (list | None, "a list of names or {name: ..., parameter: ...}"),
     "reward_weights": (list[float] | None, "a list of numbers, one a reward"),
     "train": (dict, "a mapping of trainer settings"),
@@ -56,9 +65,7 @@ _REQUIRED = ("model", "task", "output")
 
 _ELSEWHERE = {
     "output_dir": "output",
-    "advantage": "advantage",
-    "partition": "partition",
-    "reward_weights": "reward_weights",
+    **{key: key for key in ("advantage", "objective", "partition", "answers", "embedding", "reward_weights")},
 }
 """Trainer settings that a recipe says at its top level, because more than the trainer reads them."""
 

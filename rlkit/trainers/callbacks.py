@@ -90,3 +90,14 @@ def _ends_generation_batch(args: TrainingArguments, state: TrainerState) -> bool
     # A continued run starts by sampling, so one that stops in the middle of a batch would train on part of it twice.
     period = args.steps_per_generation * args.num_iterations
     return state.global_step * args.gradient_accumulation_steps % period == 0
+
+
+class AfterStep(TrainerCallback):
+    """Lets a trainer move its anchor once an optimizer step is done, before a checkpoint is written."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Pass the moment on."""
+        self._trainer.finish_step()

@@ -7,18 +7,17 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from rlkit.advantages import resolve as resolve_advantage
-from rlkit.diversity import resolve_partition
 from rlkit.errors import ConfigError
+from rlkit.trainers.plan import Plan
 
 
 @dataclass
 class DiverseGRPOConfig(GRPOConfig):
-    """TRL's `GRPOConfig` and four keys; with all of them at their defaults, training is TRL's to the last bit.
+    """TRL's `GRPOConfig` and seven keys; with all of them at their defaults, training is TRL's to the last bit.
 
     Raises:
-        PluginError: `advantage` or `partition` names something that does not exist.
-        ConfigError: `correct_reward` is neither an index nor a name.
+        PluginError: a key names something that does not exist.
+        ConfigError: keys contradict each other, or the chain needs what no key provides.
     """
 
     advantage: Any = field(
@@ -27,9 +26,24 @@ class DiverseGRPOConfig(GRPOConfig):
             "help": "Advantage chain: a name, {name: ..., param: ...} or a list of those. None: TRL's own advantages."
         },
     )
+    objective: Any = field(
+        default=None,
+        metadata={
+            "help": "What the loss holds beside the surrogate: a preset's name, or {token_weights: [...], anchor: ..., "
+            "rehearsal: ...}. None: TRL's own loss."
+        },
+    )
     partition: Any = field(
         default=None,
         metadata={"help": "What counts as different: partition name or {name: ...}. None: nothing is compared."},
+    )
+    answers: Any = field(
+        default=None,
+        metadata={"help": "Partition that reads the final answer. None: final_answer, where the chain asks for it."},
+    )
+    embedding: Any = field(
+        default=None,
+        metadata={"help": "How completions become vectors, for chains that measure likeness. None: they do not."},
     )
     correct_reward: int | str = field(
         default=0,
@@ -40,10 +54,7 @@ class DiverseGRPOConfig(GRPOConfig):
     )
 
     def __post_init__(self) -> None:
-        if self.advantage is not None:
-            resolve_advantage(self.advantage)
-        if self.partition is not None:
-            resolve_partition(self.partition)
         if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str):
             raise ConfigError(f"correct_reward was given {self.correct_reward!r}; write a reward's index or its name.")
+        Plan.of(self)
         super().__post_init__()

@@ -1,38 +1,48 @@
-"""GRPO with the advantage chain, the partition and whole-group rewards of a recipe.
+"""GRPO with the advantage chain, the objective, the partition and whole-group rewards of a recipe.
 
 What happens in one generation step, in order: TRL samples completions; `_calculate_rewards` scores them (values come
-back gathered over ranks) and here also boils them down to partition features; then the chain turns the groups'
-rewards into advantages, which replace TRL's in the batch. Everything else, the loss included, is TRL's.
+back gathered over ranks) and here also reads off them what the chain will ask for; then the chain turns the groups'
+rewards into advantages, which replace TRL's in the batch. With an objective the loss is ours (`loss.py`), else TRL's.
 
 Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
-`_calculate_rewards`, `_generate_and_score_completions`.
+`_calculate_rewards`, `_generate_and_score_completions`, `_compute_loss`, `_save_optimizer_and_scheduler`,
+`_load_optimizer_and_scheduler`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from accelerate.utils import gather_object
 from trl import GRPOTrainer
+from trl.models.utils import disable_gradient_checkpointing
 
 from rlkit.advantages import Chain, GroupContext
-from rlkit.advantages import resolve as resolve_advantage
-from rlkit.diversity import resolve_partition, summarise_groups
+from rlkit.diversity import summarise_groups
 from rlkit.errors import ConfigError, suggest
+from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig
+from rlkit.trainers.facts import Readings, gather_ragged, split_groups
 from rlkit.trainers.gather import adapt_reward
-from rlkit.types import completion_text
+from rlkit.trainers.groups import describe_groups
+from rlkit.trainers.loss import choose_surrogate, compute_loss
+from rlkit.trainers.memory import RunMemory
+from rlkit.trainers.plan import Plan
+from rlkit.trainers.reference import ReferencePolicy
+from rlkit.trainers.rehearsing import Rehearser
 
 
 class DiverseGRPOTrainer(GRPOTrainer):
-    """`trl.GRPOTrainer` whose advantages come from a chain of transforms.
+    """`trl.GRPOTrainer` whose advantages come from a chain of transforms and whose loss may hold an objective.
 
     Takes TRL's arguments. `reward_funcs` may also hold functions marked by `@rlkit.reward` and `@rlkit.group_reward`;
     `args` is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does).
 
     Raises:
-        ConfigError: `correct_reward` names no reward of this run.
+        ConfigError: `correct_reward` names no reward of this run, or the objective does not fit the way it trains.
     """
 
     def __init__(self, model: Any, reward_funcs: Any = None, args: Any = None, **kwargs: Any) -> None:
@@ -41,12 +51,35 @@ class DiverseGRPOTrainer(GRPOTrainer):
         functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         world_size, rank = args.world_size, args.process_index
         adapted = [adapt_reward(f, self._count_generations, rank, world_size) for f in functions if f is not None]
-        advantage, partition = getattr(args, "advantage", None), getattr(args, "partition", None)
-        self.advantage_chain = None if advantage is None else resolve_advantage(advantage)
-        self.partition = None if partition is None else resolve_partition(partition)
-        self._groups: GroupContext | None = None
+        self.plan = Plan.of(args)
+        self.memory = RunMemory()
+        self.rehearser: Rehearser | None = None
+        self.reference: ReferencePolicy | None = None
+        self._readings: Readings | None = None
+        self._newest_reward: float | None = None
+        self._window_kls: list[float] = []
+        beta = args.beta
+        if self.plan.objective.anchor is not None:
+            args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
         super().__init__(model=model, reward_funcs=adapted or None, args=args, **kwargs)
+        args.beta = beta
         self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
+        self._prepare_objective()
+
+    def _prepare_objective(self) -> None:
+        objective = self.plan.objective
+        if objective.is_empty:
+            return
+        self.surrogate = choose_surrogate(
+            self.args, self.epsilon_low, self.epsilon_high, self.importance_sampling_level
+        )
+        if objective.anchor is not None:
+            self.reference = ReferencePolicy(self, self.plan.reference)
+        if objective.rehearsal is not None:
+            self.rehearser = Rehearser(self, objective.rehearsal)
+        if self.plan.coefficient is not None:
+            self.memory.anchor_coef = self.plan.coefficient.initial()
+        self.add_callback(AfterStep(self))
 
     def _count_generations(self) -> int:
         return self.num_generations if self.model.training else self.num_generations_eval
@@ -65,58 +98,188 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
         rewards_BK = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        features_B = None
-        if self.partition is not None:
-            columns = {key: [row[key] for row in inputs] for key in inputs[0] if key != "prompt"}
-            texts = [completion_text(completion) for completion in completions]
-            features_B = gather_object(self.partition.features(texts, **columns))
-        lengths_B = gather_object([len(ids) for ids in completion_ids_list])
-        self._groups = self._describe_groups(rewards_BK, features_B, lengths_B)
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        truncated = [not ids or ids[-1] not in ends for ids in completion_ids_list]
+        found = self.plan.readers.read(inputs, completions, completion_ids_list, truncated)
+        self._readings = Readings(rewards_BK=rewards_BK, **found)
         return rewards_BK
 
-    def _describe_groups(self, rewards_BK: torch.Tensor, features_B: list | None, lengths_B: list[int]) -> GroupContext:
-        """Reshape what is known of the whole batch to groups; the same on every rank."""
-        G = self._count_generations()
-        rewards_PGK = rewards_BK.detach().to(device="cpu", dtype=torch.float64).unflatten(0, (-1, G))
-        verdicts_PG = rewards_PGK[:, :, self._correct_index]
-        correct_PG = (verdicts_PG > getattr(self.args, "correct_above", 0.5)).double()
-        labels_PG = None
-        if features_B is not None and self.partition is not None:
-            groups = [features_B[start : start + G] for start in range(0, len(features_B), G)]
-            labels_PG = torch.stack([torch.as_tensor(self.partition.labels(features_G)) for features_G in groups])
-        return GroupContext(
-            rewards_PGK=rewards_PGK,
-            correct_PG=correct_PG.masked_fill(verdicts_PG.isnan(), torch.nan),
-            scored_PG=~rewards_PGK.isnan().all(dim=2),
-            labels_PG=labels_PG,
-            lengths_PG=torch.tensor(lengths_B).unflatten(0, (-1, G)),
-            step=self.state.global_step,
-        )
-
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        is_training = self.model.training
+        if is_training and self.rehearser is not None and not self.rehearser.is_ready:
+            self.rehearser.draw(len(inputs))
         output = super()._generate_and_score_completions(inputs)
-        groups, self._groups = self._groups, None
-        assert groups is not None, "TRL scores completions through _calculate_rewards"
+        readings = self._take_readings()
+        groups = self._describe_groups(readings, output)
         self._log_diversity(groups)
-        if self.advantage_chain is not None:
-            advantages_B = self._compute_advantages(self.advantage_chain, groups).to(output["advantages"].device)
-            num_rows = len(output["advantages"])
-            start = self.accelerator.process_index * num_rows
-            output["advantages"] = advantages_B[start : start + num_rows]
+        rows = slice(start := self.accelerator.process_index * len(inputs), start + len(inputs))
+        if self.plan.advantage is not None:
+            advantages_B = self._compute_advantages(self.plan.advantage, groups, output)
+            output["advantages"] = advantages_B.to(output["advantages"].device)[rows]
             self._replace_logged_advantages(advantages_B.tolist())
+        if self.plan.is_anchored_by_prompt:
+            anchored_PG = self._find_mastered(readings, groups)[:, None].expand(groups.correct_PG.shape)
+            output["anchored"] = anchored_PG.flatten()[rows].to(output["advantages"])
+            self.record("anchor/mastered", anchored_PG.double().mean().item())
+        if is_training:
+            self._remember(readings, groups)
         return output
 
-    def _compute_advantages(self, chain: Chain, groups: GroupContext) -> torch.Tensor:
+    def _take_readings(self) -> Readings:
+        readings, self._readings = self._readings, None
+        assert readings is not None, "TRL scores completions through _calculate_rewards"
+        return readings
+
+    def take_correctness(self) -> list[bool]:
+        """Return whether each completion of the batch that was just scored is correct, and forget that batch."""
+        verdicts_B = self._take_readings().rewards_BK[:, self._correct_index]
+        return [value > self.plan.correct_above for value in verdicts_B.tolist()]
+
+    def _describe_groups(self, readings: Readings, output: dict[str, Any]) -> GroupContext:
+        G, needs = self._count_generations(), self.plan.needs
+        place = (self.accelerator.process_index, self.accelerator.num_processes)
+        above, partition = self.plan.correct_above, self.plan.readers.partition
+        groups = describe_groups(readings, G, self._correct_index, above, partition, needs, *place)
+        more: dict[str, Any] = {"step": self.state.global_step}
+        if "answer_counts_PG" in needs and readings.answers_B is not None:
+            answers_PG = split_groups(readings.answers_B, G)
+            self.memory.finish_batch()
+            more["answer_counts_PG"] = self.memory.count_answers(readings.prompt_ids_B[::G], answers_PG)
+        if needs & {"logps_PGT", "mean_logps_PG"}:
+            local_BT = self.compute_behaviour_logps(output)
+            local_BT = local_BT.masked_fill(output["completion_mask"] == 0, torch.nan)
+            more["logps_PGT"] = gather_ragged(local_BT, self.accelerator).unflatten(0, (-1, G))
+        if "prompt_logps_PS" in needs:
+            more["prompt_logps_PS"] = gather_ragged(self._compute_prompt_logps(output), self.accelerator)[::G]
+        return replace(groups, **more)
+
+    @torch.no_grad()
+    def compute_behaviour_logps(self, output: dict[str, Any]) -> torch.Tensor:
+        """Return the log-probs (B, T) of this rank's completions under the policy that generated them."""
+        if "old_per_token_logps" in output:
+            logps_BT: torch.Tensor = output["old_per_token_logps"]
+            return logps_BT
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+        return self._forward_logps(ids, mask, output["completion_ids"].size(1))
+
+    @torch.no_grad()
+    def _compute_prompt_logps(self, output: dict[str, Any]) -> torch.Tensor:
+        """Return the log-probs (B, S) of this rank's prompts; NaN at padding and at each prompt's first token."""
+        mask_BS = output["prompt_mask"].bool()
+        prompts, place_B = torch.unique(output["prompt_ids"], dim=0, return_inverse=True)
+        first = torch.stack([(place_B == place).nonzero()[0, 0] for place in range(len(prompts))])
+        # One column less than tokens: nothing predicts the first.
+        predicted = self._forward_logps(prompts, output["prompt_mask"][first], prompts.size(1))[place_B]
+        has_context = mask_BS[:, 1:] & mask_BS[:, :-1]
+        return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
+
+    def _forward_logps(self, ids: torch.Tensor, mask: torch.Tensor, num_kept: int) -> torch.Tensor:
+        with disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
+            size = self.args.per_device_train_batch_size
+            return self._get_per_token_logps_and_entropies(self.model, ids, mask, num_kept, batch_size=size)[0]
+
+    def _compute_advantages(self, chain: Chain, groups: GroupContext, output: dict[str, Any]) -> torch.Tensor:
         """Return float32 advantages of shape (B,) in world order, zero where the chain gave no signal."""
         weights_K = self.reward_weights.to(device="cpu", dtype=torch.float64)
         values_PG = (groups.rewards_PGK * weights_K).nansum(dim=2).masked_fill(~groups.scored_PG, torch.nan)
+        if self.plan.is_anchored_in_reward:
+            values_PG = values_PG - self._penalise(output).unflatten(0, values_PG.shape)
         advantages_PG = chain(values_PG, groups)
         if advantages_PG.isinf().any():
             raise ConfigError(f"The advantage chain {chain} gave an infinite advantage; check the rewards.")
-        metrics = self._metrics["train" if self.model.training else "eval"]
-        metrics["advantages/no_signal"].append((advantages_PG.isnan() | (advantages_PG == 0)).double().mean().item())
-        metrics["advantages/mean"].append(advantages_PG.nanmean().item())
+        self.record("advantages/no_signal", (advantages_PG.isnan() | (advantages_PG == 0)).double().mean().item())
+        self.record("advantages/mean", advantages_PG.nanmean().item())
         return advantages_PG.nan_to_num(nan=0.0).flatten().float()
+
+    def _penalise(self, output: dict[str, Any]) -> torch.Tensor:
+        """Return what the anchor takes off each reward of the batch, (B,) in world order: coefficient times the sum."""
+        anchor, mask_BT = self.plan.objective.anchor, output["completion_mask"]
+        assert anchor is not None
+        penalties_BT = anchor.penalties(self.compute_behaviour_logps(output), output["ref_per_token_logps"])
+        self.record("kl", kl := self.mean_over_tokens(penalties_BT, mask_BT))
+        self.observe_kl(kl)
+        totals_B = self.accelerator.gather((penalties_BT * mask_BT).sum(dim=1)).cpu().double()
+        return totals_B * (self.memory.anchor_coef or 0.0)
+
+    def _find_mastered(self, readings: Readings, groups: GroupContext) -> torch.Tensor:
+        """Return (P,) whether the policy has mastered each prompt: its rate so far, or in this batch when it is new."""
+        anchor = self.plan.objective.anchor
+        assert anchor is not None
+        self.memory.finish_batch()
+        prompt_ids_P = readings.prompt_ids_B[:: groups.correct_PG.shape[1]]
+        rates_P = torch.as_tensor(np.asarray(self.memory.pass_rates.rates(prompt_ids_P)))
+        rates_P = torch.where(rates_P.isnan(), groups.correct_PG.nanmean(dim=1), rates_P)
+        return rates_P >= anchor.mastered_above
+
+    def _remember(self, readings: Readings, groups: GroupContext) -> None:
+        G, needs = groups.correct_PG.shape[1], self.plan.needs
+        answers_PG = None if readings.answers_B is None else split_groups(readings.answers_B, G)
+        wants_answers, wants_rates = "answer_counts_PG" in needs, self.plan.is_anchored_by_prompt
+        if wants_answers or wants_rates:
+            self.memory.add_batch(
+                readings.prompt_ids_B[::G],
+                answers_PG if wants_answers else None,
+                groups.correct_PG.numpy() if wants_rates else None,
+            )
+        self._newest_reward = groups.rewards_PGK.nanmean().item()
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        if self.plan.objective.is_empty:
+            loss: torch.Tensor = super()._compute_loss(model, inputs)
+            return loss
+        coef = 0.0 if self.plan.is_anchored_in_reward else self.memory.anchor_coef or 0.0
+        return compute_loss(self, model, inputs, self.plan.objective, coef)
+
+    def record(self, name: str, value: float) -> None:
+        """Add a value to a metric of the current mode; the log shows the mean since it was last written."""
+        self._metrics["train" if self.model.training else "eval"][name].append(value)
+
+    def mean_over_tokens(self, values_BT: torch.Tensor, mask_BT: torch.Tensor) -> float:
+        """Return the mean over the counted tokens of all ranks, which must all call it."""
+        totals = torch.stack([(values_BT * mask_BT).sum(), mask_BT.sum().to(values_BT.dtype)])
+        total, count = self.accelerator.reduce(totals, reduction="sum")
+        return (total / count.clamp(min=1.0)).item()
+
+    def observe_kl(self, value: float) -> None:
+        """Note how far the policy is from its reference, for a coefficient that follows it."""
+        if self.model.training:
+            self._window_kls.append(value)
+
+    def finish_step(self) -> None:
+        """After an optimizer step: move the anchor's coefficient and its reference."""
+        step, memory = self.state.global_step, self.memory
+        if self.plan.coefficient is not None and memory.anchor_coef is not None:
+            self.record("anchor/coef", memory.anchor_coef)
+            kl = float(np.mean(self._window_kls)) if self._window_kls else float("nan")
+            memory.anchor_coef = self.plan.coefficient.update(memory.anchor_coef, step, kl)
+        self._window_kls = []
+        reward, self._newest_reward = self._newest_reward, None
+        if self.reference is not None and self.reference.after_step(step, memory, reward):
+            self.record("anchor/resets", 1.0)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        # Before trainer_state.json, whose presence says that a checkpoint is whole.
+        super()._save_optimizer_and_scheduler(output_dir)
+        self._finish_whole_batch()
+        if self.is_world_process_zero():
+            self.memory.save(output_dir)
+        if self.reference is not None:
+            self.reference.save(output_dir)
+
+    def _finish_whole_batch(self) -> None:
+        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+            self.memory.finish_batch()
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        self.memory.load(Path(checkpoint))
+        if self.reference is not None:
+            self.reference.load(checkpoint)
+        if self.rehearser is not None:
+            self.rehearser.load()
 
     def _replace_logged_advantages(self, advantages_B: list[float]) -> None:
         logged = self._logs["advantages"]
@@ -128,6 +291,5 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if groups.labels_PG is None:
             return
         arrays = (groups.labels_PG.numpy(), groups.correct_PG.numpy(), groups.scored_PG.numpy())
-        metrics = self._metrics["train" if self.model.training else "eval"]
         for name, value in summarise_groups(*arrays).items():
-            metrics[f"diversity/{name}"].append(value)
+            self.record(f"diversity/{name}", value)

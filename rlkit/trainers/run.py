@@ -60,9 +60,10 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         return RunOutcome("already finished", step, recipe.output)
     quiet_libraries()
     prepare_native_builds()
-    from rlkit.trainers.settings import build_config, build_peft, check_settings
+    from rlkit.trainers.settings import build_config, build_peft, check_plan, check_settings
 
     settings, peft_config = check_settings(recipe), build_peft(recipe)
+    plan = check_plan(recipe, parts, settings)
     if is_first_process():
         directory.inspect(recipe, overwrite)
     config = build_config(recipe, parts, settings)
@@ -79,7 +80,7 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         claim = _decide_on_first(claim_directory, is_main)
         if claim.action == "nothing":
             return RunOutcome("already finished", claim.step, recipe.output)
-        with _record_status(directory, claim, config.world_size, is_main):
+        with _record_status(directory, claim, config.world_size, is_main, plan.describe()):
             return _train_claimed(recipe, parts, config, peft_config, directory, claim)
 
 
@@ -192,7 +193,9 @@ def _decide_on_first(decide: Callable[[], T], is_main: bool) -> T:
 
 
 @contextlib.contextmanager
-def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_main: bool) -> Iterator[None]:
+def _record_status(
+    directory: RunDirectory, claim: Claim, world_size: int, is_main: bool, method: dict[str, Any]
+) -> Iterator[None]:
     """Keep run.json truthful however the block ends; a kill leaves `running` without a lock, which says the same."""
     if not is_main:
         yield
@@ -202,6 +205,7 @@ def _record_status(directory: RunDirectory, claim: Claim, world_size: int, is_ma
         step=claim.step,
         world_size=world_size,
         command=sys.argv,
+        method=method,
         versions=_versions(),
         started_at=_now(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlkit.errors import ConfigError, RlkitError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
     from rlkit.trainers.config import DiverseGRPOConfig
+    from rlkit.trainers.plan import Plan
 
 OUR_DEFAULTS = {
     "save_strategy": "no",
@@ -55,6 +57,24 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
 
 
+def check_plan(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> Plan:
+    """Return what the recipe's plug-ins come to together, before TRL is asked to build anything.
+
+    Raises:
+        ConfigError: the chain needs what nothing provides, or keys contradict each other.
+    """
+    from rlkit.trainers.config import DiverseGRPOConfig
+    from rlkit.trainers.plan import Plan
+
+    defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
+    return Plan.of(SimpleNamespace(**{**defaults, **settings, **_plug_ins(recipe, parts)}))
+
+
+def _plug_ins(recipe: Recipe, parts: Parts) -> dict[str, Any]:
+    keys = ("advantage", "objective", "answers", "embedding", "reward_weights")
+    return {**{key: getattr(recipe, key) for key in keys}, "partition": parts.partition}
+
+
 def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
     """Return the generation batch that checked settings come to; the world size is what the launcher says.
 
@@ -86,9 +106,8 @@ def build_config(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> D
     """
     from rlkit.trainers.config import DiverseGRPOConfig
 
-    ours = {"advantage": recipe.advantage, "partition": parts.partition, "reward_weights": recipe.reward_weights}
     try:
-        return DiverseGRPOConfig(**settings, **ours)
+        return DiverseGRPOConfig(**settings, **_plug_ins(recipe, parts))
     except RlkitError:
         raise
     except (ValueError, TypeError, ImportError) as error:

@@ -28,8 +28,10 @@ def count_fours(completions, **columns):
 
 def build_trainer(tmp_path, reward_funcs=noisy_reward, **changes):
     args = DiverseGRPOConfig(**training_arguments(str(tmp_path), **changes))
+    # From a directory, as TRL wants it where a reference has to be loaded.
+    build_model().save_pretrained(tmp_path / "start")
     return DiverseGRPOTrainer(
-        model=build_model(),
+        model=str(tmp_path / "start"),
         reward_funcs=reward_funcs,
         args=args,
         train_dataset=build_dataset(),
@@ -38,15 +40,16 @@ def build_trainer(tmp_path, reward_funcs=noisy_reward, **changes):
 
 
 def roll_out_with_trl(trainer):
-    """Return TRL's own output on one generation batch, leaving what our override saw in `trainer._groups`."""
+    """Return TRL's own output on one generation batch, and the context that our override made of it."""
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
     trainer.state.global_step = 0
-    return GRPOTrainer._generate_and_score_completions(trainer, batch)
+    output = GRPOTrainer._generate_and_score_completions(trainer, batch)
+    return output, trainer._describe_groups(trainer._take_readings(), output)
 
 
-def our_advantages(trainer):
-    return trainer._compute_advantages(trainer.advantage_chain, trainer._groups)
+def our_advantages(trainer, output, groups):
+    return trainer._compute_advantages(trainer.plan.advantage, groups, output)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +64,8 @@ def our_advantages(trainer):
 def test_chains_equal_trls_own_advantages(tmp_path, chain, scale_rewards, rewards):
     trainer = build_trainer(tmp_path, reward_funcs=rewards, advantage=chain, scale_rewards=scale_rewards)
     for _ in range(3):
-        theirs = roll_out_with_trl(trainer)["advantages"]
-        ours = our_advantages(trainer)
+        output, groups = roll_out_with_trl(trainer)
+        theirs, ours = output["advantages"], our_advantages(trainer, output, groups)
         assert theirs.abs().max() > 0.1
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
@@ -96,9 +99,9 @@ def test_grpo_chain_trains_to_trls_weights(tmp_path):
 
 def test_darling_chain_uses_partition_labels(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage="darling", partition="normalised_text")
-    roll_out_with_trl(trainer)
-    expected = resolve("darling")(trainer._groups.rewards_PGK[:, :, 0], trainer._groups)
-    np.testing.assert_allclose(our_advantages(trainer), expected.flatten(), atol=1e-6)
+    output, groups = roll_out_with_trl(trainer)
+    expected = resolve("darling")(groups.rewards_PGK[:, :, 0], groups)
+    np.testing.assert_allclose(our_advantages(trainer, output, groups), expected.flatten(), atol=1e-6)
 
 
 def test_step_metrics_reach_the_log(tmp_path):
@@ -113,8 +116,7 @@ def test_step_metrics_reach_the_log(tmp_path):
 def test_unscored_completions_get_no_advantage(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=lambda completions, **_: [None] * len(completions), advantage="nsr")
     trainer.reward_func_names = ["nothing"]
-    roll_out_with_trl(trainer)
-    assert (our_advantages(trainer) == 0).all()
+    assert (our_advantages(trainer, *roll_out_with_trl(trainer)) == 0).all()
 
 
 def test_logged_advantages_are_the_chains(tmp_path):
@@ -136,11 +138,11 @@ def test_group_rewards_see_whole_groups_and_completion_rewards_see_one(tmp_path)
         return float(len(completion.split()) < 3)
 
     trainer = build_trainer(tmp_path, reward_funcs=[prefer_long, is_short], advantage="dr_grpo")
-    roll_out_with_trl(trainer)
+    _, groups = roll_out_with_trl(trainer)
     assert trainer.reward_func_names == ["prefer_long", "is_short"]
     assert [size for size, _, _ in seen] == [4, 4]
     assert all(isinstance(prompt, str) and isinstance(target, int) for _, prompt, target in seen)
-    assert trainer._groups.rewards_PGK.shape == (2, 4, 2)
+    assert groups.rewards_PGK.shape == (2, 4, 2)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,6 @@ def test_infinite_advantages_are_refused(tmp_path):
             return values_PG / 0
 
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage=[Explode()])
-    roll_out_with_trl(trainer)
+    rollout = roll_out_with_trl(trainer)
     with pytest.raises(ConfigError, match="infinite"):
-        our_advantages(trainer)
+        our_advantages(trainer, *rollout)

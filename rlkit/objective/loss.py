@@ -1,0 +1,77 @@
+"""The one place where surrogate, token weights, importance correction and anchor meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from rlkit.objective.objective import Objective
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """What the loss of a micro-batch is made of; every tensor has one row a completion."""
+
+    logps_BT: torch.Tensor
+    """Log-probs of the sampled tokens under the policy, with gradient."""
+    old_logps_BT: torch.Tensor
+    """The same under the policy that generated them."""
+    entropies_BT: torch.Tensor
+    """Entropy of the policy's next-token distributions, nats."""
+    advantages: torch.Tensor
+    """(B, 1) or (B, T)."""
+    mask_BT: torch.Tensor
+    """1 where a token counts."""
+    ref_logps_BT: torch.Tensor | None = None
+    """The same under the reference; needed with an anchor in the loss."""
+    anchored_B1: torch.Tensor | None = None
+    """1 where the anchor holds a completion; None holds all."""
+    importance_BT: torch.Tensor | None = None
+    """Correction for sampling by another engine, (B, T) or (B, 1); None for none."""
+
+
+def compute_token_losses(
+    objective: Objective,
+    surrogate: Callable[..., torch.Tensor],
+    batch: TokenBatch,
+    anchor_coef: float = 0.0,
+    kept: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the loss of every token, (B, T) or (B, 1), before it is masked and averaged.
+
+    The surrogate, times each token weight, times `kept`, times the importance correction; then the weights' own
+    penalties and the anchor are added, in that order, uncorrected unless the anchor asks for it.
+
+    Args:
+        objective: token weights and anchor; rehearsal rows are a batch of their own.
+        surrogate: as in `rlkit.objective.surrogates`, its settings already bound, called with logps, old logps,
+            advantages, mask and `clips`.
+        batch: the tensors.
+        anchor_coef: the anchor's coefficient now.
+        kept: further factors of the surrogate, e.g. an off-policy or entropy mask; no gradient flows through them.
+    """
+    given = (batch.logps_BT, batch.old_logps_BT, batch.entropies_BT, batch.advantages, batch.mask_BT)
+    clips = all(getattr(weight, "clips", True) for weight in objective.token_weights)
+    losses = surrogate(batch.logps_BT, batch.old_logps_BT, batch.advantages, batch.mask_BT, clips=clips)
+    for weight in objective.token_weights:
+        losses = losses * weight(*given)
+    for factor in (kept, batch.importance_BT):
+        if factor is not None:
+            losses = losses * factor
+    for weight in objective.token_weights:
+        penalties = weight.penalties(*given) if hasattr(weight, "penalties") else None
+        if penalties is not None:
+            losses = losses + penalties
+    return losses if anchor_coef == 0 else losses + anchor_coef * compute_anchor_losses(objective, batch)
+
+
+def compute_anchor_losses(objective: Objective, batch: TokenBatch) -> torch.Tensor:
+    """Return the anchor's loss of every token without its coefficient, zero where it does not hold; shape (B, T)."""
+    assert objective.anchor is not None, "an anchor coefficient comes with an anchor"
+    assert batch.ref_logps_BT is not None, "an anchor comes with reference log-probs"
+    losses_BT = objective.anchor.losses(batch.logps_BT, batch.ref_logps_BT)
+    if objective.anchor.importance_corrected:
+        losses_BT = losses_BT * torch.exp(batch.logps_BT - batch.old_logps_BT)
+    return losses_BT if batch.anchored_B1 is None else losses_BT * batch.anchored_B1

@@ -1,0 +1,132 @@
+"""What the loss holds beside the clipped surrogate: token weights, an anchor, rehearsal; and how recipes name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlkit.errors import ConfigError, suggest
+from rlkit.objective.anchors import Anchor, resolve_anchor
+from rlkit.objective.rehearsal import Rehearsal
+from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TokenWeight, resolve_token_weight
+from rlkit.plugins import PluginKind, factory
+from rlkit.plugins import resolve as resolve_plugin
+
+_PRESETS = ("steer", "clip_cov", "kl_cov", "dph_forward", "dph_js")
+_PARTS = ("token_weights", "anchor", "rehearsal")
+
+OBJECTIVES = PluginKind(
+    "objective", "rlkit.objectives", {name: f"rlkit.objective.objective:{name}" for name in _PRESETS}
+)
+_REHEARSALS = PluginKind("rehearsal", "rlkit.rehearsals", {"rehearsal": "rlkit.objective.rehearsal:Rehearsal"})
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Everything that is added to, or multiplied into, the surrogate; empty, the loss is TRL's own."""
+
+    token_weights: tuple[TokenWeight, ...] = ()
+    """Each multiplies the surrogate of every token; several multiply together."""
+    anchor: Anchor | None = None
+    """What the policy is tied to; None leaves it free."""
+    rehearsal: Rehearsal | None = None
+    """Frozen samples of the initial policy that are trained on beside the rollouts; None for none."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is added to the surrogate."""
+        return not self.token_weights and self.anchor is None and self.rehearsal is None
+
+    def merge(self, other: Objective) -> Objective:
+        """Return both together.
+
+        Raises:
+            ConfigError: both have an anchor, or both rehearse.
+        """
+        for part in ("anchor", "rehearsal"):
+            if getattr(self, part) is not None and getattr(other, part) is not None:
+                raise ConfigError(f"The objective is given two {part} parts; keep one.")
+        weights = (*self.token_weights, *other.token_weights)
+        return Objective(weights, self.anchor or other.anchor, self.rehearsal or other.rehearsal)
+
+
+def resolve_objective(spec: Any) -> Objective:
+    """Build what a recipe's `objective:` describes.
+
+    Args:
+        spec: a preset's name, `{name: preset, param: ...}`, a mapping of parts `{token_weights: ..., anchor: ...,
+            rehearsal: ...}`, a list of these (taken together), an `Objective`, or None for an empty one.
+
+    Raises:
+        PluginError: a name is unknown or its parameters do not fit.
+        ConfigError: an unknown part, or a part that is given twice.
+    """
+    if spec is None:
+        return Objective()
+    if isinstance(spec, Objective):
+        return spec
+    if isinstance(spec, Mapping) and "name" not in spec:
+        return _build_parts(spec)
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        objective = Objective()
+        for part in spec:
+            objective = objective.merge(resolve_objective(part))
+        return objective
+    built = resolve_plugin(spec, OBJECTIVES)
+    if not isinstance(built, Objective):
+        raise ConfigError(f"The objective {spec!r} is {built!r}; a preset returns rlkit.objective.Objective.")
+    return built
+
+
+def _build_parts(parts: Mapping[str, Any]) -> Objective:
+    for key in parts:
+        if key not in _PARTS:
+            raise ConfigError(f"An objective has no part {key!r}.{suggest(str(key), [*_PARTS, 'name'])}")
+    weights = parts.get("token_weights") or ()
+    listed = weights if isinstance(weights, Sequence) and not isinstance(weights, str) else [weights]
+    anchor, rehearsal = parts.get("anchor"), parts.get("rehearsal")
+    return Objective(
+        token_weights=tuple(resolve_token_weight(weight) for weight in listed),
+        anchor=None if anchor is None else resolve_anchor(anchor),
+        rehearsal=None if rehearsal is None else _resolve_rehearsal(rehearsal),
+    )
+
+
+def _resolve_rehearsal(spec: Any) -> Rehearsal:
+    if isinstance(spec, Mapping) and "name" not in spec:
+        spec = {"name": "rehearsal", **spec}
+    built = resolve_plugin(spec, _REHEARSALS)
+    if not isinstance(built, Rehearsal):
+        raise ConfigError(f"rehearsal was given {spec!r}; write a mapping such as {{divergence: forward, coef: 0.02}}.")
+    return built
+
+
+@factory
+def steer(map: str = "exponential", lowest: float = 0.8, highest: float = 1.2) -> Objective:
+    """Shrink tokens that would change the entropy most (arXiv 2510.10150); exponential map, lowest weight 0.8."""
+    return Objective(token_weights=(Steer(map=map, lowest=lowest, highest=highest),))
+
+
+@factory
+def clip_cov(fraction: float = 2e-4, low: float = 1.0, high: float = 5.0) -> Objective:
+    """Silence a few tokens of large covariance (arXiv 2505.22617): 2e-4 of them, covariance between 1 and 5."""
+    return Objective(token_weights=(ClipCov(fraction=fraction, low=low, high=high),))
+
+
+@factory
+def kl_cov(percent: float = 0.2, coef: float = 1.0) -> Objective:
+    """Hold the tokens of largest covariance to the old policy (arXiv 2505.22617): the top 0.2 %, coefficient 1."""
+    return Objective(token_weights=(KlCov(percent=percent, coef=coef),))
+
+
+@factory
+def dph_forward(coef: float = 0.02, num_prompts: int = 64) -> Objective:
+    """Rehearse mastered prompts under the forward divergence (DPH-RL, arXiv 2509.07430); coefficient 0.01 to 0.05."""
+    return Objective(rehearsal=Rehearsal(divergence="forward", coef=coef, num_prompts=num_prompts))
+
+
+@factory
+def dph_js(coef: float = 0.1, num_prompts: int = 64) -> Objective:
+    """Rehearse mastered prompts under the Jensen-Shannon divergence (DPH-RL, arXiv 2509.07430); 0.05 to 0.2."""
+    return Objective(rehearsal=Rehearsal(divergence="js", coef=coef, num_prompts=num_prompts))

@@ -1,0 +1,113 @@
+"""What a configuration asks for, resolved once: the chain, the readers it needs, the objective and its moving parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rlkit.advantages import Chain
+from rlkit.advantages import resolve as resolve_advantage
+from rlkit.diversity import resolve_embedding, resolve_partition
+from rlkit.errors import ConfigError
+from rlkit.objective import Anchor, Objective, resolve_coefficient, resolve_objective, resolve_reference
+from rlkit.plugins import describe
+from rlkit.trainers.facts import Readers
+
+SUPPORTED = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo")
+"""Values of `loss_type` that an objective can be combined with."""
+
+_ANSWERS = frozenset({"answers_PG", "answer_counts_PG"})
+_KEYS = {"labels_PG": "partition", "equivalent_PGG": "partition", "embeddings_PGE": "embedding"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plug-ins of one run.
+
+    Raises:
+        ConfigError: the chain needs what nothing provides, or keys contradict each other.
+    """
+
+    advantage: Chain | None
+    readers: Readers
+    objective: Objective
+    correct_above: float = 0.5
+
+    @classmethod
+    def of(cls, args: Any) -> Plan:
+        """Resolve the keys of a `DiverseGRPOConfig`; a plain `GRPOConfig` asks for nothing."""
+        spec, partition, embedding = (getattr(args, key, None) for key in ("advantage", "partition", "embedding"))
+        advantage = None if spec is None else resolve_advantage(spec)
+        needs = frozenset() if advantage is None else advantage.needs
+        answers = getattr(args, "answers", None) or ("final_answer" if needs & _ANSWERS else None)
+        readers = Readers(
+            partition=None if partition is None else resolve_partition(partition),
+            answers=None if answers is None else resolve_partition(answers),
+            embedding=None if embedding is None else resolve_embedding(embedding),
+        )
+        objective = _with_beta(resolve_objective(getattr(args, "objective", None)), args)
+        plan = cls(advantage, readers, objective, getattr(args, "correct_above", 0.5))
+        plan._check(args.loss_type)
+        return plan
+
+    def describe(self) -> dict[str, Any]:
+        """Return every plug-in with all of its parameters, defaults included, as plain data."""
+        parts = {
+            "advantage": None if self.advantage is None else self.advantage.transforms,
+            "token_weights": self.objective.token_weights,
+            "anchor": self.objective.anchor,
+            "coefficient": self.coefficient,
+            "reference": self.reference,
+            "rehearsal": self.objective.rehearsal,
+            **{key: getattr(self.readers, key) for key in ("partition", "answers", "embedding")},
+        }
+        return {key: describe(part) for key, part in parts.items() if part}
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields of the context that the chain will ask for."""
+        return frozenset() if self.advantage is None else self.advantage.needs
+
+    @property
+    def is_anchored_in_reward(self) -> bool:
+        """Whether the anchor is taken off the rewards instead of being added to the loss."""
+        return self.objective.anchor is not None and self.objective.anchor.where == "reward"
+
+    @property
+    def is_anchored_by_prompt(self) -> bool:
+        """Whether the anchor holds mastered prompts only."""
+        return self.objective.anchor is not None and self.objective.anchor.only == "mastered"
+
+    @cached_property
+    def reference(self) -> Any:
+        """What the anchor ties the policy to; None without an anchor."""
+        return None if self.objective.anchor is None else resolve_reference(self.objective.anchor.reference)
+
+    @cached_property
+    def coefficient(self) -> Any:
+        """How the anchor's coefficient moves; None without an anchor."""
+        return None if self.objective.anchor is None else resolve_coefficient(self.objective.anchor.coef)
+
+    def _check(self, loss_type: str) -> None:
+        if not self.objective.is_empty and loss_type not in SUPPORTED:
+            raise ConfigError(
+                f"An objective cannot be combined with loss_type {loss_type!r}; write one of {', '.join(SUPPORTED)}."
+            )
+        for field, key in _KEYS.items():
+            if field in self.needs and getattr(self.readers, key) is None:
+                raise ConfigError(f"The advantage chain needs {field}, which comes from `{key}`; write {key}: ...")
+        if self.is_anchored_in_reward and self.advantage is None:
+            raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
+        if self.is_anchored_in_reward and self.is_anchored_by_prompt:
+            raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
+
+
+def _with_beta(objective: Objective, args: Any) -> Objective:
+    """Turn TRL's `beta` into the anchor it is, where there is an objective beside it."""
+    if objective.is_empty or not args.beta:
+        return objective
+    if objective.anchor is not None:
+        raise ConfigError("Both train.beta and the objective's anchor tie the policy to a reference; keep one of them.")
+    anchor = Anchor(estimator="k3", coef=args.beta, importance_corrected=args.use_bias_correction_kl)
+    return objective.merge(Objective(anchor=anchor))

@@ -1,0 +1,143 @@
+"""Rehearsal of mastered prompts on frozen samples of the initial policy, without a reference model in memory.
+
+Before the first step the initial policy answers some prompts of the training set, in rounds as large as a generation
+batch. Prompts that it masters give their correct completions, with the log-probs it gave them, to a fixed set that is
+written to the output directory; each micro-batch then carries a few of its rows, in a fixed cycle.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from trl import GRPOTrainer
+from trl.trainer.utils import pad
+
+from rlkit.errors import StoreError
+from rlkit.objective import Rehearsal
+from rlkit.terminal import note
+from rlkit.trainers.facts import split_groups
+
+FILE = "rehearsal.jsonl"
+"""Its name in the output directory: one JSON object a row."""
+
+
+class Rehearser:
+    """Draws, keeps and replays a trainer's rehearsal rows."""
+
+    def __init__(self, trainer: Any, settings: Rehearsal) -> None:
+        self._trainer, self._settings = trainer, settings
+        self._path = Path(trainer.args.output_dir) / FILE
+        self._rows: list[dict[str, list]] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the rows are there."""
+        return self._rows is not None
+
+    def draw(self, num_local_rows: int) -> None:
+        """Sample the policy as it is now and keep what it masters; all ranks must call it.
+
+        Args:
+            num_local_rows: rows of a generation batch on this rank.
+        """
+        trainer = self._trainer
+        num_generations = trainer.num_generations
+        prompts_a_round = num_local_rows * trainer.accelerator.num_processes // num_generations
+        num_prompts = min(self._settings.num_prompts, len(trainer.train_dataset))
+        rounds = -(-num_prompts // prompts_a_round)
+        first_row = trainer.accelerator.process_index * num_local_rows
+        rows = []
+        note(f"Asking the initial policy {num_prompts} problems, to see which it has mastered.")
+        kept_metrics, kept_logs = copy.deepcopy(trainer._metrics), copy.deepcopy(trainer._logs)
+        num_tokens_seen = trainer.state.num_input_tokens_seen
+        for start in range(0, rounds * prompts_a_round, prompts_a_round):
+            places = [start + (first_row + row) // num_generations for row in range(num_local_rows)]
+            inputs = [trainer.train_dataset[place % len(trainer.train_dataset)] for place in places]
+            found = self._sample(inputs)
+            rows += [row for group in split_groups(found, num_generations) for row in self._mastered(group)]
+        trainer._metrics, trainer._logs = kept_metrics, kept_logs
+        trainer.state.num_input_tokens_seen = num_tokens_seen
+        self._rows = rows
+        note(f"Rehearsing {len(rows)} completions of the initial policy." if rows else _NOTHING_MASTERED)
+        if trainer.is_world_process_zero():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def _sample(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the completions of all ranks in world order, with their log-probs and whether each is correct."""
+        trainer = self._trainer
+        output = GRPOTrainer._generate_and_score_completions(trainer, inputs)
+        correct_B = trainer.take_correctness()
+        logps_BT = trainer.compute_behaviour_logps(output)
+        local = []
+        for row in range(len(inputs)):
+            has_token = output["completion_mask"][row].bool()
+            is_prompt = output["prompt_mask"][row].bool()
+            local.append(
+                {
+                    "prompt_ids": output["prompt_ids"][row][is_prompt].tolist(),
+                    "completion_ids": output["completion_ids"][row][has_token].tolist(),
+                    "logps": logps_BT[row][has_token].tolist(),
+                }
+            )
+        rows = gather_object(local)
+        return [{**row, "correct": is_correct} for row, is_correct in zip(rows, correct_B, strict=True)]
+
+    def _mastered(self, group: list[dict[str, Any]]) -> list[dict[str, list]]:
+        correct = [row for row in group if row["correct"]]
+        if not correct or len(correct) / len(group) < self._settings.mastered_above:
+            return []
+        return [{key: row[key] for key in ("prompt_ids", "completion_ids", "logps")} for row in correct]
+
+    def load(self) -> None:
+        """Read the rows that the start of this run drew.
+
+        Raises:
+            StoreError: the output directory does not hold them.
+        """
+        if not self._path.is_file():
+            raise StoreError(f"{self._path} is missing, but this run rehearses on it; start the run anew.")
+        self._rows = [json.loads(line) for line in self._path.read_text().splitlines()]
+
+    def loss(self, model: Any) -> torch.Tensor | float:
+        """Return the rehearsal loss of this micro-batch, coefficient included; 0 where nothing was mastered."""
+        if not self._rows:
+            return 0.0
+        trainer = self._trainer
+        rows = self._choose(self._rows)
+        logps_BT, ref_logps_BT, mask_BT = self._forward(model, rows)
+        with torch.no_grad():
+            divergence_BT = self._settings.losses(logps_BT, ref_logps_BT)
+            trainer.record("rehearsal/divergence", trainer.mean_over_tokens(divergence_BT, mask_BT))
+        return self._settings.loss(logps_BT, ref_logps_BT, mask_BT)
+
+    def _choose(self, rows: list[dict[str, list]]) -> list[dict[str, list]]:
+        trainer = self._trainer
+        windows, world_size = trainer.current_gradient_accumulation_steps, trainer.accelerator.num_processes
+        count = max(1, self._settings.rows_per_step // (windows * world_size))
+        turn = trainer.state.global_step * windows + trainer._step % windows
+        start = (turn * world_size + trainer.accelerator.process_index) * count
+        return [rows[place % len(rows)] for place in range(start, start + count)]
+
+    def _forward(self, model: Any, rows: list[dict[str, list]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        trainer = self._trainer
+        device, pad_id = trainer.accelerator.device, trainer._tokenizer.pad_token_id
+        prompts = [torch.tensor(row["prompt_ids"], device=device) for row in rows]
+        completions = [torch.tensor(row["completion_ids"], device=device) for row in rows]
+        mask_BT = pad([torch.ones_like(ids) for ids in completions], padding_value=0)
+        logps_BT, _, _ = trainer._get_per_token_logps_and_entropies(
+            model,
+            torch.cat([pad(prompts, pad_id, "left"), pad(completions, pad_id)], dim=1),
+            torch.cat([pad([torch.ones_like(ids) for ids in prompts], 0, "left"), mask_BT], dim=1),
+            mask_BT.size(1),
+        )
+        ref_logps_BT = pad([torch.tensor(row["logps"], device=device) for row in rows], padding_value=0.0)
+        return logps_BT, ref_logps_BT.to(logps_BT.dtype), mask_BT
+
+
+_NOTHING_MASTERED = "The initial policy has mastered none of them, so nothing is rehearsed; lower mastered_above."
