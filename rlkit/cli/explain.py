@@ -83,6 +83,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "explain",
         help="what an advantage chain makes of one group",
+        usage="%(prog)s [-h] [--list] [--json] [SPEC] [--rewards 1,1,1,0] [other facts]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -98,7 +99,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.add_argument_group("what is known of the completions")
     for option, fact in FACTS.items():
-        options.add_argument(_flag(option), metavar=fact.write_example().strip('"'), help=fact.help)
+        options.add_argument(_flag(option), metavar=fact.write_example(), help=fact.help)
     parser.set_defaults(run=run)
 
 

@@ -1,0 +1,150 @@
+"""docs/PAPERS.md, kept true: every preset has its section, every default is the code's, every recipe resolves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlkit.advantages import ADVANTAGES, resolve
+from rlkit.diversity import resolve_embedding, resolve_partition
+from rlkit.objective.anchors import ANCHORS
+from rlkit.objective.coefficients import COEFFICIENTS
+from rlkit.objective.objective import OBJECTIVES, resolve_objective
+from rlkit.objective.references import REFERENCES
+from rlkit.objective.rehearsal import Rehearsal
+from rlkit.objective.token_weights import TOKEN_WEIGHTS
+from rlkit.plugins import PluginKind, load_target
+from rlkit.recipe import Recipe, build_recipe
+from rlkit.recipe.yaml_text import parse_yaml
+
+TEXT = (Path(__file__).resolve().parent.parent / "docs" / "PAPERS.md").read_text(encoding="utf-8")
+ROWS = [
+    tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))
+    for line in TEXT.splitlines()
+    if line.startswith("| ") and not line.startswith("| kind |")
+]
+"""(kind, name, parameter, default, source) of every default."""
+SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+WRITTEN_OUT = r"(?:^`(\w+)` w|^W)ritten out: `(\[.*\])`"
+ORIGINS = ("[paper]", "[released code]", "[second hand]", "[our choice]")
+KINDS: dict[str, PluginKind] = {
+    "preset": ADVANTAGES,
+    "transform": ADVANTAGES,
+    "objective": OBJECTIVES,
+    "token weight": TOKEN_WEIGHTS,
+    "anchor": ANCHORS,
+    "reference": REFERENCES,
+    "coefficient": COEFFICIENTS,
+}
+
+
+def is_preset(name: str) -> bool:
+    return getattr(load_target(ADVANTAGES.builtins[name], "advantage"), "is_plugin_factory", False)
+
+
+PRESETS = [name for name in ADVANTAGES.builtins if is_preset(name)]
+
+
+def signature_of(kind: str, name: str) -> dict[str, Any]:
+    """Return the default of each parameter that has one."""
+    thing = Rehearsal if kind == "rehearsal" else load_target(KINDS[kind].builtins[name], kind)
+    parameters = inspect.signature(thing).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+
+
+def read_snippet(text: str) -> Recipe:
+    return build_recipe({"model": "countdown-tiny", "task": "countdown", "output": "runs/x", **parse_yaml(text, "it")})
+
+
+def test_every_preset_has_a_section() -> None:
+    sections = re.findall(r"^## .*$", TEXT, flags=re.MULTILINE)
+    named = {name for heading in sections for name in re.findall(r"`(\w+)`", heading)}
+    wanted = {*PRESETS, *OBJECTIVES.builtins, *TOKEN_WEIGHTS.builtins, *ANCHORS.builtins, "pkpo"}
+    assert wanted - named == set()
+    known = {name for kind in KINDS.values() for name in kind.builtins}
+    assert named <= known
+
+
+def test_every_row_is_whole() -> None:
+    assert len(ROWS) > 100
+    for row in ROWS:
+        assert len(row) == 5, row
+        assert any(origin in row[4] for origin in ORIGINS), row
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: ".".join(row[:3]))
+def test_a_default_is_the_one_of_the_code(row: tuple[str, ...]) -> None:
+    kind, name, parameter, default, _ = row
+    defaults = signature_of(kind, name)
+    assert parameter in defaults
+    written = parse_yaml(default, "a default")
+    assert written == defaults[parameter]
+    assert isinstance(written, bool) == isinstance(defaults[parameter], bool)
+    assert kind not in ("preset", "transform") or is_preset(name) == (kind == "preset")
+
+
+def test_whoever_is_in_the_tables_is_there_with_every_parameter() -> None:
+    listed: dict[tuple[str, str], list[str]] = {}
+    for kind, name, parameter, *_ in ROWS:
+        listed.setdefault((kind, name), []).append(parameter)
+    for (kind, name), parameters in listed.items():
+        assert parameters == [*signature_of(kind, name)], (kind, name)
+    for kind, names in (
+        ("preset", PRESETS),
+        ("objective", OBJECTIVES.builtins),
+        ("token weight", TOKEN_WEIGHTS.builtins),
+    ):
+        absent = {name for name in names if (kind, name) not in listed}
+        assert all(not signature_of(kind, name) for name in absent), absent
+
+
+def test_a_preset_is_what_is_written_out() -> None:
+    section_names = re.findall(r"^## .*?`(\w+)`", TEXT, flags=re.MULTILINE)
+    found = set()
+    for section, name in zip(re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:], section_names, strict=True):
+        for own, chain in re.findall(WRITTEN_OUT, section, flags=re.MULTILINE):
+            assert resolve(own or name) == resolve(parse_yaml(chain, own or name)), own or name
+            found.add(own or name)
+    assert found == {*PRESETS, "pkpo"}
+
+
+@pytest.mark.parametrize("name", [*OBJECTIVES.builtins])
+def test_an_objective_of_one_token_weight_is_what_is_written_out(name: str) -> None:
+    if name in TOKEN_WEIGHTS.builtins:
+        written = f"objective: {{token_weights: [{name}]}}"
+        assert f"`{written}`" in TEXT
+        assert resolve_objective(parse_yaml(written, name)["objective"]) == resolve_objective(name)
+    else:
+        assert resolve_objective(name).rehearsal is not None
+
+
+@pytest.mark.parametrize("text", SNIPPETS, ids=lambda text: text.splitlines()[0])
+def test_every_recipe_resolves_and_brings_what_its_chain_needs(text: str) -> None:
+    recipe = read_snippet(text)
+    assert recipe.advantage is not None
+    needs = resolve(recipe.advantage).needs
+    resolve_objective(recipe.objective)
+    if recipe.partition is not None:
+        resolve_partition(recipe.partition)
+    assert (recipe.embedding is not None) == ("embeddings_PGE" in needs)
+    assert (recipe.answers is not None) == ("answers_PG" in needs)
+    if recipe.embedding is not None:
+        resolve_embedding(recipe.embedding)
+    if recipe.answers is not None:
+        resolve_partition(recipe.answers)
+
+
+@pytest.mark.slow
+def test_the_training_settings_are_trls() -> None:
+    from rlkit.recipe.fields import check_fields
+    from rlkit.trainers.config import DiverseGRPOConfig
+
+    named = re.findall(r"`train\.(\w+)", TEXT)
+    assert "epsilon_high" in named
+    for text in SNIPPETS:
+        check_fields(read_snippet(text).train, DiverseGRPOConfig, "train")
+    check_fields(dict.fromkeys(named), DiverseGRPOConfig, "train", dict.fromkeys(named, Any))
