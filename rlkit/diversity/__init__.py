@@ -2,9 +2,11 @@
 
 from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
+from rlkit.diversity.cross_encoder import CrossEncoder
 from rlkit.diversity.embeddings import EMBEDDINGS, Embedding, HashedNgrams, SentenceEmbedding, resolve_embedding
 from rlkit.diversity.group_metrics import summarise_groups
 from rlkit.diversity.key_partitions import CanonicalExpression, FinalAnswer, NormalisedText
+from rlkit.diversity.llm_judge import LlmJudge
 from rlkit.diversity.ngrams import unique_ngram_share
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, judge_pairs, resolve_partition
@@ -14,11 +16,13 @@ __all__ = [
     "NO_ANSWER",
     "PARTITIONS",
     "CanonicalExpression",
+    "CrossEncoder",
     "Embedding",
     "EmbeddingPartition",
     "EquationSet",
     "FinalAnswer",
     "HashedNgrams",
+    "LlmJudge",
     "NgramOverlap",
     "NormalisedText",
     "PairwisePartition",

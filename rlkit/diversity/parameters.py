@@ -33,6 +33,12 @@ def check_seconds(owner: str, field: str, value: Any) -> None:
         raise ConfigError(f"{owner} was given {field}={value!r}; write a positive number of seconds.")
 
 
+def check_not_negative(owner: str, field: str, value: Any) -> None:
+    """Raise ConfigError unless the value is a finite number (no bool) of at least 0."""
+    if not _is_number(value) or not (0 <= value < math.inf):
+        raise ConfigError(f"{owner} was given {field}={value!r}; write a number of at least 0.")
+
+
 def check_flag(owner: str, field: str, value: Any) -> None:
     """Raise ConfigError unless the value is a bool."""
     if not isinstance(value, bool):
