@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.parameters import check_choice, check_count, check_share
+from rlkit.diversity.parameters import check_choice, check_count, check_share, name_in_recipes
 from rlkit.errors import ConfigError
 
 CLOSURES = ("union_find", "complete_linkage")
@@ -98,7 +98,7 @@ class PairwisePartition:
 
     def __post_init__(self) -> None:
         """Check every parameter."""
-        check_choice(type(self).__name__, "closure", self.closure, CLOSURES)
+        check_choice(name_in_recipes(self), "closure", self.closure, CLOSURES)
 
     def equivalent(self, features_G: Sequence[Any]) -> np.ndarray:
         """Return the pairwise judgement before closure: bool of shape (G, G), symmetric, the diagonal True."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
+
+
+def name_in_recipes(thing: Any) -> str:
+    """Return how a recipe calls the class of an object: `EquationSet` is `equation_set`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(thing).__name__).lower().removesuffix("_partition")
 
 
 def check_count(owner: str, field: str, value: Any, smallest: int = 1) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -91,7 +92,7 @@ def _load_model(location: str, device: str, head: str) -> Any:
     try:
         # Weights that a checkpoint lacks, such as an unused pooler's, are drawn at random: always the same, and away
         # from the run's own random numbers.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _outside_zero3():
             torch.default_generator.manual_seed(0)
             model, info = getattr(transformers, head).from_pretrained(
                 location, dtype=torch.float32, output_loading_info=True
@@ -104,6 +105,22 @@ def _load_model(location: str, device: str, head: str) -> Any:
     if model.config.is_encoder_decoder:
         raise ConfigError(f"The model {location!r} is an encoder-decoder; choose an encoder or a decoder.")
     return model.eval().requires_grad_(False).to(device)
+
+
+@contextmanager
+def _outside_zero3() -> Iterator[None]:
+    """Load a model whole while a run shards its own: under ZeRO-3, `from_pretrained` would scatter this one too."""
+    from transformers.integrations import deepspeed
+
+    if not deepspeed.is_deepspeed_zero3_enabled():
+        yield
+        return
+    config = deepspeed._hf_deepspeed_config_weak_ref()
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        deepspeed.set_hf_deepspeed_config(config)
 
 
 def _refuse_random_head(location: str, head: str, missing: Sequence[str]) -> None:

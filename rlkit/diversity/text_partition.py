@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.diversity.answers import cut_after_answer, find_answer
 from rlkit.diversity.closure import PairwisePartition, label_by_first_seen
 from rlkit.diversity.normalisation import EMPTY_CLASS
-from rlkit.diversity.parameters import check_choice, check_flag
+from rlkit.diversity.parameters import check_choice, check_flag, name_in_recipes
 from rlkit.errors import ConfigError
 
 TRUNCATED_CLASS = "<truncated>"
@@ -41,8 +41,8 @@ class TextPartition:
 
     def __post_init__(self) -> None:
         """Check every parameter."""
-        check_flag(type(self).__name__, "cut_after_answer", self.cut_after_answer)
-        check_choice(type(self).__name__, "truncated", self.truncated, ("own", "compare"))
+        check_flag(name_in_recipes(self), "cut_after_answer", self.cut_after_answer)
+        check_choice(name_in_recipes(self), "truncated", self.truncated, ("own", "compare"))
 
     def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[Any]:
         """Return one small picklable feature a completion; of the columns, only `truncated` is looked at."""
@@ -61,7 +61,7 @@ class TextPartition:
         values = [flag.item() if hasattr(flag, "item") else flag for flag in flags]
         if len(values) != num_texts or not all(isinstance(flag, bool) for flag in values):
             raise ConfigError(
-                f"The column 'truncated' holds {flags!r}; {type(self).__name__} takes one true or false a completion, "
+                f"The column 'truncated' holds {flags!r}; {name_in_recipes(self)} takes one bool a completion, "
                 "or write truncated: compare, and the column is not looked at."
             )
         return values

@@ -122,6 +122,29 @@ def test_loading_a_model_draws_no_random_numbers_of_the_run():
     assert torch.equal(torch.rand(2), expected)
 
 
+def test_a_model_is_loaded_whole_while_a_run_shards_its_own():
+    from transformers.integrations import deepspeed
+
+    from rlkit.diversity.pretrained import _load_model
+
+    class Sharding:
+        def is_zero3(self):
+            return True
+
+        def __getattr__(self, name):
+            raise AssertionError(f"the loader asked the run's ZeRO-3 configuration for {name}")
+
+    sharding = Sharding()
+    expected = SentenceEmbedding().embed(["3 + 5 [8]"])
+    _load_model.cache_clear()
+    deepspeed.set_hf_deepspeed_config(sharding)
+    try:
+        assert np.array_equal(SentenceEmbedding().embed(["3 + 5 [8]"]), expected)
+        assert deepspeed._hf_deepspeed_config_weak_ref() is sharding
+    finally:
+        deepspeed.unset_hf_deepspeed_config()
+
+
 def test_cosines_are_symmetric_and_undefined_for_undefined_rows():
     cosines = measure_cosines(np.array([[1.0, 0], [2, 0], [0, 3], [0, 0], [np.nan, np.nan]]))
     expected = np.full((5, 5), np.nan)
