@@ -102,8 +102,9 @@ def test_a_text_cut_off_while_rambling_on_after_its_answer_is_finished(name):
     texts = [r"3 + 5 = 8, \boxed{8}", r"3 + 5 = 8, \boxed{8} and", "3 + 5 = 8\n#### 8\nand", "3 + 5 = 8\n#### 8"]
     found = labels(name, *texts, truncated=[False, True, False, False])
     assert found[0] == found[1]
-    found = labels(name, *texts, truncated=[False, False, True, True])
+    found = labels(name, *texts, "3 + 5", truncated=[False, False, True, True, True])
     assert found[2] != found[3], "a line may have more to come"
+    assert found[3] == found[4]
 
 
 def test_a_blank_text_is_empty_even_if_it_was_cut_off():
