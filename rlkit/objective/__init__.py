@@ -3,7 +3,7 @@
 from rlkit.objective.aggregations import aggregate
 from rlkit.objective.anchors import ANCHORS, Anchor, resolve_anchor
 from rlkit.objective.coefficients import resolve_coefficient
-from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses
+from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses, weigh_tokens
 from rlkit.objective.objective import OBJECTIVES, Objective, resolve_objective
 from rlkit.objective.references import resolve_reference
 from rlkit.objective.rehearsal import Rehearsal
@@ -26,4 +26,5 @@ __all__ = [
     "resolve_objective",
     "resolve_reference",
     "resolve_token_weight",
+    "weigh_tokens",
 ]

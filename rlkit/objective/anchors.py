@@ -22,12 +22,12 @@ from rlkit.plugins import resolve as resolve_plugin
 class Anchor:
     """Hold the policy to a reference, on tokens that the policy sampled.
 
-    The estimator's *value* is what is logged and paid; as a loss its *gradient* decides which divergence falls. For
-    tokens sampled from the policy, u = policy / reference, grad log policy is weighed by
+    The estimator's *value* is what is logged; its *gradient* decides which divergence falls. For tokens sampled from
+    the policy, u = policy / reference, grad log policy is weighed by
 
-    | estimator | value estimates | weight | a loss of it descends |
+    | estimator | value estimates | weight | the anchor descends |
     |---|---|---|---|
-    | k1 | KL(policy, reference) | 1 | nothing: the expected gradient is zero |
+    | k1 | KL(policy, reference) | ln u (as a loss 1, whose expectation is zero) | KL(policy, reference) |
     | k2 | KL(policy, reference), biased | ln u | KL(policy, reference) |
     | k3 | KL(policy, reference) | 1 - 1/u | KL(reference, policy): what GRPO's usual term does |
     | forward | KL(reference, policy) | 1 - 1/u | KL(reference, policy) |
@@ -36,7 +36,9 @@ class Anchor:
 
     k1, k2, k3 are differentiated as they stand, as everywhere; `forward`, `js` and `alpha` carry the weight of their
     divergence, because differentiating their values would descend something else. 1 - 1/u is unbounded where the policy
-    left the reference's favourites behind; `js` and k2 grow only with the logarithm.
+    left the reference's favourites behind; `js` and k2 grow only with the logarithm. In the reward every token costs
+    its weight, so that the divergence that falls is the same as in the loss; the usual choice of k3's *value* there
+    hardly pulls at all, having no slope where policy and reference agree.
 
     Raises:
         ConfigError: a value is out of range, or k1 is put in the loss.
@@ -54,8 +56,8 @@ class Anchor:
     reference: Any = "initial"
     """`initial`, `ema`, `reset` or `adapter_off`, with their parameters."""
     where: str = "loss"
-    """`loss`: added to every token's loss. `reward`: its value is taken off the reward, detached; there only k1
-    descends its divergence, KL(policy, reference). The others hardly pull near u = 1, where they have no slope."""
+    """`loss`: added to every token's loss. `reward`: the sum of the weights above is taken off the reward, detached,
+    before the advantage chain; k1 and k2 are the same there."""
     only: str = "all"
     """`all` prompts, or `mastered` ones alone, so that hard prompts stay free."""
     mastered_above: float = 0.875
@@ -63,9 +65,9 @@ class Anchor:
     log_ratio_clamp: float | None = None
     """Log ratios beyond count as this large and pass no gradient; verl has 20. None clamps nothing, as TRL."""
     importance_corrected: bool = False
-    """Whether the loss is multiplied by policy / old policy, for tokens that an older policy sampled. The caller does
-    it. With that ratio detached the table above holds off-policy too; TRL lets the gradient through it, under which the
-    expected gradient is that of what the *value* estimates, so that k3 descends KL(policy, reference)."""
+    """Whether the loss is multiplied by policy / old policy, for tokens that an older policy sampled. The ratio is
+    detached, so that the table above holds off-policy too; except for k3, where as in TRL's `use_bias_correction_kl`
+    the gradient passes through it, and what falls is then KL(policy, reference)."""
 
     def __post_init__(self) -> None:
         check_choice("anchor", "estimator", self.estimator, tuple(ESTIMATORS))
@@ -106,7 +108,7 @@ class Anchor:
             ref_logps_BT: log-probs under the reference; no gradient flows to them.
 
         Returns:
-            Shape (B, T), nats; values as `penalties`, gradients as in the table of the class.
+            Shape (B, T), nats; values as `values`, gradients as in the table of the class.
         """
         ref_logps_BT = ref_logps_BT.detach()
         if self.estimator in ("k1", "k2", "k3"):
@@ -115,11 +117,20 @@ class Anchor:
         if self.log_ratio_clamp is not None:
             is_inside_BT = (logps_BT - ref_logps_BT).detach().abs() <= self.log_ratio_clamp
             slopes_BT = slopes_BT * is_inside_BT
-        return self.penalties(logps_BT, ref_logps_BT) + slopes_BT * (logps_BT - logps_BT.detach())
+        return self.values(logps_BT, ref_logps_BT) + slopes_BT * (logps_BT - logps_BT.detach())
 
-    def penalties(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
+    def values(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
         """Return the estimate of every token without the coefficient, detached; shape (B, T), nats, unmasked."""
         return kl(logps_BT.detach(), ref_logps_BT.detach(), self.estimator, self.alpha, self.log_ratio_clamp)
+
+    def penalties(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
+        """Return what every token costs in the reward, without the coefficient, detached; shape (B, T), unmasked.
+
+        The weights of the class's table: a policy gradient with these costs descends the divergence named.
+        """
+        divergence = {"k1": "reverse", "k2": "reverse", "k3": "forward"}.get(self.estimator, self.estimator)
+        given = (logps_BT.detach(), ref_logps_BT.detach())
+        return policy_slope(*given, divergence, self.alpha, self.log_ratio_clamp)
 
 
 def _preset(estimator: str) -> Callable[..., Anchor]:

@@ -37,11 +37,12 @@ def compute_token_losses(
     surrogate: Callable[..., torch.Tensor],
     batch: TokenBatch,
     anchor_coef: float = 0.0,
+    weights_BT: torch.Tensor | None = None,
     kept: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the loss of every token, (B, T) or (B, 1), before it is masked and averaged.
 
-    The surrogate, times each token weight, times `kept`, times the importance correction; then the weights' own
+    The surrogate, times the token weights, times `kept`, times the importance correction; then the weights' own
     penalties and the anchor are added, in that order, uncorrected unless the anchor asks for it.
 
     Args:
@@ -50,21 +51,32 @@ def compute_token_losses(
             advantages, mask and `clips`.
         batch: the tensors.
         anchor_coef: the anchor's coefficient now.
+        weights_BT: what `weigh_tokens` gave for this batch; some weights draw at random, so they are asked once.
         kept: further factors of the surrogate, e.g. an off-policy or entropy mask; no gradient flows through them.
     """
-    given = (batch.logps_BT, batch.old_logps_BT, batch.entropies_BT, batch.advantages, batch.mask_BT)
     clips = all(getattr(weight, "clips", True) for weight in objective.token_weights)
     losses = surrogate(batch.logps_BT, batch.old_logps_BT, batch.advantages, batch.mask_BT, clips=clips)
-    for weight in objective.token_weights:
-        losses = losses * weight(*given)
-    for factor in (kept, batch.importance_BT):
+    for factor in (weights_BT, kept, batch.importance_BT):
         if factor is not None:
             losses = losses * factor
     for weight in objective.token_weights:
-        penalties = weight.penalties(*given) if hasattr(weight, "penalties") else None
+        penalties = weight.penalties(*_given(batch)) if hasattr(weight, "penalties") else None
         if penalties is not None:
             losses = losses + penalties
     return losses if anchor_coef == 0 else losses + anchor_coef * compute_anchor_losses(objective, batch)
+
+
+def weigh_tokens(objective: Objective, batch: TokenBatch) -> torch.Tensor | None:
+    """Return the product of all token weights, (B, T), without gradient; None where there are none."""
+    weights_BT = None
+    for weight in objective.token_weights:
+        factor_BT = weight(*_given(batch))
+        weights_BT = factor_BT if weights_BT is None else weights_BT * factor_BT
+    return weights_BT
+
+
+def _given(batch: TokenBatch) -> tuple[torch.Tensor, ...]:
+    return batch.logps_BT, batch.old_logps_BT, batch.entropies_BT, batch.advantages, batch.mask_BT
 
 
 def compute_anchor_losses(objective: Objective, batch: TokenBatch) -> torch.Tensor:
@@ -73,5 +85,7 @@ def compute_anchor_losses(objective: Objective, batch: TokenBatch) -> torch.Tens
     assert batch.ref_logps_BT is not None, "an anchor comes with reference log-probs"
     losses_BT = objective.anchor.losses(batch.logps_BT, batch.ref_logps_BT)
     if objective.anchor.importance_corrected:
-        losses_BT = losses_BT * torch.exp(batch.logps_BT - batch.old_logps_BT)
+        ratio_BT = torch.exp(batch.logps_BT - batch.old_logps_BT)
+        # TRL lets the gradient through; the other estimators carry exact weights, which that would spoil.
+        losses_BT = losses_BT * (ratio_BT if objective.anchor.estimator == "k3" else ratio_BT.detach())
     return losses_BT if batch.anchored_B1 is None else losses_BT * batch.anchored_B1

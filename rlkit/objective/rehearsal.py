@@ -33,9 +33,8 @@ class Rehearsal:
     alpha: float = 0.2
     """Order of `alpha`, between 0 and 1; the authors' is 0.2."""
     num_prompts: int = 64
-    """Prompts that are rehearsed, at most; those are mastered ones."""
-    samples_per_prompt: int = 8
-    """Completions drawn from the initial policy for each prompt; the correct ones are kept."""
+    """Prompts that the initial policy is asked, `num_generations` completions each; the correct ones of those that it
+    masters are kept."""
     mastered_above: float = 0.875
     """Share of correct completions, 0 to 1, *from* which on a prompt is mastered; the authors take 6/8 or 7/8."""
     rows_per_step: int = 8
@@ -47,7 +46,7 @@ class Rehearsal:
         check_choice("rehearsal", "divergence", self.divergence, ("forward", "js", "alpha"))
         check_number("rehearsal", "coef", self.coef, 0)
         check_number("rehearsal", "alpha", self.alpha, 0, 1, is_open=True)
-        for field in ("num_prompts", "samples_per_prompt", "rows_per_step"):
+        for field in ("num_prompts", "rows_per_step"):
             check_count("rehearsal", field, getattr(self, field))
         check_number("rehearsal", "mastered_above", self.mastered_above, 0, 1)
         if self.log_ratio_clamp is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlkit.advantages import GroupContext
+from rlkit.diversity import PairwisePartition, close_pairs, judge_pairs
 from rlkit.trainers.facts import Readings, label_answers, share_out, split_groups, stack_embeddings
 
 
@@ -50,7 +51,11 @@ def _compare(
     partition: Any, groups: list[list[Any]], wants_pairs: bool, rank: int, world_size: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     def judge(features_G: list[Any]) -> tuple[np.ndarray, np.ndarray | None]:
-        pairs_GG = partition.equivalent(features_G) if wants_pairs and hasattr(partition, "equivalent") else None
+        if wants_pairs and isinstance(partition, PairwisePartition):
+            # Judged once: a pair may cost a model's forward pass.
+            pairs_GG = partition.equivalent(features_G)
+            return close_pairs(pairs_GG, partition.closure), pairs_GG
+        pairs_GG = judge_pairs(partition, features_G) if wants_pairs else None
         return np.asarray(partition.labels(features_G)), pairs_GG
 
     judged = share_out(judge, groups, rank, world_size)

@@ -196,9 +196,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """Return what the anchor takes off each reward of the batch, (B,) in world order: coefficient times the sum."""
         anchor, mask_BT = self.plan.objective.anchor, output["completion_mask"]
         assert anchor is not None
-        penalties_BT = anchor.penalties(self.compute_behaviour_logps(output), output["ref_per_token_logps"])
-        self.record("kl", kl := self.mean_over_tokens(penalties_BT, mask_BT))
-        self.observe_kl(kl)
+        given = (self.compute_behaviour_logps(output), output["ref_per_token_logps"])
+        penalties_BT = anchor.penalties(*given)
         totals_B = self.accelerator.gather((penalties_BT * mask_BT).sum(dim=1)).cpu().double()
         return totals_B * (self.memory.anchor_coef or 0.0)
 

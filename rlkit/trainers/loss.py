@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from trl.trainer.utils import nanmax, nanmin
 
-from rlkit.objective import Objective, TokenBatch, aggregate, compute_anchor_losses, compute_token_losses
+from rlkit.objective import Objective, TokenBatch, aggregate, compute_anchor_losses, compute_token_losses, weigh_tokens
 from rlkit.objective.surrogates import cispo, clipped, sapo
 from rlkit.trainers.entropy_bonus import add_entropy_bonus
 
@@ -39,7 +39,10 @@ def compute_loss(trainer: Any, model: Any, inputs: dict[str, Any], objective: Ob
     """
     batch, aux_loss = _forward(trainer, model, inputs)
     kept, entropy_mask = _kept_tokens(trainer, inputs, batch)
-    losses = compute_token_losses(objective, trainer.surrogate, batch, anchor_coef, kept)
+    weights_BT = weigh_tokens(objective, batch)
+    if weights_BT is not None:
+        trainer.record("token_weight/mean", trainer.mean_over_tokens(weights_BT, batch.mask_BT))
+    losses = compute_token_losses(objective, trainer.surrogate, batch, anchor_coef, weights_BT, kept)
     is_training = trainer.model.training
     windows = trainer.current_gradient_accumulation_steps if is_training else 1.0
     # `num_items_in_batch` spans the generation batch; the normaliser is one accumulation window of one rank.
@@ -118,7 +121,7 @@ def _kept_tokens(
 def _log(trainer: Any, objective: Objective, batch: TokenBatch) -> None:
     with torch.no_grad():
         if batch.ref_logps_BT is not None and objective.anchor is not None:
-            kl = trainer.mean_over_tokens(objective.anchor.penalties(batch.logps_BT, batch.ref_logps_BT), batch.mask_BT)
+            kl = trainer.mean_over_tokens(objective.anchor.values(batch.logps_BT, batch.ref_logps_BT), batch.mask_BT)
             trainer.record("kl", kl)
             trainer.observe_kl(kl)
             if batch.anchored_B1 is not None:

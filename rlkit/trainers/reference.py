@@ -1,7 +1,8 @@
 """The reference policy of an anchor, moved after each optimizer step, and kept in checkpoints once it has moved.
 
 TRL builds the reference (a frozen copy of the initial policy, or under PEFT the policy without its adapter) and
-computes its log-probs; here it follows the policy: an exponential moving average, or a hard reset on a schedule or on a stall.
+computes its log-probs; here it follows the policy: an exponential moving average, or a hard reset on a schedule or on a
+stall.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Rehearser:
 
     def _mastered(self, group: list[dict[str, Any]]) -> list[dict[str, list]]:
         correct = [row for row in group if row["correct"]]
-        if not correct or len(correct) / len(group) < self._settings.mastered_above:
+        if not correct or not self._settings.is_mastered(len(correct) / len(group)):
             return []
         return [{key: row[key] for key in ("prompt_ids", "completion_ids", "logps")} for row in correct]
 

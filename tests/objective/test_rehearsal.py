@@ -87,7 +87,7 @@ def test_mastery_starts_at_the_threshold():
         ({"coef": math.nan}, "coef=nan"),
         ({"alpha": 0}, "between 0 and 1"),
         ({"num_prompts": 0}, "num_prompts=0"),
-        ({"samples_per_prompt": 2.0}, "whole number"),
+        ({"num_prompts": 2.0}, "whole number"),
         ({"rows_per_step": True}, "rows_per_step=True"),
         ({"mastered_above": 2}, "from 0 to 1"),
         ({"log_ratio_clamp": -1}, "above 0"),

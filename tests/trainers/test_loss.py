@@ -1,4 +1,4 @@
-"""Our loss against TRL's own on the same micro-batches, wherever an objective is neutral: values, gradients, metrics."""
+"""Our loss against TRL's own on the same micro-batches, where an objective is neutral: values, gradients, metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_objective
+from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_objective, weigh_tokens
 from rlkit.objective.surrogates import clipped
 from rlkit.objective.token_weights import TokenWeight
 from rlkit.trainers.plan import SUPPORTED
@@ -143,7 +143,8 @@ def test_parts_meet_in_the_stated_order():
     anchor = resolve_objective({"anchor": "k2"}).anchor
     objective, batch = Objective((Halve(), Halve()), anchor), random_batch()
     kept = (torch.arange(5) % 2).float()[None]
-    found = compute_token_losses(objective, clipped, batch, anchor_coef=0.7, kept=kept)
+    weights_BT = weigh_tokens(objective, batch)
+    found = compute_token_losses(objective, clipped, batch, anchor_coef=0.7, weights_BT=weights_BT, kept=kept)
     surrogate = clipped(batch.logps_BT, batch.old_logps_BT, batch.advantages, batch.mask_BT)
     k2 = 0.5 * (batch.logps_BT - batch.ref_logps_BT) ** 2
     expected = 0.25 * surrogate * kept * batch.importance_BT + 2 * 3 * batch.logps_BT + 0.7 * k2 * batch.anchored_B1
