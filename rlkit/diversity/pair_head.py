@@ -74,11 +74,11 @@ class PairHead:
         Raises:
             ConfigError: the path is a file, or a directory that holds something else.
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         folder = check_output(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: np.ascontiguousarray(array) for name, array in self.weights.items()}, folder / WEIGHTS)
+        (folder / WEIGHTS).write_bytes(save({name: np.array(array, order="C") for name, array in self.weights.items()}))
         config = {
             "format": FORMAT,
             "embedding": list(self.embedding),
