@@ -59,6 +59,11 @@ class Transform:
         return frozenset()
 
     @property
+    def min_group_size(self) -> int:
+        """The fewest completions a prompt may have; with fewer the transform is refused before training."""
+        return 1
+
+    @property
     def name(self) -> str:
         """How a recipe calls this transform, e.g. `subtract_group_mean`."""
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()

@@ -60,6 +60,10 @@ class Chain(Transform):
         fields = frozenset().union(*(getattr(transform, "needs", ()) for transform in self.transforms))
         return fields - {"summed_rewards_PG"}
 
+    @property
+    def min_group_size(self) -> int:
+        return max((getattr(transform, "min_group_size", 1) for transform in self.transforms), default=1)
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         stages = self.trace(values_PG, ctx)
         return stages[-1] if stages else values_PG

@@ -47,6 +47,10 @@ class PassAtK(Transform):
         if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
             raise ConfigError(f"{self.name} was given eps={self.eps!r}; write a positive number such as 1e-6.")
 
+    @property
+    def min_group_size(self) -> int:
+        return self.k
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         _refuse_k_above(self.name, self.k, values_PG.shape[1])
         correct_PG = read_correctness(values_PG, ctx, self.name).masked_fill(values_PG.isnan(), torch.nan)
@@ -98,15 +102,18 @@ class Pkpo(Transform):
                 "pkpo was given k=1 with variant 'loo_minus_one', which needs k >= 2; write variant: loo."
             )
 
+    @property
+    def min_group_size(self) -> int:
+        return self.k + (self.variant == "loo")
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        least = self.k + (self.variant == "loo")
         _refuse_k_above(self.name, self.k, values_PG.shape[1] - (self.variant == "loo"))
         order_PG = values_PG.nan_to_num(nan=-torch.inf).argsort(dim=1, descending=True)
         falling_PG = values_PG.gather(1, order_PG).nan_to_num(nan=0.0)
         count_P1 = count_scored(values_PG).double()
         weighted_PG = self._weigh_sorted(falling_PG, count_P1)
         result_PG = torch.empty_like(values_PG).scatter_(1, order_PG, weighted_PG)
-        return result_PG.masked_fill(values_PG.isnan() | (count_P1 < least), torch.nan)
+        return result_PG.masked_fill(values_PG.isnan() | (count_P1 < self.min_group_size), torch.nan)
 
     def _weigh_sorted(self, falling_PG: torch.Tensor, count_P1: torch.Tensor) -> torch.Tensor:
         """Return the weight of each reward; rewards fall along G and are 0 from the group's count on."""

@@ -48,7 +48,7 @@ class Plan:
         )
         objective = _with_beta(resolve_objective(getattr(args, "objective", None)), args)
         plan = cls(advantage, readers, objective, getattr(args, "correct_above", 0.5))
-        plan._check(args.loss_type)
+        plan._check(args.loss_type, args.num_generations)
         return plan
 
     def describe(self) -> dict[str, Any]:
@@ -89,7 +89,12 @@ class Plan:
         """How the anchor's coefficient moves; None without an anchor."""
         return None if self.objective.anchor is None else resolve_coefficient(self.objective.anchor.coef)
 
-    def _check(self, loss_type: str) -> None:
+    def _check(self, loss_type: str, num_generations: int) -> None:
+        if self.advantage is not None and num_generations < self.advantage.min_group_size:
+            raise ConfigError(
+                f"The advantage chain compares {self.advantage.min_group_size} completions of a prompt, but "
+                f"train.num_generations is {num_generations}; raise it, or lower k."
+            )
         if not self.objective.is_empty and loss_type not in SUPPORTED:
             raise ConfigError(
                 f"An objective cannot be combined with loss_type {loss_type!r}; write one of {', '.join(SUPPORTED)}."

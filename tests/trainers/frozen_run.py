@@ -1,4 +1,4 @@
-"""Train two steps on frozen completions and save the weights; started on one rank or under `accelerate launch` on two.
+"""Train three steps on frozen completions by several methods; started on one rank or under a launcher on two.
 
 The completions depend on the step and on the row's place in world order only, so that runs on any number of ranks see
 the same rollouts. Usage: frozen_run.py OUTPUT_DIR ROWS_PER_RANK
@@ -6,9 +6,9 @@ the same rollouts. Usage: frozen_run.py OUTPUT_DIR ROWS_PER_RANK
 
 from __future__ import annotations
 
+import os
 import random
 import sys
-from pathlib import Path
 
 import torch
 
@@ -44,26 +44,68 @@ def even_length(completions, **columns):
     return [float(len(text.split()) % 2 == 0) if text.split()[0] != "20" else None for text in completions]
 
 
-def main(output: str, rows_per_rank: str) -> None:
+METHODS = {
+    "darling": {"advantage": "darling", "partition": "normalised_text"},
+    "every fact": {
+        "advantage": [
+            {"name": "multiply_by_distinctness", "closure": "pairwise"},
+            "divide_by_similarity",
+            "subtract_group_mean",
+            {"name": "reweight_by_confidence", "on_all_correct": True},
+            {"name": "add_outcome_bonus", "kind": "ucb_con"},
+        ],
+        "partition": {"name": "ngram_overlap", "n": 1},
+        "answers": "normalised_text",
+        "embedding": "hashed_ngrams",
+    },
+    "anchor in the loss": {
+        "advantage": "grpo",
+        "objective": {
+            "anchor": {
+                "name": "js",
+                "coef": {"name": "target_kl", "target": 0.01, "start": 0.5},
+                "reference": {"name": "ema", "decay": 0.5},
+                "only": "mastered",
+                "mastered_above": 0.5,
+            }
+        },
+    },
+    "anchor in the reward": {
+        "advantage": "dr_grpo",
+        "objective": {"anchor": {"name": "kl", "estimator": "k1", "coef": 0.5, "where": "reward"}},
+    },
+}
+
+
+def train(output: str, rows_per_rank: int, method: str) -> dict[str, object]:
+    """Train three steps by one of `METHODS`; return what the ranks must agree on."""
     arguments = training_arguments(
-        output, per_device_train_batch_size=int(rows_per_rank), advantage="darling", partition="normalised_text"
+        output, per_device_train_batch_size=rows_per_rank, max_steps=3, correct_reward=1, **METHODS[method]
     )
+    start = f"{output}/start-{os.environ.get('RANK', '0')}"
+    build_model().save_pretrained(start)
     trainer = FrozenRollouts(
-        model=build_model(),
+        model=start,
         reward_funcs=[rank_in_group, even_length],
         args=DiverseGRPOConfig(**arguments),
         train_dataset=build_dataset(),
         processing_class=build_tokenizer(),
     )
     trainer.train()
-    if trainer.accelerator.is_main_process:
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-        Path(output).mkdir(parents=True, exist_ok=True)
-        log = {key: value for key, value in trainer.state.log_history[0].items() if "/" in key or key == "reward"}
-        torch.save(
-            {"weights": weights, "advantages": list(trainer._logs["advantages"]), "log": log}, f"{output}/run.pt"
-        )
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return {
+        "weights": torch.cat([parameter.detach().flatten() for parameter in model.parameters()]),
+        "advantages": list(trainer._logs["advantages"]),
+        "answer_counts": trainer.memory.answer_counts.to_json(),
+        "anchor_coef": trainer.memory.anchor_coef or 0.0,
+        "log": trainer.state.log_history[:3],
+    }
+
+
+def main(output: str, rows_per_rank: str) -> None:
+    runs = {method: train(output, int(rows_per_rank), method) for method in METHODS}
+    if os.environ.get("RANK", "0") == "0":
+        torch.save(runs, f"{output}/runs.pt")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An objective with every part under two processes, ZeRO-2 and ZeRO-3, LoRA and vLLM; and continued from a checkpoint."""
+"""An objective with every part under two processes, ZeRO-2, ZeRO-3, LoRA and vLLM; continued from a checkpoint."""
 
 from __future__ import annotations
 

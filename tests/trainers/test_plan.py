@@ -1,0 +1,87 @@
+"""What a configuration comes to, and what is refused before any model is loaded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rlkit.errors import ConfigError, PluginError
+from rlkit.trainers import DiverseGRPOConfig
+from rlkit.trainers.plan import Plan
+from tests.trainers.tiny import training_arguments
+
+
+def build_config(**changes):
+    return DiverseGRPOConfig(**training_arguments("runs/nowhere", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"advantage": "darling"}, ConfigError, "needs labels_PG, which comes from `partition`; write partition"),
+        ({"advantage": "dra_grpo"}, ConfigError, "write embedding: "),
+        ({"advantage": "passk_grpo", "num_generations": 2}, ConfigError, "num_generations is 2"),
+        ({"advantage": {"name": "pkpo", "k": 4, "variant": "loo"}}, ConfigError, "compares 5 completions"),
+        ({"objective": "ster"}, PluginError, "Did you mean 'steer'"),
+        ({"objective": {"anchors": "k2"}}, ConfigError, "Did you mean 'anchor'"),
+        ({"objective": [{"anchor": "k2"}, {"anchor": "k3"}]}, ConfigError, "two anchor parts"),
+        ({"objective": ["dph_js", {"rehearsal": {"coef": 1.0}}]}, ConfigError, "two rehearsal parts"),
+        ({"objective": {"anchor": "k2"}, "beta": 0.1}, ConfigError, "keep one of them"),
+        ({"objective": "steer", "loss_type": "vespo"}, ConfigError, "write one of grpo"),
+        ({"objective": {"anchor": {"name": "kl", "estimator": "k1"}}}, ConfigError, "where: reward"),
+        ({"objective": {"anchor": {"name": "k2", "where": "reward"}}}, ConfigError, "write advantage: grpo"),
+        (
+            {"objective": {"anchor": {"name": "k2", "where": "reward", "only": "mastered"}}, "advantage": "grpo"},
+            ConfigError,
+            "write where: loss",
+        ),
+        ({"objective": {"anchor": {"name": "k2", "reference": "initail"}}}, PluginError, "Did you mean 'initial'"),
+        ({"objective": {"rehearsal": {"divergences": "js"}}}, PluginError, "no parameter 'divergences'"),
+        ({"objective": {"rehearsal": "js"}}, PluginError, "No rehearsal is called 'js'"),
+        ({"answers": "final"}, PluginError, "final_answer"),
+        ({"embedding": "ngrams"}, PluginError, "hashed_ngrams"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_in_one_sentence(changes, error, words):
+    with pytest.raises(error, match=words):
+        build_config(**changes)
+
+
+def test_answers_are_read_where_the_chain_asks_for_them():
+    assert Plan.of(build_config(advantage="ttrl")).readers.answers is not None
+    assert Plan.of(build_config(advantage="grpo")).readers.answers is None
+    named = Plan.of(build_config(advantage="ttrl", answers="normalised_text"))
+    assert type(named.readers.answers).__name__ == "NormalisedText"
+
+
+def test_parts_of_several_specs_are_taken_together():
+    objective = Plan.of(
+        build_config(objective=["steer", "dph_js", {"anchor": "k2", "token_weights": "top_entropy"}])
+    ).objective
+    assert [type(weight).__name__ for weight in objective.token_weights] == ["Steer", "TopEntropy"]
+    assert objective.anchor.estimator == "k2"
+    assert objective.rehearsal.divergence == "js"
+
+
+def test_beta_beside_an_objective_is_its_anchor():
+    assert Plan.of(build_config(objective="steer", beta=0.2)).objective.anchor.coef == 0.2
+    assert Plan.of(build_config(beta=0.2)).objective.is_empty
+
+
+def test_description_holds_every_parameter_and_is_plain_data():
+    changes = {"advantage": "pro_grpo", "objective": {"anchor": {"name": "k2", "reference": {"name": "ema"}}}}
+    described = json.loads(json.dumps(Plan.of(build_config(**changes, partition="final_answer")).describe()))
+    assert described["advantage"][-1] == {
+        "type": "ReweightByConfidence",
+        "coef": 0.3,
+        "fraction": 0.2,
+        "below": None,
+        "correct_only": False,
+        "on_all_correct": True,
+        "select_in_prompt": True,
+    }
+    assert described["reference"] == {"type": "Ema", "decay": 0.99, "every": 1}
+    assert described["partition"]["type"] == "FinalAnswer"
+    assert "rehearsal" not in described
