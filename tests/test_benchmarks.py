@@ -1,0 +1,119 @@
+"""The benchmarks run and print what they promise; how fast anything is, no test asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlkit.diversity import resolve_partition
+from rlkit.tasks.countdown import Countdown, grade_row
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))  # as `python benchmarks/diversity_cost.py` has it
+
+from cost.chains import preset_names, time_chains  # noqa: E402
+from cost.methods import NAMES  # noqa: E402
+from cost.models import build_tokenizer  # noqa: E402
+from cost.stopwatch import Stopwatch  # noqa: E402
+from cost.texts import write_worked  # noqa: E402
+from diversity_cost import main  # noqa: E402
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / "diversity_cost.py"), *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+@pytest.mark.slow
+def test_quick_run_says_of_every_method_what_share_of_a_step_it_takes(tmp_path):
+    written = tmp_path / "new" / "cost.json"
+    done = run("--quick", "--steps", "2", "--completion-tokens", "80", "--json", str(written))
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(written.read_text())
+    assert [*found["methods"]] == [*NAMES]
+    for name, row in found["methods"].items():
+        assert name in done.stdout
+        assert row["num_steps"] == 2
+        share = row["share"]
+        assert 0 < share["lowest"] <= share["median"] <= share["highest"] < 100
+        assert f"{share['median']:.3f}" in done.stdout
+        assert min(row["parts_ms"][part] for part in ("reading", "comparing", "chain", "metrics")) > 0
+    forwards = {name: row["forward_share"]["median"] for name, row in found["methods"].items()}
+    assert 0 < forwards.pop("pro_grpo") < 100
+    assert {*forwards.values()} == {0.0}
+
+
+def test_help_shows_how_to_run_it(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "python benchmarks/diversity_cost.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--steps", "0"], ["--completion-tokens", "-3"], ["--methods", "grpo"]])
+def test_mistakes_are_told(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert words[1] in capsys.readouterr().err
+
+
+def test_every_preset_chain_is_timed():
+    found = time_chains(2, 4, repeats=2)
+    assert {"grpo", "darling", "rep_exp"} <= {*preset_names()} == {*found}
+    assert all(0 < row["fastest"] <= row["median"] <= row["slowest"] for row in found.values())
+
+
+def test_worked_texts_give_partitions_something_to_do():
+    tokenizer, row = build_tokenizer(), Countdown(format="chat", train_size=1).load("train")[0]
+    group = [write_worked(row, 128, tokenizer, random.Random(place)) for place in range(64)]
+    texts = [each.text for each in group]
+    assert {grade_row(text, row).correct for text in texts} == {True, False}
+    for name in ("canonical_expression", "equation_set", "final_answer"):
+        partition = resolve_partition(name)
+        assert 4 < len({*partition.labels(partition.features(texts))}) < 64, name
+    assert tokenizer.unk_token_id not in {token for each in group for token in each.ids}
+    assert all(64 < len(each.ids) <= 128 and each.ids[-1] == tokenizer.eos_token_id for each in group)
+
+
+def test_worked_texts_that_do_not_fit_are_cut_and_do_not_end():
+    tokenizer, row = build_tokenizer(), Countdown(format="chat", train_size=1).load("train")[0]
+    whole, cut = (write_worked(row, length, tokenizer, random.Random(0)) for length in (128, 20))
+    assert len(cut.ids) == 20
+    assert tokenizer(cut.text)["input_ids"] == cut.ids
+    assert tokenizer.eos_token_id not in cut.ids
+    assert whole.ids[-1] == tokenizer.eos_token_id
+
+
+def test_time_inside_a_watched_function_counts_once(monkeypatch):
+    # The clock moves by one second a look.
+    monkeypatch.setattr("cost.stopwatch.time.perf_counter", iter(range(100)).__next__)
+
+    class Work:
+        def outer(self, depth):
+            return self.inner() + (self.outer(depth - 1) if depth else 0)
+
+        def inner(self):
+            return 1
+
+        def failing(self):
+            raise ValueError
+
+    watch, work = Stopwatch(), Work()
+    for owner, name, part in ((Work, "inner", "b"), (work, "outer", "a"), (work, "failing", "b")):
+        watch.watch(owner, name, part)
+    assert work.outer(1) == 2
+    # Looks: outer 0, inner 1 2, outer 3, inner 4 5, out 6, out 7: seven seconds, of which inner took two.
+    assert watch.take() == {"a": 5, "b": 2}
+    assert watch.take() == {}
+    with pytest.raises(ValueError):
+        work.failing()
+    assert watch.take() == {"b": 1}
+    assert work.outer(0) == 1
+    assert watch.take() == {"a": 2, "b": 1}
