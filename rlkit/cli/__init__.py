@@ -42,12 +42,20 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message.rstrip('.')}; see {self.prog} --help.")
 
 
+class _VerbHelp(argparse.HelpFormatter):
+    def add_argument(self, action: argparse.Action) -> None:
+        """Leave room for the longest verb, which argparse measures without its indentation."""
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, 4 + max(map(len, VERBS)))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with every verb in it."""
     parser = _Parser(
         prog="rlkit",
         description="Post-train language models with RL and keep the variety of their reasoning.",
         epilog="example: rlkit train countdown/darling --set train.max_steps=20",
+        formatter_class=_VerbHelp,
     )
     parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)

@@ -34,10 +34,10 @@ def build_table(title: str, columns: Mapping[str, Mapping[str, Any]], group_size
     from rich.text import Text
 
     table = Table(title=Text(title), box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
-    for heading in ("", *columns):
-        table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
-    if len(columns) == 1:
-        table.columns[1].justify = "right"
+    table.show_header = len(columns) > 1
+    table.add_column(no_wrap=True)
+    for heading in columns:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     rows = {
         "threshold on P(same)": "threshold",
         "pairs": "num_pairs",

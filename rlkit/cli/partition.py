@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = subparsers.add_parser(
         "partition",
-        help="fit what counts as different to labelled pairs, or check it against them",
+        help="fit what counts as different to labelled pairs",
         description=_DESCRIPTION,
         formatter_class=raw,
     )
