@@ -178,11 +178,7 @@ def _print_fit(measured: Mapping[str, Any]) -> None:
         f"{sum(parts.values())} pairs, {measured['share_same']:.0%} of them the same: {parts['train']} to train, "
         f"{parts['calibration']} to calibrate, {parts['held_out']} held out and measured"
     )
-    columns = {
-        "held out, as stored": measured["held_out"],
-        "calibration part": measured["calibration"],
-        "held out, accuracy alone": measured["most_accurate"],
-    }
+    columns = {"as stored": measured["held_out"], "for accuracy alone": measured["most_accurate"]}
     console = _console()
     console.print(build_table(title, columns, measured["group_size"]))
     for sentence in warnings_of(measured):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from rlkit.cli import main
-from rlkit.cli.pair_table import warnings_of
+from rlkit.cli.pair_table import build_table, warnings_of
 from rlkit.diversity.pair_classifier import PairClassifier
+from rlkit.diversity.pair_scores import score_pairs
 from tests.diversity.test_pair_fitting import GOOD, make_pairs, write_pairs
 
 
@@ -23,13 +26,14 @@ def test_fit_writes_a_classifier_that_a_partition_and_agree_can_use(tmp_path, pa
     streams = capsys.readouterr()
     for words in (
         "200 pairs, ",
-        "held out, as stored",
-        "accuracy alone",
+        "held out and measured",
+        "as stored ",
+        "for accuracy alone",
         "accuracy ",
         "precision",
         "recall",
         "false-positive rate",
-        "chance of a false merge, 8 different",
+        "false merge, 8 different",
         "calibration error",
         "95 % Wilson intervals",
     ):
@@ -88,7 +92,7 @@ def test_agree_counts_right_and_wrong_of_any_partition(tmp_path, capsys):
     assert main(["partition", "agree", "canonical_expression", path, "--group-size", "3"]) == 0
     table = capsys.readouterr().out
     assert "canonical_expression on 4 pairs, 50% of them the same" in table
-    assert "chance of a false merge, 3 different" in table
+    assert "false merge, 3 different" in table
     assert main(["partition", "agree", "{name: ngram_overlap, n: 1, threshold: 0.1}", path]) == 0
     # Different words throughout: nothing is judged the same, so precision does not exist.
     assert "undefined" in capsys.readouterr().out
@@ -137,6 +141,16 @@ def test_mistakes_get_one_sentence_and_write_nothing(tmp_path, pairs, capsys, wo
     assert len(errors) == 1
     assert said in errors[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_the_table_fits_eighty_columns_uncut():
+    scores = score_pairs([True] * 30_000 + [False] * 20_000, ([True] * 5 + [False]) * 8333 + [True] * 2, 16)
+    scores |= {"threshold": 0.5, "calibration_error": 0.01}
+    console = Console(width=80, file=io.StringIO())
+    console.print(build_table("two", {"as stored": scores, "for accuracy alone": scores}, 16))
+    printed = console.file.getvalue()
+    assert "…" not in printed
+    assert printed.count(f"{scores['accuracy']['value']:.3f} [{scores['accuracy']['low']:.3f}, ") == 2
 
 
 def make_measured(different, needed, recall):
