@@ -27,13 +27,13 @@ def warnings_of(measured: Mapping[str, Any]) -> list[str]:
     return warnings
 
 
-def build_table(title: str, columns: Mapping[str, Mapping[str, Any]], group_size: int) -> Table:
+def build_table(columns: Mapping[str, Mapping[str, Any]], group_size: int) -> Table:
     """Return scores of pairs as a table, one quantity a row, one set of scores a column."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE, header_style="bold", padding=(0, 1, 0, 0))
     table.show_header = len(columns) > 1
     table.add_column(no_wrap=True)
     for heading in columns:

@@ -128,7 +128,9 @@ def run_agree(args: argparse.Namespace) -> int:
         print(json.dumps(scores, indent=1))
         return 0
     title = f"{args.partition} on {len(pairs)} pairs, {scores['share_same']:.0%} of them the same"
-    _console().print(build_table(title, {"": scores}, args.group_size))
+    console = _console()
+    console.print(title, markup=False, soft_wrap=True)
+    console.print(build_table({"": scores}, args.group_size))
     return 0
 
 
@@ -180,7 +182,8 @@ def _print_fit(measured: Mapping[str, Any]) -> None:
     )
     columns = {"as stored": measured["held_out"], "for accuracy alone": measured["most_accurate"]}
     console = _console()
-    console.print(build_table(title, columns, measured["group_size"]))
+    console.print(title, markup=False, soft_wrap=True)
+    console.print(build_table(columns, measured["group_size"]))
     for sentence in warnings_of(measured):
         console.print(f"Note: {sentence}", markup=False, soft_wrap=True)
 

@@ -147,7 +147,7 @@ def test_the_table_fits_eighty_columns_uncut():
     scores = score_pairs([True] * 30_000 + [False] * 20_000, ([True] * 5 + [False]) * 8333 + [True] * 2, 16)
     scores |= {"threshold": 0.5, "calibration_error": 0.01}
     console = Console(width=80, file=io.StringIO())
-    console.print(build_table("two", {"as stored": scores, "for accuracy alone": scores}, 16))
+    console.print(build_table({"as stored": scores, "for accuracy alone": scores}, 16))
     printed = console.file.getvalue()
     assert "…" not in printed
     assert printed.count(f"{scores['accuracy']['value']:.3f} [{scores['accuracy']['low']:.3f}, ") == 2
