@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rlkit.advantages import ADVANTAGES, GroupContext, resolve
-from rlkit.cli import explain, main
+from rlkit.cli import explain, group_facts, group_table, main
 from tests.test_layers import HEAVY, ROOT
 
 REDUNDANT = ["--rewards", "1,1,1,0", "--labels", "0,0,1,2"]
@@ -57,7 +57,7 @@ def test_headings_name_only_parameters_that_differ_from_their_defaults(capsys):
     assert "=" not in plain.replace("= advantage", "")
     changed = explained(capsys, "[{name: darling, floor: 0.0}, {name: clip_by_abs, limit: 0.5}]", *REDUNDANT)
     assert [stage["parameters"] for stage in changed["stages"]] == [{"floor": 0.0}, {}, {"limit": 0.5}]
-    assert "floor=0\n" in explain._head(changed["stages"][0]) + "\n"
+    assert "floor=0\n" in group_table._head(changed["stages"][0]) + "\n"
 
 
 def test_json_holds_what_the_chain_computes(capsys):
@@ -197,9 +197,9 @@ def test_examples_of_missing_facts_are_accepted(capsys):
     for name in ADVANTAGES.names():
         spec = f"{{name: {name}, limit: 1}}" if name == "clip_by_abs" else name
         words = ["--rewards", "1,1,0,0,1,0; 0,0,0,0,1,1"]
-        for option, fact in explain.FACTS.items():
+        for option, fact in group_facts.FACTS.items():
             if option != "rewards":
-                words += [explain._flag(option), fact.write_example(2, 6).strip('"')]
+                words += [group_facts.flag(option), fact.write_example(2, 6).strip('"')]
         found = explained(capsys, spec, *words)
         assert np.shape(found["advantages"]) == (2, 6), name
 
