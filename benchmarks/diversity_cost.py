@@ -45,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
         found = measure(args, methods, Path(folder))
     result = {"date": time.strftime("%Y-%m-%d"), "machine": describe_machine(), **found, "chains_us": chains}
     console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(describe(result), highlight=False)
+    console.print(describe(result), highlight=False, soft_wrap=True)
     console.print(tabulate_methods(result["methods"], methods))
     console.print(f"Advantage chains alone, {CHAIN_GROUPS[0]} prompts x {CHAIN_GROUPS[1]} completions")
     console.print(tabulate_chains(chains))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cost.models import Scale, save_encoder, save_pair_head
+from cost.models import Scale, save_encoder
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,16 @@ NAMES = (
 
 
 def build_methods(scale: Scale, folder: Path) -> dict[str, Method]:
-    """Return every method by its name; the models that they read with are written into `folder`.
+    """Return every method by its name; the encoder that two of them read with is written into `folder`.
 
     Where nothing else is said the partition is `canonical_expression`, so that the diversity of groups is logged.
     """
     encoder = {"name": "sentence_embedding", "model": save_encoder(scale, folder / "encoder"), "device": "cpu"}
-    head = {"name": "pair_classifier", "path": save_pair_head(folder / "head")}
     plain: dict[str, Any] = {"partition": "canonical_expression"}
     keys_and_bounds: tuple[tuple[dict[str, Any], float], ...] = (
         ({"advantage": "darling"} | plain, BOUND),
         ({"advantage": "darling", "partition": "equation_set"}, BOUND),
-        ({"advantage": "darling", "partition": head}, BOUND),
+        ({"advantage": "darling", "partition": "pair_classifier"}, BOUND),
         ({"advantage": "darling", "partition": {"name": "embedding", "embedding": encoder}}, BOUND_WITH_ENCODER),
         ({"advantage": "pro_grpo"} | plain, BOUND),
         ({"advantage": "dra_grpo", "embedding": encoder} | plain, BOUND_WITH_ENCODER),

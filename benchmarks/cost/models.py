@@ -89,17 +89,3 @@ def save_encoder(scale: Scale, directory: Path) -> str:
     BertModel(BertConfig(**scale.encoder)).save_pretrained(directory)
     build_tokenizer(for_encoder=True).save_pretrained(directory)
     return str(directory)
-
-
-def save_pair_head(directory: Path) -> str:
-    """Write a pair head of the shape that `rlkit partition fit` gives by default, with random weights."""
-    import numpy as np
-
-    from rlkit.diversity import HashedNgrams
-    from rlkit.diversity.pair_head import PairHead
-
-    num_features, hidden, generator = 2 * HashedNgrams().dims + 1, 64, np.random.default_rng(0)
-    shapes = {"first_weight_HF": (hidden, num_features), "first_bias_H": (hidden,), "last_weight_H": (hidden,)}
-    weights = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    PairHead(["hashed_ngrams"], weights | {"last_bias": np.zeros((), np.float32)}, 0.5, {}).save(directory)
-    return str(directory)
