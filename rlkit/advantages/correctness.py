@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.errors import ConfigError, MissingInputError
+from rlkit.errors import MissingInputError
+from rlkit.parameters import check_number
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,7 @@ class WeightByCorrectness(Transform):
 
     def __post_init__(self) -> None:
         for field in ("positive", "negative"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ConfigError(f"weight_by_correctness was given {field}={value!r}; write a finite number.")
+            check_number(self.name, field, getattr(self, field))
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         correct_PG = read_correctness(values_PG, ctx, self.name)

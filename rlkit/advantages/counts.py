@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_number
 
 Answers = Sequence[Sequence[str | None]]
 """(P, G): the key of each completion's final answer, None where there is none."""
@@ -105,8 +106,7 @@ class PassRates:
         Raises:
             ConfigError: the decay is not in (0, 1].
         """
-        if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 < decay <= 1:
-            raise ConfigError(f"Pass rates were given decay={decay!r}; write a number above 0 and up to 1.")
+        check_number("pass_rates", "decay", decay, above=0, at_most=1)
         self.decay = decay
         self._totals: dict[str, list[float]] = {}
 

@@ -9,6 +9,7 @@ import torch
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_number
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,9 @@ class MultiplyByDistinctness(Transform):
 
     def __post_init__(self) -> None:
         for field in ("floor", "lone_correct"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not 0 <= value <= 1:
-                raise ConfigError(f"multiply_by_distinctness was given {field}={value!r}; write a number from 0 to 1.")
-        if self.among not in ("all", "correct"):
-            raise ConfigError(f"multiply_by_distinctness was given among={self.among!r}; write 'all' or 'correct'.")
-        if self.closure not in ("union_find", "pairwise"):
-            raise ConfigError(
-                f"multiply_by_distinctness was given closure={self.closure!r}; write 'union_find' or 'pairwise'."
-            )
+            check_number(self.name, field, getattr(self, field), at_least=0, at_most=1)
+        check_choice(self.name, "among", self.among, ("all", "correct"))
+        check_choice(self.name, "closure", self.closure, ("union_find", "pairwise"))
         if self.among == "all" and self.lone_correct != 1:
             raise ConfigError(
                 f"multiply_by_distinctness was given lone_correct={self.lone_correct!r}, which among='all' never uses; "

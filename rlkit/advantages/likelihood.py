@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from rlkit.advantages.base import Transform, count_scored
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.correctness import read_correctness
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_flag, check_number
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ class DiscountByLikelihoodRank(Transform):
     """`all`: ranked among every scored sibling, as in the paper; `correct`: correct ones only, wrong ones unchanged."""
 
     def __post_init__(self) -> None:
-        if not _is_number(self.coef) or not 0 <= self.coef <= 1:
-            raise ConfigError(f"{self.name} was given coef={self.coef!r}; write a number from 0 to 1.")
-        if self.among not in ("all", "correct"):
-            raise ConfigError(f"{self.name} was given among={self.among!r}; write 'all' or 'correct'.")
+        check_number(self.name, "coef", self.coef, at_least=0, at_most=1)
+        check_choice(self.name, "among", self.among, ("all", "correct"))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -90,20 +88,17 @@ class ReweightByConfidence(Transform):
     """Whether the prompt's confidence is of its uncertain tokens too, or else of all its tokens."""
 
     def __post_init__(self) -> None:
-        if not _is_number(self.coef) or not 0 <= self.coef < math.inf:
-            raise ConfigError(f"{self.name} was given coef={self.coef!r}; write a number >= 0.")
+        check_number(self.name, "coef", self.coef, at_least=0)
         if (self.fraction is None) == (self.below is None):
             raise ConfigError(
                 f"{self.name} was given fraction={self.fraction!r} and below={self.below!r}; write one of them, and "
                 "with `below` also `fraction: null`."
             )
         for field in ("fraction", "below"):
-            value = getattr(self, field)
-            if value is not None and not (_is_number(value) and 0 < value <= 1):
-                raise ConfigError(f"{self.name} was given {field}={value!r}; write a number above 0 and up to 1.")
+            if getattr(self, field) is not None:
+                check_number(self.name, field, getattr(self, field), above=0, at_most=1)
         for field in ("correct_only", "on_all_correct", "select_in_prompt"):
-            if not isinstance(getattr(self, field), bool):
-                raise ConfigError(f"{self.name} was given {field}={getattr(self, field)!r}; write true or false.")
+            check_flag(self.name, field, getattr(self, field))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -150,7 +145,3 @@ def measure_confidence(logps: torch.Tensor, fraction: float | None, below: float
     taken = taken.clamp(min=1)
     chosen = rising.masked_fill(torch.arange(rising.shape[-1]) >= taken, 0.0)
     return (chosen.sum(dim=-1) / taken.squeeze(-1)).exp().masked_fill(length.squeeze(-1) == 0, torch.nan)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

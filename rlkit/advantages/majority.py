@@ -8,7 +8,7 @@ import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.errors import ConfigError
+from rlkit.parameters import check_flag
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MatchMajority(Transform):
     """Whether "no answer" takes part in the vote as if it were an answer, as in the released code."""
 
     def __post_init__(self) -> None:
-        check_flag(self, "count_no_answer")
+        check_flag(self.name, "count_no_answer", self.count_no_answer)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -62,10 +62,3 @@ def match_majority(answers_PG: torch.Tensor, count_no_answer: bool = False) -> t
     leads_PG = num_votes_PG == num_votes_P1
     first_P1 = torch.where(leads_PG, torch.arange(answers_PG.shape[1]), answers_PG.shape[1]).amin(dim=1, keepdim=True)
     return votes_PG & (answers_PG == answers_PG.gather(1, first_P1)), num_votes_P1 > 0
-
-
-def check_flag(transform: Transform, field: str) -> None:
-    """Raise a ConfigError unless the field is true or false."""
-    value = getattr(transform, field)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{transform.name} was given {field}={value!r}; write true or false.")

@@ -9,8 +9,8 @@ import torch
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.correctness import read_correctness
-from rlkit.advantages.majority import check_flag, match_majority
-from rlkit.errors import ConfigError
+from rlkit.advantages.majority import match_majority
+from rlkit.parameters import check_choice, check_flag, check_number
 
 _EQUAL = 1e-5
 """Novelties closer than this are equal: float32 embedders return copies that differ in the last digits, and stretching
@@ -50,13 +50,10 @@ class NoveltyBands(Transform):
     """Whether "no answer" can win the vote, as in the released code; everyone who answered is then in the minority."""
 
     def __post_init__(self) -> None:
-        if self.labels not in ("majority", "verifier"):
-            raise ConfigError(f"{self.name} was given labels={self.labels!r}; write 'majority' or 'verifier'.")
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not 0 <= self.alpha <= 1:
-            raise ConfigError(f"{self.name} was given alpha={self.alpha!r}; write a number from 0 to 1.")
-        if self.ties not in ("middle", "formula"):
-            raise ConfigError(f"{self.name} was given ties={self.ties!r}; write 'middle' or 'formula'.")
-        check_flag(self, "count_no_answer")
+        check_choice(self.name, "labels", self.labels, ("majority", "verifier"))
+        check_number(self.name, "alpha", self.alpha, at_least=0, at_most=1)
+        check_choice(self.name, "ties", self.ties, ("middle", "formula"))
+        check_flag(self.name, "count_no_answer", self.count_no_answer)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.errors import ConfigError, MissingInputError
+from rlkit.errors import MissingInputError
+from rlkit.parameters import check_choice, check_number
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,9 @@ class AddOutcomeBonus(Transform):
 
     def __post_init__(self) -> None:
         for field, allowed in _ALLOWED.items():
-            value = getattr(self, field)
-            if value not in allowed:
-                words = f"{', '.join(map(repr, allowed[:-1]))} or {allowed[-1]!r}"
-                raise ConfigError(f"{self.name} was given {field}={value!r}; write {words}.")
+            check_choice(self.name, field, getattr(self, field), allowed)
         for field in ("coef", "offset"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ConfigError(f"{self.name} was given {field}={value!r}; write a finite number.")
+            check_number(self.name, field, getattr(self, field))
 
     @property
     def needs(self) -> frozenset[str]:

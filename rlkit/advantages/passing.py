@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from rlkit.advantages.base import Transform, count_scored
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.correctness import read_correctness
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_count, check_number
 
 _VARIANTS = ("plain", "loo", "loo_minus_one")
 
@@ -33,7 +33,7 @@ class PassAtK(Transform):
     they are refused. Ratios of binomials are products of k factors, so no N overflows.
 
     Raises:
-        ConfigError: when built, k is no integer >= 1 or eps not positive; on call, k is larger than G.
+        ConfigError: when built, k is no whole number from 1 or eps not positive; on call, k is larger than G.
         MissingInputError: on call, when correctness is absent and the values are not binary.
     """
 
@@ -43,9 +43,8 @@ class PassAtK(Transform):
     """Added to the standard deviation, not under the root."""
 
     def __post_init__(self) -> None:
-        _refuse_bad_k(self.name, self.k)
-        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
-            raise ConfigError(f"{self.name} was given eps={self.eps!r}; write a positive number such as 1e-6.")
+        check_count(self.name, "k", self.k)
+        check_number(self.name, "eps", self.eps, above=0)
 
     @property
     def min_group_size(self) -> int:
@@ -84,8 +83,8 @@ class Pkpo(Transform):
     get exactly equal weights.
 
     Raises:
-        ConfigError: when built, k is no integer >= 1, the variant is unknown, or `loo_minus_one` is given k = 1, where
-            the maximum without i is one of nothing; on call, k > G, or k = G under `loo`.
+        ConfigError: when built, k is no whole number from 1, the variant is unknown, or `loo_minus_one` is given k = 1,
+            where the maximum without i is one of nothing; on call, k > G, or k = G under `loo`.
     """
 
     k: int = 4
@@ -94,9 +93,8 @@ class Pkpo(Transform):
     """`plain`: no baseline; `loo`: leave one out; `loo_minus_one`: leave one out of every subset."""
 
     def __post_init__(self) -> None:
-        _refuse_bad_k(self.name, self.k)
-        if self.variant not in _VARIANTS:
-            raise ConfigError(f"pkpo was given variant={self.variant!r}; write one of {', '.join(_VARIANTS)}.")
+        check_count(self.name, "k", self.k)
+        check_choice(self.name, "variant", self.variant, _VARIANTS)
         if self.variant == "loo_minus_one" and self.k == 1:
             raise ConfigError(
                 "pkpo was given k=1 with variant 'loo_minus_one', which needs k >= 2; write variant: loo."
@@ -141,11 +139,6 @@ def _weigh_maxima(count_P1: torch.Tensor, k: int, size: int) -> torch.Tensor:
     ratios_PG = ratios_PG.masked_fill(place_G >= count_P1, 0.0)
     ratios_PG[:, :1] = k / count_P1
     return ratios_PG.cumprod(dim=1)
-
-
-def _refuse_bad_k(name: str, k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ConfigError(f"{name} was given k={k!r}; write an integer >= 1.")
 
 
 def _refuse_k_above(name: str, k: int, most: int) -> None:

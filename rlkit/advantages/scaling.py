@@ -9,6 +9,7 @@ import torch
 from rlkit.advantages.base import Transform, nan_std
 from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_number, show
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,11 @@ class _DivideByStd(Transform):
     """Added to the standard deviation, not under the root; 1e-4 is TRL's, verl has 1e-6."""
 
     def __post_init__(self) -> None:
-        if self.ddof not in (0, 1):
+        if isinstance(self.ddof, bool) or not isinstance(self.ddof, int) or self.ddof not in (0, 1):
             raise ConfigError(
-                f"{self.name} was given ddof={self.ddof!r}; write 1 (divide by n - 1) or 0 (divide by n)."
+                f"{self.name} was given ddof={show(self.ddof)}; write 1 (divide by n - 1) or 0 (divide by n)."
             )
-        if not self.eps > 0:
-            raise ConfigError(f"{self.name} was given eps={self.eps!r}; write a positive number such as 1e-4.")
+        check_number(self.name, "eps", self.eps, above=0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class DivideByBatchStd(_DivideByStd):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.take not in ("values", "rewards"):
-            raise ConfigError(f"divide_by_batch_std was given take={self.take!r}; write 'values' or 'rewards'.")
+        check_choice(self.name, "take", self.take, ("values", "rewards"))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -70,8 +69,7 @@ class ClipByAbs(Transform):
     limit: float
 
     def __post_init__(self) -> None:
-        if not self.limit > 0:
-            raise ConfigError(f"clip_by_abs was given limit={self.limit!r}; write a positive number.")
+        check_number(self.name, "limit", self.limit, above=0)
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         return values_PG.clamp(-self.limit, self.limit)

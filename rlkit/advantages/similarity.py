@@ -7,15 +7,14 @@ as it is, which under the additive ones is the smallest bonus there is. Values t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.advantages.majority import check_flag
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_flag, check_number
 
 _LARGEST_QUALITY = 20.0
 """Beyond it exp(value) outgrows what float64 can add 1 to and still tell duplicates apart."""
@@ -43,9 +42,8 @@ class DivideBySimilarity(Transform):
     """`clip`: negative cosines count as 0, factors are in (0, 1]; `keep`: as published."""
 
     def __post_init__(self) -> None:
-        _check_number(self, "eps", positive=True)
-        if self.negative not in ("clip", "keep"):
-            raise ConfigError(f"{self.name} was given negative={self.negative!r}; write 'clip' or 'keep'.")
+        check_number(self.name, "eps", self.eps, above=0)
+        check_choice(self.name, "negative", self.negative, ("clip", "keep"))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -85,8 +83,8 @@ class AddLogdetMarginal(Transform):
     """Whether good completions weigh more in the kernel."""
 
     def __post_init__(self) -> None:
-        _check_number(self, "coef")
-        check_flag(self, "quality_weighted")
+        check_number(self.name, "coef", self.coef)
+        check_flag(self.name, "quality_weighted", self.quality_weighted)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -138,12 +136,12 @@ class AddEllipticalBonus(Transform):
     """Whether embeddings are scaled to length 1 before they are centred."""
 
     def __post_init__(self) -> None:
-        _check_number(self, "coef")
-        _check_number(self, "ridge", positive=True)
+        check_number(self.name, "coef", self.coef)
+        check_number(self.name, "ridge", self.ridge, above=0)
         if self.cap is not None:
-            _check_number(self, "cap", positive=True)
+            check_number(self.name, "cap", self.cap, above=0)
         for field in ("root", "centre", "unit"):
-            check_flag(self, field)
+            check_flag(self.name, field, getattr(self, field))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -179,11 +177,3 @@ def _invert_diagonal(features_PGE: torch.Tensor, added_PG: torch.Tensor) -> torc
     """Return the diagonal of (features features^T + diag(added))^-1, shape (P, G)."""
     kernel_PGG = features_PGE @ features_PGE.transpose(1, 2) + torch.diag_embed(added_PG)
     return torch.linalg.inv(kernel_PGG).diagonal(dim1=1, dim2=2)
-
-
-def _check_number(transform: Transform, field: str, positive: bool = False) -> None:
-    value = getattr(transform, field)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or (positive and not value > 0):
-        kind = "positive" if positive else "finite"
-        raise ConfigError(f"{transform.name} was given {field}={value!r}; write a {kind} number.")

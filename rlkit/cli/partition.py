@@ -116,7 +116,7 @@ def run_agree(args: argparse.Namespace) -> int:
     """Run `rlkit partition agree`."""
     from rlkit.diversity.pair_data import read_pairs
     from rlkit.diversity.pair_scores import score_pairs
-    from rlkit.diversity.parameters import check_count
+    from rlkit.parameters import check_count
 
     check_count("agree", "group_size", args.group_size, 2)
     partition = _find_partition(args.partition)

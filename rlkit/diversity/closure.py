@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.parameters import check_choice, check_count, check_share, name_in_recipes
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_count, check_number, name_in_recipes
 
 CLOSURES = ("union_find", "complete_linkage")
 """How pairwise judgements become classes; see `close_pairs`."""
@@ -80,7 +80,7 @@ def false_merge_chance(pair_false_positive_rate: float, group_size: int) -> floa
     Raises:
         ConfigError: the rate is not in [0, 1], or the size is not a whole number of at least 1.
     """
-    check_share("false_merge_chance", "pair_false_positive_rate", pair_false_positive_rate)
+    check_number("false_merge_chance", "pair_false_positive_rate", pair_false_positive_rate, at_least=0, at_most=1)
     check_count("false_merge_chance", "group_size", group_size)
     return 1.0 - (1.0 - pair_false_positive_rate) ** (group_size * (group_size - 1) / 2)
 

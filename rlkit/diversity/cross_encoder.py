@@ -11,12 +11,12 @@ import numpy as np
 
 from rlkit.diversity.classify_endpoint import classify_texts
 from rlkit.diversity.classify_here import Pair, classify_pairs
-from rlkit.diversity.parameters import check_choice, check_count, check_seconds, check_text, check_threshold
 from rlkit.diversity.pretrained import load_tokenizer
 from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
+from rlkit.parameters import check_choice, check_count, check_number, check_text
 
 PAPER_TEMPLATE = "[CLS] {first} [SEP] {second} [SEP]"
 """How DARLING writes a pair as one text."""
@@ -81,14 +81,14 @@ class CrossEncoder(PairwiseTextPartition):
         for field in ("model", "url", "tokenizer", "device", "api_key_variable"):
             if getattr(self, field) is not None or field == "model":
                 check_text("cross_encoder", field, getattr(self, field))
-        check_threshold("cross_encoder", self.threshold)
+        check_number("cross_encoder", "threshold", self.threshold, above=0, at_most=1)
         check_choice("cross_encoder", "order", self.order, ("once", "both"))
         check_choice("cross_encoder", "keep", self.keep, ("first", "last"))
         for field, smallest in (("max_tokens", 1), ("batch_size", 1), ("concurrency", 1), ("short_words", 0)):
             check_count("cross_encoder", field, getattr(self, field), smallest)
         if isinstance(self.equivalent_index, bool) or not isinstance(self.equivalent_index, int):
             raise ConfigError(f"cross_encoder was given equivalent_index={self.equivalent_index!r}; write an integer.")
-        check_seconds("cross_encoder", "deadline_s", self.deadline_s)
+        check_number("cross_encoder", "deadline_s", self.deadline_s, above=0)
         check_template(self.template)
         self._check_place()
 

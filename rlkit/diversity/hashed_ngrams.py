@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
-from rlkit.diversity.parameters import check_choice, check_count
+from rlkit.parameters import check_choice, check_count
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,10 @@ import numpy as np
 from rlkit.diversity.chat_endpoint import ask_chat
 from rlkit.diversity.classify_here import Pair
 from rlkit.diversity.judgement_cache import JudgementCache, default_cache, hash_question
-from rlkit.diversity.parameters import (
-    check_count,
-    check_flag,
-    check_not_negative,
-    check_seconds,
-    check_share,
-    check_text,
-)
 from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError, RewardError
+from rlkit.parameters import check_count, check_flag, check_number, check_text
 
 PROMPT_VERSION = "1"
 """Part of the cache's keys: a changed prompt must get a new version."""
@@ -110,10 +103,10 @@ class LlmJudge(PairwiseTextPartition):
         if self.cache is not None and not isinstance(self.cache, str):
             raise ConfigError(f"llm_judge was given cache={self.cache!r}; write the path of a file, or null.")
         check_flag("llm_judge", "both_orders", self.both_orders)
-        check_share("llm_judge", "max_unreadable", self.max_unreadable)
-        check_seconds("llm_judge", "deadline_s", self.deadline_s)
+        check_number("llm_judge", "max_unreadable", self.max_unreadable, at_least=0, at_most=1)
+        check_number("llm_judge", "deadline_s", self.deadline_s, above=0)
         if self.temperature is not None:
-            check_not_negative("llm_judge", "temperature", self.temperature)
+            check_number("llm_judge", "temperature", self.temperature, at_least=0)
         for field in ("max_characters", "concurrency", "max_reply_tokens"):
             if field != "max_reply_tokens" or self.max_reply_tokens is not None:
                 check_count("llm_judge", field, getattr(self, field))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
-from rlkit.diversity.parameters import check_count
+from rlkit.parameters import check_count
 
 
 def word_ngrams(text: str, n: int) -> list[str]:

@@ -14,8 +14,8 @@ from rlkit.diversity.embeddings import measure_cosines, resolve_embedding
 from rlkit.diversity.equations import find_equations
 from rlkit.diversity.ngrams import overlap, word_ngrams
 from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
-from rlkit.diversity.parameters import check_choice, check_count, check_threshold
 from rlkit.diversity.text_partition import PairwiseTextPartition
+from rlkit.parameters import check_choice, check_count, check_number
 
 Hashes = tuple[int, ...]
 
@@ -35,7 +35,7 @@ class EquationSet(PairwiseTextPartition):
     def __post_init__(self) -> None:
         """Check every parameter."""
         super().__post_init__()
-        check_threshold("equation_set", self.threshold)
+        check_number("equation_set", "threshold", self.threshold, above=0, at_most=1)
 
     def boil_down(self, texts: list[str]) -> list[Hashes | str]:
         found = [find_equations(text) for text in texts]
@@ -73,7 +73,7 @@ class NgramOverlap(PairwiseTextPartition):
         """Check every parameter."""
         super().__post_init__()
         check_count("ngram_overlap", "n", self.n)
-        check_threshold("ngram_overlap", self.threshold)
+        check_number("ngram_overlap", "threshold", self.threshold, above=0, at_most=1)
         check_choice("ngram_overlap", "measure", self.measure, ("jaccard", "f1"))
 
     def boil_down(self, texts: list[str]) -> list[Hashes]:
@@ -104,7 +104,7 @@ class EmbeddingPartition(PairwiseTextPartition):
     def __post_init__(self) -> None:
         """Check every parameter and build the embedding."""
         super().__post_init__()
-        check_threshold("embedding", self.threshold)
+        check_number("embedding", "threshold", self.threshold, above=0, at_most=1)
         object.__setattr__(self, "embedding", resolve_embedding(self.embedding))
 
     def boil_down(self, texts: list[str]) -> list[np.ndarray | str]:

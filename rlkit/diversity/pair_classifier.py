@@ -10,8 +10,8 @@ import numpy as np
 
 from rlkit.diversity.normalisation import EMPTY_CLASS
 from rlkit.diversity.pair_head import load_head
-from rlkit.diversity.parameters import check_text, check_threshold
 from rlkit.diversity.text_partition import PairwiseTextPartition
+from rlkit.parameters import check_number, check_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class PairClassifier(PairwiseTextPartition):
         super().__post_init__()
         check_text("pair_classifier", "path", self.path)
         if self.threshold is not None:
-            check_threshold("pair_classifier", self.threshold)
+            check_number("pair_classifier", "threshold", self.threshold, above=0, at_most=1)
         load_head(self.path)
 
     def boil_down(self, texts: list[str]) -> list[Any]:

@@ -20,8 +20,8 @@ from rlkit.diversity.pair_scores import (
     pairs_needed,
     score_pairs,
 )
-from rlkit.diversity.parameters import check_count, check_share
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_count, check_number
 
 FEWEST_PAIRS = 50
 """With fewer there is nothing to measure on."""
@@ -66,7 +66,7 @@ class FitSettings:
         if self.hidden is not None:
             check_count("fit", "hidden", self.hidden, 0)
         check_count("fit", "group_size", self.group_size, 2)
-        check_share("fit", "max_false_merge", self.max_false_merge)
+        check_number("fit", "max_false_merge", self.max_false_merge, at_least=0, at_most=1)
         check_count("fit", "seed", self.seed, 0)
 
 

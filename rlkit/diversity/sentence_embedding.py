@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit.diversity.parameters import check_choice, check_count, check_text
 from rlkit.diversity.pretrained import count_positions, load_model, load_tokenizer, pad_batch, padding_id, pick_device
 from rlkit.models import locate_model
+from rlkit.parameters import check_choice, check_count, check_text
 
 
 @dataclass(frozen=True)

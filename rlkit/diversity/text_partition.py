@@ -11,8 +11,8 @@ import numpy as np
 from rlkit.diversity.answers import cut_after_answer, find_answer
 from rlkit.diversity.closure import PairwisePartition, label_by_first_seen
 from rlkit.diversity.normalisation import EMPTY_CLASS
-from rlkit.diversity.parameters import check_choice, check_flag, name_in_recipes
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_choice, check_flag, name_in_recipes
 
 TRUNCATED_CLASS = "<truncated>"
 """Feature of a completion that was cut off before its final answer: all of those are one class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from rlkit.errors import ConfigError, MissingInputError
-from rlkit.objective.parameters import check_choice
+from rlkit.parameters import check_choice
 
 AGGREGATIONS = ("grpo", "sapo", "bnpo", "dr_grpo", "dapo", "cispo")
 """TRL's names of losses that differ in how they average."""

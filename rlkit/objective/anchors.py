@@ -12,8 +12,8 @@ import torch
 from rlkit.errors import ConfigError, PluginError
 from rlkit.estimators.divergence import ESTIMATORS, kl, policy_slope
 from rlkit.objective.coefficients import Coefficient, resolve_coefficient
-from rlkit.objective.parameters import check_choice, check_flag, check_number
 from rlkit.objective.references import Reference, resolve_reference
+from rlkit.parameters import check_choice, check_flag, check_number
 from rlkit.plugins import PluginKind, factory
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -73,10 +73,10 @@ class Anchor:
         check_choice("anchor", "estimator", self.estimator, tuple(ESTIMATORS))
         check_choice("anchor", "where", self.where, ("loss", "reward"))
         check_choice("anchor", "only", self.only, ("all", "mastered"))
-        check_number("anchor", "alpha", self.alpha, 0, 1, is_open=True)
-        check_number("anchor", "mastered_above", self.mastered_above, 0, 1)
+        check_number("anchor", "alpha", self.alpha, above=0, below=1)
+        check_number("anchor", "mastered_above", self.mastered_above, at_least=0, at_most=1)
         if self.log_ratio_clamp is not None:
-            check_number("anchor", "log_ratio_clamp", self.log_ratio_clamp, 0, is_open=True)
+            check_number("anchor", "log_ratio_clamp", self.log_ratio_clamp, above=0)
         check_flag("anchor", "importance_corrected", self.importance_corrected)
         if self.estimator == "k1" and self.where == "loss":
             raise ConfigError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkit.errors import ConfigError, PluginError
-from rlkit.objective.parameters import check_count, check_number
+from rlkit.parameters import check_count, check_number
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -42,7 +42,7 @@ class Constant(Coefficient):
     value: float
 
     def __post_init__(self) -> None:
-        check_number("constant", "value", self.value, 0)
+        check_number("constant", "value", self.value, at_least=0)
 
     def initial(self) -> float:
         return float(self.value)
@@ -62,8 +62,8 @@ class _Schedule(Coefficient):
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
-        check_number(name, "start", self.start, 0)
-        check_number(name, "end", self.end, 0)
+        check_number(name, "start", self.start, at_least=0)
+        check_number(name, "end", self.end, at_least=0)
         check_count(name, "steps", self.steps)
 
     def initial(self) -> float:
@@ -115,11 +115,11 @@ class TargetKL(Coefficient):
     """The coefficient never rises above."""
 
     def __post_init__(self) -> None:
-        check_number("target_kl", "target", self.target, 0, is_open=True)
-        check_number("target_kl", "horizon", self.horizon, 1)
-        check_number("target_kl", "lowest", self.lowest, 0, is_open=True)
-        check_number("target_kl", "highest", self.highest, self.lowest)
-        check_number("target_kl", "start", self.start, self.lowest, self.highest)
+        check_number("target_kl", "target", self.target, above=0)
+        check_number("target_kl", "horizon", self.horizon, at_least=1)
+        check_number("target_kl", "lowest", self.lowest, above=0)
+        check_number("target_kl", "highest", self.highest, at_least=self.lowest)
+        check_number("target_kl", "start", self.start, at_least=self.lowest, at_most=self.highest)
 
     def initial(self) -> float:
         return float(self.start)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from rlkit.objective.base import Tokens, TokenWeight, select_tokens
-from rlkit.objective.parameters import check_flag, check_number
+from rlkit.parameters import check_flag, check_number
 
 
 def token_covariances(tokens: Tokens) -> torch.Tensor:
@@ -51,12 +51,11 @@ class ClipCov(TokenWeight):
     """With A > 0, a ratio above 1 + clip_high counts as clipped."""
 
     def __post_init__(self) -> None:
-        check_number("clip_cov", "fraction", self.fraction, 0, 1)
-        check_number("clip_cov", "fraction", self.fraction, 0, is_open=True)
-        check_number("clip_cov", "low", self.low, 0)
-        check_number("clip_cov", "high", self.high, self.low)
-        check_number("clip_cov", "clip_low", self.clip_low, 0, 1)
-        check_number("clip_cov", "clip_high", self.clip_high, 0)
+        check_number("clip_cov", "fraction", self.fraction, above=0, at_most=1)
+        check_number("clip_cov", "low", self.low, at_least=0)
+        check_number("clip_cov", "high", self.high, at_least=self.low)
+        check_number("clip_cov", "clip_low", self.clip_low, at_least=0, at_most=1)
+        check_number("clip_cov", "clip_high", self.clip_high, at_least=0)
 
     def weigh(self, tokens: Tokens) -> torch.Tensor:
         weights_N = torch.ones_like(tokens.logps_N)
@@ -95,9 +94,8 @@ class KlCov(TokenWeight):
     """Whether the surrogate's clip stays on."""
 
     def __post_init__(self) -> None:
-        check_number("kl_cov", "percent", self.percent, 0, 100)
-        check_number("kl_cov", "percent", self.percent, 0, is_open=True)
-        check_number("kl_cov", "coef", self.coef, 0)
+        check_number("kl_cov", "percent", self.percent, above=0, at_most=100)
+        check_number("kl_cov", "coef", self.coef, at_least=0)
         check_flag("kl_cov", "clips", self.clips)
 
     def weigh(self, tokens: Tokens) -> torch.Tensor:

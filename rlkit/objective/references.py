@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkit.errors import ConfigError, PluginError
-from rlkit.objective.parameters import check_count, check_flag, check_number
+from rlkit.parameters import check_count, check_flag, check_number
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -44,7 +44,7 @@ class Ema(Reference):
     """Optimizer steps between two updates."""
 
     def __post_init__(self) -> None:
-        check_number("ema", "decay", self.decay, 0, 1, is_open=True)
+        check_number("ema", "decay", self.decay, above=0, below=1)
         check_count("ema", "every", self.every)
 
 
@@ -78,7 +78,7 @@ class Reset(Reference):
         for field in ("every", "patience"):
             if getattr(self, field) is not None:
                 check_count("reset", field, getattr(self, field))
-        check_number("reset", "min_gain", self.min_gain, 0)
+        check_number("reset", "min_gain", self.min_gain, at_least=0)
         check_flag("reset", "reset_optimizer", self.reset_optimizer)
         if not isinstance(self.stall_metric, str) or not self.stall_metric:
             raise ConfigError(f"reset was given stall_metric={self.stall_metric!r}; write a metric such as 'reward'.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from rlkit.estimators.divergence import rehearsal_divergence
-from rlkit.objective.parameters import check_choice, check_count, check_number
+from rlkit.parameters import check_choice, check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Rehearsal:
 
     def __post_init__(self) -> None:
         check_choice("rehearsal", "divergence", self.divergence, ("forward", "js", "alpha"))
-        check_number("rehearsal", "coef", self.coef, 0)
-        check_number("rehearsal", "alpha", self.alpha, 0, 1, is_open=True)
+        check_number("rehearsal", "coef", self.coef, at_least=0)
+        check_number("rehearsal", "alpha", self.alpha, above=0, below=1)
         for field in ("num_prompts", "rows_per_step"):
             check_count("rehearsal", field, getattr(self, field))
-        check_number("rehearsal", "mastered_above", self.mastered_above, 0, 1)
+        check_number("rehearsal", "mastered_above", self.mastered_above, at_least=0, at_most=1)
         if self.log_ratio_clamp is not None:
-            check_number("rehearsal", "log_ratio_clamp", self.log_ratio_clamp, 0, is_open=True)
+            check_number("rehearsal", "log_ratio_clamp", self.log_ratio_clamp, above=0)
 
     def is_mastered(self, share_correct: float) -> bool:
         """Return whether a prompt with that share of correct completions counts as mastered; False for NaN."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from rlkit.objective.base import Tokens, TokenWeight, require_entropies
-from rlkit.objective.parameters import check_choice, check_flag, check_number
+from rlkit.parameters import check_choice, check_flag, check_number
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ class Steer(TokenWeight):
 
     def __post_init__(self) -> None:
         check_choice("steer", "map", self.map, ("exponential", "linear"))
-        check_number("steer", "lowest", self.lowest, 0, is_open=True)
-        check_number("steer", "lowest", self.lowest, 0, 1)
-        check_number("steer", "highest", self.highest, self.lowest)
-        check_number("steer", "floor", self.floor, 0, is_open=True)
+        check_number("steer", "lowest", self.lowest, above=0, at_most=1)
+        check_number("steer", "highest", self.highest, at_least=self.lowest)
+        check_number("steer", "floor", self.floor, above=0)
         check_flag("steer", "squared", self.squared)
 
     def weigh(self, tokens: Tokens) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from rlkit.objective.parameters import check_choice
+from rlkit.parameters import check_choice
 
 
 def clipped(

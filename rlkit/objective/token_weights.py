@@ -11,8 +11,8 @@ import torch
 from rlkit.errors import PluginError
 from rlkit.objective.base import FunctionWeight, Tokens, TokenWeight, require_entropies
 from rlkit.objective.covariance import ClipCov, KlCov
-from rlkit.objective.parameters import check_number
 from rlkit.objective.steering import Steer
+from rlkit.parameters import check_number
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -37,8 +37,7 @@ class TopEntropy(TokenWeight):
     """Share of tokens that is kept, above 0, at most 1."""
 
     def __post_init__(self) -> None:
-        check_number("top_entropy", "quantile", self.quantile, 0, 1)
-        check_number("top_entropy", "quantile", self.quantile, 0, is_open=True)
+        check_number("top_entropy", "quantile", self.quantile, above=0, at_most=1)
 
     def weigh(self, tokens: Tokens) -> torch.Tensor:
         entropies_N = require_entropies(tokens, "top_entropy")

@@ -235,7 +235,7 @@ def test_chains_say_what_they_need_and_miss(preset, ctx, field):
         (lambda: DiscountByLikelihoodRank(coef=True), "coef=True"),
         (lambda: DiscountByLikelihoodRank(coef=math.nan), "coef=nan"),
         (lambda: DiscountByLikelihoodRank(coef="a"), "coef='a'"),
-        (lambda: DiscountByLikelihoodRank(among="wrong"), "'correct'"),
+        (lambda: DiscountByLikelihoodRank(among="wrong"), "Allowed: all, correct"),
         (lambda: ReweightByConfidence(coef=-0.1), r"coef=-0\.1"),
         (lambda: ReweightByConfidence(coef=math.inf), "coef=inf"),
         (lambda: ReweightByConfidence(coef=math.nan), "coef=nan"),

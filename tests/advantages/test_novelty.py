@@ -210,12 +210,12 @@ def test_what_it_needs_and_how_a_recipe_names_it():
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"labels": "vote"}, "'verifier'"),
+        ({"labels": "vote"}, "Allowed: majority, verifier"),
         ({"alpha": 1.5}, "alpha=1.5"),
         ({"alpha": math.nan}, "alpha=nan"),
         ({"alpha": True}, "alpha=True"),
         ({"alpha": "half"}, "alpha='half'"),
-        ({"ties": "code"}, "'formula'"),
+        ({"ties": "code"}, "Allowed: formula, middle"),
         ({"count_no_answer": "no"}, "true or false"),
     ],
 )

@@ -170,9 +170,9 @@ def test_what_it_needs():
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"kind": "ucb-con"}, "'ucb_con' or 'batch'"),
-        ({"count": "during"}, "'before' or 'after'"),
-        ({"no_answer": None}, "'skip' or 'bucket'"),
+        ({"kind": "ucb-con"}, "Did you mean 'ucb_con'"),
+        ({"count": "during"}, "Allowed: after, before"),
+        ({"no_answer": None}, "Allowed: bucket, skip"),
         ({"coef": math.inf}, "coef=inf"),
         ({"coef": True}, "coef=True"),
         ({"offset": math.nan}, "offset=nan"),

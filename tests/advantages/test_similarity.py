@@ -234,7 +234,7 @@ def test_huge_rewards_are_refused_where_their_exponential_is_taken():
     [
         (lambda: DivideBySimilarity(eps=0), "eps=0"),
         (lambda: DivideBySimilarity(eps=math.nan), "eps=nan"),
-        (lambda: DivideBySimilarity(negative="flip"), "'keep'"),
+        (lambda: DivideBySimilarity(negative="flip"), "Did you mean 'clip'"),
         (lambda: AddLogdetMarginal(coef=math.inf), "coef=inf"),
         (lambda: AddLogdetMarginal(coef=True), "coef=True"),
         (lambda: AddLogdetMarginal(quality_weighted=1), "true or false"),
