@@ -53,8 +53,8 @@ def _compare(
     def judge(features_G: list[Any]) -> tuple[np.ndarray, np.ndarray | None]:
         if wants_pairs and isinstance(partition, PairwisePartition):
             # Judged once: a pair may cost a model's forward pass.
-            pairs_GG = partition.equivalent(features_G)
-            return close_pairs(pairs_GG, partition.closure), pairs_GG
+            judged_GG = partition.equivalent(features_G)
+            return close_pairs(judged_GG, partition.closure), judged_GG
         pairs_GG = judge_pairs(partition, features_G) if wants_pairs else None
         return np.asarray(partition.labels(features_G)), pairs_GG
 
