@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -88,6 +89,21 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, list | tuple):
         return [describe(item) for item in thing]
     return thing if thing is None or isinstance(thing, str | int | float | bool) else repr(thing)
+
+
+def blame_plugin(error: Exception, what: str) -> PluginError:
+    """Return the error to raise when somebody's plug-in raised one: what it was, what it said, and in which line.
+
+    Args:
+        error: what came out of the plug-in, caught in the function that called it.
+        what: the plug-in, as the first words of a sentence.
+    """
+    calls = traceback.extract_tb(error.__traceback__)[1:]
+    # Innermost where the plug-in itself is, not in the library that it handed the wrong thing to.
+    lines = [call for call in calls if call.filename == calls[0].filename]
+    place = f" in line {lines[-1].lineno} of {lines[-1].filename}" if lines else ""
+    said = " ".join(str(error).split())
+    return PluginError(f"{what} failed{place}: {type(error).__name__}{f': {said[:300]}' if said else ''}.")
 
 
 def _find(name: str, kind: PluginKind) -> Any:

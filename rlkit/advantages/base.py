@@ -11,6 +11,7 @@ import torch
 
 from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError
+from rlkit.parameters import show
 
 Array = TypeVar("Array", torch.Tensor, np.ndarray)
 
@@ -32,19 +33,26 @@ class Transform:
             ctx: what else is known of the groups.
 
         Raises:
-            ConfigError: `values_PG` is not two-dimensional, or holds an infinite value.
+            ConfigError: `values_PG` is not two-dimensional, or holds an infinite value, or a field of `ctx` is of other
+                prompts or completions.
             MissingInputError: the transform needs a field that `ctx` lacks.
         """
-        given = torch.as_tensor(values_PG).detach()
-        if given.ndim != 2:
+        try:
+            given = torch.as_tensor(values_PG).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"{self.name} was given {show(values_PG)}; it takes numbers, NaN for none.") from error
+        if given.ndim != 2 or given.shape[1] == 0 or given.is_complex():
             raise ConfigError(
-                f"{self.name} was given values of shape {tuple(given.shape)}; it takes (prompts, completions)."
+                f"{self.name} was given values of shape {tuple(given.shape)} and type {given.dtype}; it takes real "
+                "numbers of shape (prompts, completions), at least one completion a prompt."
             )
         if given.isinf().any():
             raise ConfigError(
                 f"{self.name} was given an infinite value; rewards must be finite, or None where there is none."
             )
-        result = self.apply(given.to(dtype=torch.float64, device="cpu"), ctx or GroupContext())
+        ctx = ctx or GroupContext()
+        ctx.check_shapes((given.shape[0], given.shape[1]), self.name)
+        result = self.apply(given.to(dtype=torch.float64, device="cpu"), ctx)
         if isinstance(values_PG, np.ndarray):
             return result.numpy().astype(values_PG.dtype if values_PG.dtype.kind == "f" else np.float64)
         return result.to(dtype=given.dtype if given.is_floating_point() else torch.float32, device=given.device)

@@ -38,12 +38,16 @@ class SubtractBatchMean(Transform):
     """Subtract the mean over every scored completion of the batch, whatever its prompt."""
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        return values_PG - values_PG.nanmean()
+        shifted_PG = _shift_to_lowest(values_PG, dim=None)
+        return shifted_PG - shifted_PG.nanmean()
 
 
-def _shift_to_lowest(values_PG: torch.Tensor) -> torch.Tensor:
-    """Return the values above the lowest of their group, so that equal rewards of 0.1 centre to 0, not to 1e-17.
+def _shift_to_lowest(values_PG: torch.Tensor, dim: int | None = 1) -> torch.Tensor:
+    """Return the values above the lowest of their group (of the batch: `dim=None`): 0.1s then centre to 0, not 1e-17.
 
     Divided by `eps`, that rounding would look like signal; and a row of weight exactly zero needs no forward pass.
     """
-    return values_PG - values_PG.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
+    if values_PG.numel() == 0:
+        return values_PG
+    known_PG = values_PG.nan_to_num(nan=torch.inf)
+    return values_PG - (known_PG.amin() if dim is None else known_PG.amin(dim=dim, keepdim=True))

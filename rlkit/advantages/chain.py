@@ -10,7 +10,7 @@ import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.errors import ConfigError
+from rlkit.advantages.own_transforms import check_transform, is_own, run_own
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -69,11 +69,15 @@ class Chain(Transform):
         return stages[-1] if stages else values_PG
 
     def trace(self, values_PG: torch.Tensor, ctx: GroupContext) -> list[torch.Tensor]:
-        """Return the values after each transform, in the chain's order; float64 in and out."""
+        """Return the values after each transform, in the chain's order; float64 in and out.
+
+        Raises:
+            PluginError: a transform of the user's own fails, or returns something other than values (P, G).
+        """
         ctx = replace(ctx, summed_rewards_PG=values_PG) if ctx.summed_rewards_PG is None else ctx
         stages = []
         for transform in self.transforms:
-            values_PG = torch.as_tensor(transform(values_PG, ctx))
+            values_PG = run_own(transform, values_PG, ctx) if is_own(transform) else transform(values_PG, ctx)
             stages.append(values_PG)
         return stages
 
@@ -83,19 +87,16 @@ def chain(*transforms: Any) -> Chain:
 
     Raises:
         PluginError: a name is unknown or its parameters do not fit.
-        ConfigError: something that is not callable was given.
+        ConfigError: something was given that cannot be called with values and a context, or says nonsense of its needs.
     """
     flat: list[Transform] = []
     for spec in transforms:
         transform = resolve_plugin(spec, ADVANTAGES)
         if isinstance(transform, Chain):
             flat.extend(transform.transforms)
-        elif callable(transform):
-            flat.append(transform)
         else:
-            raise ConfigError(
-                f"An advantage chain was given {transform!r}, which cannot be called as f(values_PG, ctx)."
-            )
+            check_transform(transform)
+            flat.append(transform)
     return Chain(tuple(flat))
 
 

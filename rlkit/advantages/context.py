@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
-from rlkit.errors import MissingInputError
+from rlkit.errors import ConfigError, MissingInputError
+from rlkit.parameters import show
 
 _PROVIDED_BY = {
     "rewards_PGK": "`rewards`",
@@ -70,6 +72,7 @@ class GroupContext:
 
         Raises:
             MissingInputError: the field is absent; the sentence names the recipe key that provides it.
+            ConfigError: it holds something other than numbers.
         """
         value = getattr(self, field)
         if value is None and field == "mean_logps_PG" and self.logps_PGT is not None:
@@ -81,4 +84,36 @@ class GroupContext:
             raise MissingInputError(
                 f"{needed_by} needs {field}, which is not known here; it comes from {_PROVIDED_BY[field]}."
             )
-        return torch.as_tensor(value).detach().to(dtype=torch.float64, device="cpu")
+        try:
+            return torch.as_tensor(value).detach().to(dtype=torch.float64, device="cpu")
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"{needed_by} was given {field}={show(value)}; give numbers, NaN for none.") from error
+
+    def check_shapes(self, shape_PG: tuple[int, int], needed_by: str) -> None:
+        """Raise ConfigError unless every field that is known is of as many prompts and completions as the values.
+
+        One that is too short or transposed would otherwise be stretched to fit, or compare completions of different
+        prompts.
+        """
+        expected = dict(zip("PG", shape_PG, strict=True))
+        for name in _PROVIDED_BY:
+            value, axes = getattr(self, name), name.rpartition("_")[2]
+            if value is None:
+                continue
+            given = _measure(value)
+            fits = all(expected.get(axis, size) == size for axis, size in zip(axes, given, strict=False))
+            if len(given) != len(axes) or not fits:
+                raise ConfigError(
+                    f"{needed_by} was given values of shape {shape_PG} and {name} of shape {given}; "
+                    "give the same prompts and completions."
+                )
+
+
+def _measure(value: Any) -> tuple[int, ...]:
+    """Return the shape of a tensor, array or nested list; of a ragged list, of as much as is regular: (N,)."""
+    if hasattr(value, "shape"):
+        return tuple(value.shape)
+    try:
+        return np.shape(value)
+    except ValueError:
+        return (len(value),)

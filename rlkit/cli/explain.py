@@ -157,12 +157,16 @@ def _to_lists(values_PG: Any) -> list[list[float | None]]:
 
 def _describe(transform: Any) -> dict[str, Any]:
     """Return a transform's name, its parameters that differ from their defaults, and its first sentence."""
-    fields = dataclasses.fields(transform) if dataclasses.is_dataclass(transform) else ()
-    values = {field.name: getattr(transform, field.name) for field in fields}
-    changed = {field.name: values[field.name] for field in fields if values[field.name] != field.default}
+    from rlkit import plugins
+    from rlkit.advantages.own_transforms import name_transform
+
+    changed = {}
+    if dataclasses.is_dataclass(transform):
+        defaults = {field.name: plugins.describe(field.default) for field in dataclasses.fields(transform)}
+        values = plugins.describe(transform)
+        changed = {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
     documented = transform if inspect.isroutine(transform) else type(transform)
-    name = getattr(transform, "name", None) or getattr(transform, "__name__", documented.__name__)
-    return {"name": name, "parameters": changed, "says": _first_sentence(documented)}
+    return {"name": name_transform(transform), "parameters": changed, "says": _first_sentence(documented)}
 
 
 def _first_sentence(documented: Any) -> str:

@@ -42,6 +42,22 @@ def test_pass_at_k_worked_numbers(num_correct, size, k, right, wrong):
 
 
 @pytest.mark.parametrize(
+    ("num_correct", "size", "k", "expected"),
+    [(2, 6, 1, 1 / 3), (2, 6, 2, 0.6), (2, 6, 4, 0.933333), (3, 16, 8, 0.9), (1, 8, 4, 0.5), (2, 8, 4, 0.785714)],
+)
+def test_the_chance_that_advantages_are_made_of(num_correct, size, k, expected):
+    assert pass_at_k(size, num_correct, k) == pytest.approx(expected, abs=1e-5)
+    # What a correct completion lacks to certainty, over the standard deviation of a 0/1 reward of that mean.
+    rewards = np.array([[1.0] * num_correct + [0.0] * (size - num_correct)])
+    lacking = (1 - expected) / math.sqrt(expected * (1 - expected))
+    assert PassAtK(k=k)(rewards)[0, 0] == pytest.approx(lacking, abs=1e-4)
+
+
+def test_plain_pkpo_sums_to_k_times_the_expected_maximum():
+    assert Pkpo(2, "plain")(np.array([FIVE])).sum() / 2 == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
     ("rewards", "k", "variant", "expected"),
     [
         (TWO_OF_SIX, 2, "plain", [1 / 3] * 2 + [2 / 15] * 4),

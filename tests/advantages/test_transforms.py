@@ -30,6 +30,13 @@ def test_batch_mean_and_std_are_over_all_scored_values():
     np.testing.assert_allclose(DivideByBatchStd()(VALUES), VALUES / (flat.std(ddof=1) + 1e-4))
 
 
+@pytest.mark.parametrize("reward", [0.1, 1 / 3, 1e9 + 0.1, -0.7])
+def test_equal_rewards_centre_to_exactly_zero_over_the_batch(reward):
+    assert (SubtractBatchMean()(np.full((3, 7), reward)) == 0).all()
+    assert SubtractBatchMean()(np.ones((0, 4))).shape == (0, 4)
+    assert np.isnan(SubtractBatchMean()(np.full((2, 2), math.nan))).all()
+
+
 def test_batch_std_of_rewards_is_taken_before_the_chain_changes_them():
     result = chain("subtract_group_mean", {"name": "divide_by_batch_std", "take": "rewards"})(VALUES)
     centred = VALUES - np.nanmean(VALUES, axis=1, keepdims=True)
@@ -74,6 +81,13 @@ def test_a_missing_field_names_itself_and_its_recipe_key():
         (lambda: DivideByGroupStd(ddof=2), ConfigError, "ddof=2"),
         (lambda: DivideByGroupStd(eps=0), ConfigError, "eps=0"),
         (lambda: DivideByBatchStd(take="all"), ConfigError, "Allowed: rewards, values"),
+        (lambda: DivideByGroupStd(ddof=True), ConfigError, "ddof=True"),
+        (lambda: DivideByGroupStd(ddof=1.0), ConfigError, r"ddof=1\.0"),
+        (lambda: DivideByGroupStd(eps=math.inf), ConfigError, "eps=inf"),
+        (lambda: DivideByGroupStd(eps=True), ConfigError, "eps=True"),
+        (lambda: ClipByAbs(math.inf), ConfigError, "limit=inf"),
+        (lambda: ClipByAbs(True), ConfigError, "limit=True"),
+        (lambda: ClipByAbs("2"), ConfigError, "limit='2'"),
         (lambda: ClipByAbs(-1), ConfigError, "write a number above 0"),
         (lambda: MultiplyByDistinctness(floor=2), ConfigError, "floor=2"),
         (lambda: MultiplyByDistinctness(among="wrong"), ConfigError, "Allowed: all, correct"),
@@ -87,11 +101,45 @@ def test_a_missing_field_names_itself_and_its_recipe_key():
         (lambda: resolve({"name": "grpo", "eps": "abc"}), ConfigError, "divide_by_group_std was given eps='abc'"),
         (lambda: resolve({"name": "darling", "floor": None}), ConfigError, "floor=None"),
         (lambda: resolve("grpo")(np.ones(3)), ConfigError, r"shape \(3,\)"),
+        (lambda: resolve("grpo")(np.ones((2, 0))), ConfigError, "at least one completion"),
+        (lambda: resolve("grpo")(np.array([[1, None]])), ConfigError, "it takes numbers, NaN for none"),
+        (lambda: resolve("grpo")(np.array([["a", "b"]])), ConfigError, "it takes numbers"),
+        (lambda: resolve("grpo")(np.ones((1, 2), dtype=complex)), ConfigError, "it takes real numbers"),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(build, error, words):
     with pytest.raises(error, match=words):
         build()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"labels_PG": np.zeros((2, 3))},
+        {"labels_PG": np.zeros((1, 4))},
+        {"labels_PG": np.zeros((4, 2))},
+        {"labels_PG": np.zeros(8)},
+        {"labels_PG": [[0, 1, 2, 3], [0, 1]]},
+        {"equivalent_PGG": np.ones((2, 4, 5))},
+        {"equivalent_PGG": np.ones((2, 3, 4))},
+        {"embeddings_PGE": np.ones((2, 4))},
+        {"prompt_logps_PS": np.ones((3, 5))},
+        {"rewards_PGK": np.ones((2, 5, 1))},
+    ],
+    ids=str,
+)
+def test_facts_of_other_groups_are_refused(fields):
+    (name,) = fields
+    with pytest.raises(ConfigError, match=rf"values of shape \(2, 4\) and {name} of shape"):
+        resolve("dr_grpo")(VALUES, GroupContext(**fields))
+
+
+def test_facts_may_be_nested_lists_and_must_be_numbers():
+    ctx = GroupContext(labels_PG=[[0, 1, 1, 1], [0, 0, 0, 1]])
+    expected = GroupContext(labels_PG=np.array(ctx.labels_PG))
+    np.testing.assert_array_equal(resolve("darling")(VALUES, ctx), resolve("darling")(VALUES, expected))
+    with pytest.raises(ConfigError, match=r"labels_PG=.*give numbers"):
+        resolve("darling")(VALUES, GroupContext(labels_PG=[["a", "b", "c", "d"]] * 2))
 
 
 def test_a_users_own_transform_is_named_by_file(tmp_path):
