@@ -51,10 +51,12 @@ def check_number(
         raise ConfigError(f"{owner} was given {field}={show(value)}; write {_range(at_least, above, at_most, below)}.")
 
 
-def check_count(owner: str, field: str, value: Any, smallest: int = 1) -> None:
-    """Raise ConfigError unless the value is a whole number (no bool) of at least `smallest`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value < 2**63:
-        raise ConfigError(f"{owner} was given {field}={show(value)}; write a whole number of at least {smallest}.")
+def check_count(owner: str, field: str, value: Any, smallest: int = 1, largest: int | None = None) -> None:
+    """Raise ConfigError unless the value is a whole number (no bool) from `smallest` to `largest`, None for no end."""
+    most = 2**63 - 1 if largest is None else largest
+    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= most:
+        allowed = f"of at least {smallest}" if largest is None else f"from {smallest} to {largest}"
+        raise ConfigError(f"{owner} was given {field}={show(value)}; write a whole number {allowed}.")
 
 
 def check_flag(owner: str, field: str, value: Any) -> None:
@@ -66,7 +68,8 @@ def check_flag(owner: str, field: str, value: Any) -> None:
 def check_choice(owner: str, field: str, value: Any, allowed: Sequence[str]) -> None:
     """Raise ConfigError unless the value is one of the allowed words."""
     if not isinstance(value, str) or value not in allowed:
-        raise ConfigError(f"{owner} was given {field}={show(value)}.{suggest(str(value)[:99], allowed)}")
+        near = suggest(value[:99] if isinstance(value, str) else show(value), allowed)
+        raise ConfigError(f"{owner} was given {field}={show(value)}.{near}")
 
 
 def check_text(owner: str, field: str, value: Any) -> None:

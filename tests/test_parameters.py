@@ -46,6 +46,9 @@ def test_ends_belong_to_a_range_or_not(limits, inside, outside, words):
 def test_counts_are_whole_numbers(value):
     check_count("it", "k", 1)
     check_count("it", "k", 0, 0)
+    check_count("it", "k", 9, largest=9)
+    with pytest.raises(ConfigError, match=r"k=10; write a whole number from 1 to 9\.$"):
+        check_count("it", "k", 10, largest=9)
     with pytest.raises(ConfigError, match=r"^it was given k=.*; write a whole number of at least 1\.$"):
         check_count("it", "k", value)
 

@@ -13,6 +13,9 @@ from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError
 from rlkit.parameters import show
 
+_LARGEST = 1e100
+"""Squares of larger values would soon be infinite, and everything divided by their sum 0."""
+
 Array = TypeVar("Array", torch.Tensor, np.ndarray)
 
 
@@ -33,10 +36,28 @@ class Transform:
             ctx: what else is known of the groups.
 
         Raises:
-            ConfigError: `values_PG` is not two-dimensional, or holds an infinite value, or a field of `ctx` is of other
-                prompts or completions.
+            ConfigError: `values_PG` is not two-dimensional, or holds an infinite value or one beyond 1e100 in size; a
+                field of `ctx` is of other prompts or completions; the result is infinite.
             MissingInputError: the transform needs a field that `ctx` lacks.
         """
+        given, values = self._read(values_PG)
+        ctx = ctx or GroupContext()
+        ctx.check_shapes((values.shape[0], values.shape[1]), self.name)
+        result = self.apply(values, ctx)
+        if isinstance(values_PG, np.ndarray):
+            dtype = values_PG.dtype if values_PG.dtype.kind == "f" else np.dtype(np.float64)
+            with np.errstate(over="ignore"):
+                returned = result.numpy().astype(dtype)
+            overflows = np.isinf(returned).any()
+        else:
+            returned = result.to(dtype=given.dtype if given.is_floating_point() else torch.float32, device=given.device)
+            overflows = returned.isinf().any()
+        if overflows:
+            raise ConfigError(f"{self.name} made an infinite value; its parameters or the rewards are too large.")
+        return returned
+
+    def _read(self, values_PG: Array) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the values as they are and as float64 on the CPU, or refuse them."""
         try:
             given = torch.as_tensor(values_PG).detach()
         except (TypeError, ValueError, RuntimeError) as error:
@@ -46,16 +67,14 @@ class Transform:
                 f"{self.name} was given values of shape {tuple(given.shape)} and type {given.dtype}; it takes real "
                 "numbers of shape (prompts, completions), at least one completion a prompt."
             )
-        if given.isinf().any():
+        values = given.to(dtype=torch.float64, device="cpu")
+        if values.isinf().any():
             raise ConfigError(
                 f"{self.name} was given an infinite value; rewards must be finite, or None where there is none."
             )
-        ctx = ctx or GroupContext()
-        ctx.check_shapes((given.shape[0], given.shape[1]), self.name)
-        result = self.apply(given.to(dtype=torch.float64, device="cpu"), ctx)
-        if isinstance(values_PG, np.ndarray):
-            return result.numpy().astype(values_PG.dtype if values_PG.dtype.kind == "f" else np.float64)
-        return result.to(dtype=given.dtype if given.is_floating_point() else torch.float32, device=given.device)
+        if (values.abs() > _LARGEST).any():
+            raise ConfigError(f"{self.name} was given a value beyond {_LARGEST:g} in size; scale the rewards down.")
+        return given, values
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         """Return the transformed values; float64 on the CPU in, the same out."""

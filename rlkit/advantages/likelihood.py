@@ -11,7 +11,7 @@ from rlkit.advantages.base import Transform, count_scored
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.correctness import read_correctness
 from rlkit.errors import ConfigError
-from rlkit.parameters import check_choice, check_flag, check_number
+from rlkit.parameters import check_choice, check_flag, check_number, show
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class ReweightByConfidence(Transform):
         check_number(self.name, "coef", self.coef, at_least=0)
         if (self.fraction is None) == (self.below is None):
             raise ConfigError(
-                f"{self.name} was given fraction={self.fraction!r} and below={self.below!r}; write one of them, and "
-                "with `below` also `fraction: null`."
+                f"{self.name} was given fraction={show(self.fraction)} and below={show(self.below)}; write one of "
+                "them, and with `below` also `fraction: null`."
             )
         for field in ("fraction", "below"):
             if getattr(self, field) is not None:

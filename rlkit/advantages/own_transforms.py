@@ -60,7 +60,8 @@ def run_own(transform: Any, values_PG: torch.Tensor, ctx: GroupContext) -> torch
     Tensors, arrays and nested lists of numbers are taken; NaN says "no signal".
 
     Raises:
-        PluginError: it raises, or what it returns is not one finite number or NaN a completion.
+        PluginError: it raises, or what it returns is not one number a completion.
+        ConfigError: one of the numbers is infinite.
     """
     name = name_transform(transform)
     try:
@@ -82,7 +83,7 @@ def run_own(transform: Any, values_PG: torch.Tensor, ctx: GroupContext) -> torch
         )
     result_PG = result_PG.to(dtype=torch.float64, device="cpu")
     if result_PG.isinf().any():
-        raise PluginError(f"The advantage {name!r} returned an infinite value; return NaN where there is no signal.")
+        raise ConfigError(f"The advantage {name!r} returned an infinite value; return NaN where there is no signal.")
     return result_PG
 
 

@@ -16,7 +16,7 @@ from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
-from rlkit.parameters import check_choice, check_count, check_number, check_text
+from rlkit.parameters import check_choice, check_count, check_number, check_text, show
 
 PAPER_TEMPLATE = "[CLS] {first} [SEP] {second} [SEP]"
 """How DARLING writes a pair as one text."""
@@ -87,7 +87,8 @@ class CrossEncoder(PairwiseTextPartition):
         for field, smallest in (("max_tokens", 1), ("batch_size", 1), ("concurrency", 1), ("short_words", 0)):
             check_count("cross_encoder", field, getattr(self, field), smallest)
         if isinstance(self.equivalent_index, bool) or not isinstance(self.equivalent_index, int):
-            raise ConfigError(f"cross_encoder was given equivalent_index={self.equivalent_index!r}; write an integer.")
+            index = show(self.equivalent_index)
+            raise ConfigError(f"cross_encoder was given equivalent_index={index}; write an integer.")
         check_number("cross_encoder", "deadline_s", self.deadline_s, above=0)
         check_template(self.template)
         self._check_place()
@@ -176,4 +177,6 @@ def check_template(template: str | None) -> None:
     except (AttributeError, KeyError, IndexError, ValueError):
         filled = ""
     if "\0a" not in filled or "\0b" not in filled:
-        raise ConfigError(f"cross_encoder was given template={template!r}; write one with {{first}} and {{second}}.")
+        raise ConfigError(
+            f"cross_encoder was given template={show(template)}; write one with {{first}} and {{second}}."
+        )

@@ -10,6 +10,7 @@ import numpy as np
 from rlkit.diversity.hashed_ngrams import HashedNgrams
 from rlkit.diversity.sentence_embedding import SentenceEmbedding
 from rlkit.errors import PluginError
+from rlkit.parameters import show
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -52,7 +53,7 @@ def resolve_embedding(spec: Any) -> Embedding:
     """
     embedding = resolve_plugin(spec, EMBEDDINGS)
     if isinstance(embedding, type) or not isinstance(embedding, Embedding):
-        raise PluginError(f"The embedding {spec!r} is {embedding!r}, which has no embed().")
+        raise PluginError(f"The embedding {show(spec)} is {show(embedding)}, which has no embed().")
     return embedding
 
 

@@ -29,14 +29,14 @@ class HashedNgrams:
     n: int = 3
     """Units in an n-gram."""
     dims: int = 512
-    """Length of the vectors, E."""
+    """Length of the vectors, E; up to 2**20."""
     unit: str = "char"
     """`char` or `word` (between white space)."""
 
     def __post_init__(self) -> None:
         """Check every parameter."""
         check_count("hashed_ngrams", "n", self.n)
-        check_count("hashed_ngrams", "dims", self.dims)
+        check_count("hashed_ngrams", "dims", self.dims, largest=2**20)
         check_choice("hashed_ngrams", "unit", self.unit, ("char", "word"))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -19,7 +19,7 @@ from rlkit.diversity.judgement_cache import JudgementCache, default_cache, hash_
 from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError, RewardError
-from rlkit.parameters import check_count, check_flag, check_number, check_text
+from rlkit.parameters import check_count, check_flag, check_number, check_text, show
 
 PROMPT_VERSION = "1"
 """Part of the cache's keys: a changed prompt must get a new version."""
@@ -97,7 +97,7 @@ class LlmJudge(PairwiseTextPartition):
         super().__post_init__()
         check_text("llm_judge", "model", self.model)
         if not isinstance(self.base_url, str) or not self.base_url.startswith(("http://", "https://")):
-            raise ConfigError(f"llm_judge was given base_url={self.base_url!r}; write http://host:port/v1.")
+            raise ConfigError(f"llm_judge was given base_url={show(self.base_url)}; write http://host:port/v1.")
         if self.api_key_variable is not None:
             check_text("llm_judge", "api_key_variable", self.api_key_variable)
         if self.cache is not None and not isinstance(self.cache, str):

@@ -14,6 +14,7 @@ import numpy as np
 
 from rlkit.diversity.closure import label_by_first_seen
 from rlkit.errors import PluginError
+from rlkit.parameters import show
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -68,7 +69,7 @@ def resolve_partition(spec: Any) -> Partition:
     """
     partition = resolve_plugin(spec, PARTITIONS)
     if not isinstance(partition, Partition):
-        raise PluginError(f"The partition {spec!r} is {partition!r}, which has no features() and labels().")
+        raise PluginError(f"The partition {show(spec)} is {show(partition)}, which has no features() and labels().")
     return partition
 
 

@@ -53,7 +53,6 @@ def test_any_kind_of_numbers_is_taken(tmp_path, returned, torch_in):
         ("values_PG[0]", r"values of shape \(3,\)"),
         ("values_PG.mean()", r"values of shape \(\)"),
         ("values_PG.to(torch.complex64)", "complex"),
-        ("values_PG / 0", "returned an infinite value; return NaN"),
         ("1 / 0", r"'mine' failed in line 5 of .*mine\.py: ZeroDivisionError: division by zero\."),
         ("torch.zeros(2) @ torch.zeros(3)", r"failed in line 5 of .*mine\.py: RuntimeError: "),
         ("ctx.labels_PG.sum()", r"failed in line 5 of .*AttributeError: 'NoneType'"),
@@ -67,6 +66,12 @@ def test_what_is_not_one_number_a_completion_is_refused_in_one_sentence(tmp_path
     with pytest.raises(PluginError, match=words) as error:
         algorithm(VALUES)
     assert "\n" not in str(error.value)
+
+
+def test_infinite_values_are_refused_even_at_the_end(tmp_path):
+    own = write(tmp_path, "def mine(values_PG, ctx):\n    return values_PG / 0")
+    with pytest.raises(ConfigError, match="'mine' returned an infinite value; return NaN"):
+        chain("subtract_group_mean", own)(VALUES)
 
 
 def test_errors_meant_for_the_user_pass(tmp_path):

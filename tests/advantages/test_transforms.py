@@ -101,6 +101,8 @@ def test_a_missing_field_names_itself_and_its_recipe_key():
         (lambda: resolve({"name": "grpo", "eps": "abc"}), ConfigError, "divide_by_group_std was given eps='abc'"),
         (lambda: resolve({"name": "darling", "floor": None}), ConfigError, "floor=None"),
         (lambda: resolve("grpo")(np.ones(3)), ConfigError, r"shape \(3,\)"),
+        (lambda: resolve("grpo")(np.array([[1e200, 0.0]])), ConfigError, r"beyond 1e\+100 in size"),
+        (lambda: WeightByCorrectness(1e300)(np.ones((1, 2), dtype=np.float32)), ConfigError, "made an infinite value"),
         (lambda: resolve("grpo")(np.ones((2, 0))), ConfigError, "at least one completion"),
         (lambda: resolve("grpo")(np.array([[1, None]])), ConfigError, "it takes numbers, NaN for none"),
         (lambda: resolve("grpo")(np.array([["a", "b"]])), ConfigError, "it takes numbers"),
