@@ -2,6 +2,7 @@
 
 from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
+from rlkit.diversity.contract import judge_pairs, label_group, read_features, read_vectors
 from rlkit.diversity.cross_encoder import CrossEncoder
 from rlkit.diversity.embeddings import EMBEDDINGS, Embedding, HashedNgrams, SentenceEmbedding, resolve_embedding
 from rlkit.diversity.group_metrics import summarise_groups
@@ -9,7 +10,7 @@ from rlkit.diversity.key_partitions import CanonicalExpression, FinalAnswer, Nor
 from rlkit.diversity.llm_judge import LlmJudge
 from rlkit.diversity.ngrams import unique_ngram_share
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
-from rlkit.diversity.partitions import PARTITIONS, Partition, judge_pairs, resolve_partition
+from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
 
 __all__ = [
     "EMBEDDINGS",
@@ -33,7 +34,10 @@ __all__ = [
     "false_merge_chance",
     "judge_pairs",
     "label_by_first_seen",
+    "label_group",
     "read_answer",
+    "read_features",
+    "read_vectors",
     "resolve_embedding",
     "resolve_partition",
     "summarise_groups",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.diversity.contract import read_vectors
 from rlkit.diversity.embeddings import measure_cosines, resolve_embedding
 from rlkit.diversity.equations import find_equations
 from rlkit.diversity.ngrams import overlap, word_ngrams
@@ -108,7 +109,7 @@ class EmbeddingPartition(PairwiseTextPartition):
         object.__setattr__(self, "embedding", resolve_embedding(self.embedding))
 
     def boil_down(self, texts: list[str]) -> list[np.ndarray | str]:
-        return [EMPTY_CLASS if np.isnan(row_E).any() else row_E for row_E in self.embedding.embed(texts)]
+        return [EMPTY_CLASS if np.isnan(row_E).any() else row_E for row_E in read_vectors(self.embedding, texts)]
 
     def judge(self, features_M: Sequence[np.ndarray]) -> np.ndarray:
         # Equal vectors are the same at any threshold, whatever rounding says of their cosine.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rlkit.assets
+from rlkit.diversity.contract import read_vectors
 from rlkit.diversity.embeddings import normalise_rows, resolve_embedding
 from rlkit.errors import ConfigError, PluginError, suggest
 
@@ -93,7 +94,7 @@ def embed_texts(embedding: Sequence[Any], texts: Sequence[str]) -> FloatArray:
 
     A row is NaN where one of the embeddings has no vector for the text.
     """
-    blocks = [normalise_rows(resolve_embedding(spec).embed(texts)) for spec in embedding]
+    blocks = [normalise_rows(read_vectors(resolve_embedding(spec), texts)) for spec in embedding]
     vectors_NE = np.concatenate(blocks, axis=1).astype(np.float32)
     vectors_NE[np.isnan(vectors_NE).any(axis=1)] = np.nan
     return vectors_NE

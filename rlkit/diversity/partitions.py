@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rlkit.diversity.closure import label_by_first_seen
+from rlkit.diversity.contract import judge_pairs
 from rlkit.errors import PluginError
 from rlkit.parameters import show
 from rlkit.plugins import PluginKind
@@ -71,15 +72,3 @@ def resolve_partition(spec: Any) -> Partition:
     if not isinstance(partition, Partition):
         raise PluginError(f"The partition {show(spec)} is {show(partition)}, which has no features() and labels().")
     return partition
-
-
-def judge_pairs(partition: Partition, features_G: Sequence[Any]) -> np.ndarray:
-    """Return which completions a partition judges the same, pair by pair: bool of shape (G, G), the diagonal True.
-
-    Before transitive closure where the partition has `equivalent`; else equality of its labels.
-    """
-    judge = getattr(partition, "equivalent", None)
-    if judge is not None:
-        return np.asarray(judge(features_G), dtype=bool)
-    labels_G = np.asarray(partition.labels(features_G))
-    return labels_G[:, None] == labels_G[None, :]

@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.diversity.answers import cut_after_answer, find_answer
 from rlkit.diversity.closure import PairwisePartition, label_by_first_seen
 from rlkit.diversity.normalisation import EMPTY_CLASS
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, PluginError
 from rlkit.parameters import check_choice, check_flag, name_in_recipes
 
 TRUNCATED_CLASS = "<truncated>"
@@ -48,7 +48,13 @@ class TextPartition:
         """Return one small picklable feature a completion; of the columns, only `truncated` is looked at."""
         flags = self._flags(columns.get("truncated"), len(completions))
         texts = [self._prepare(text, flag) for text, flag in zip(completions, flags, strict=True)]
-        compared = iter(self.boil_down([text for text in texts if text not in SENTINELS]))
+        plain = [text for text in texts if text not in SENTINELS]
+        boiled = self.boil_down(plain)
+        if len(boiled) != len(plain):
+            raise PluginError(
+                f"{name_in_recipes(self)} boiled {len(plain)} texts down to {len(boiled)} features; give one each."
+            )
+        compared = iter(boiled)
         return [text if text in SENTINELS else next(compared) for text in texts]
 
     def boil_down(self, texts: list[str]) -> list[Any]:
@@ -110,6 +116,11 @@ class PairwiseTextPartition(TextPartition, PairwisePartition):
         places = np.flatnonzero(sentinels_G == "")
         if len(places) > 1:
             judged_MM = np.asarray(self.judge([features_G[place] for place in places]), dtype=bool)
+            if judged_MM.shape != (len(places), len(places)):
+                raise PluginError(
+                    f"{name_in_recipes(self)} gave judgements of shape {judged_MM.shape} of {len(places)} completions; "
+                    "give one for each pair."
+                )
             equivalent_GG[np.ix_(places, places)] |= judged_MM | judged_MM.T
         return equivalent_GG
 
