@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 200, 200, 200
 
 
 def name_in_recipes(thing: Any) -> str:
@@ -81,7 +85,8 @@ def check_text(owner: str, field: str, value: Any) -> None:
 def show(value: Any, width: int = 60) -> str:
     """Return a value's `repr` on one line, cut to a width that leaves room for the rest of the sentence."""
     try:
-        text = repr(value)
+        # A YAML file of ten lines can hold lists of lists whose `repr` would outgrow the memory.
+        text = " ".join(_SHORT.repr(value).split("\n"))
     except ValueError:
         # Python does not write out whole numbers of more than 4300 digits.
         return "a number of thousands of digits"

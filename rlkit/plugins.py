@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import PluginError, RlkitError, suggest
+from rlkit.parameters import show
 from rlkit.types import PluginSpec
 
 
@@ -68,8 +69,10 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
         name = params.pop("name", None)
         if not isinstance(name, str):
             raise PluginError(
-                f"A {kind.word} was given as {dict(spec)!r} without a name; write {{name: ..., param: ...}}."
+                f"The {kind.word} was given as {show(dict(spec))} without a name; write {{name: ..., param: ...}}."
             )
+        if strange := [key for key in params if not isinstance(key, str)]:
+            raise PluginError(f"The {kind.word} {name!r} was given the parameter {show(strange[0])}; names are words.")
     else:
         return _build(spec, {}, repr(spec), kind) if inspect.isclass(spec) else spec
     return _build(_find(name, kind), params, name, kind)
@@ -189,5 +192,9 @@ def _build(thing: Any, params: dict[str, Any], name: str, kind: PluginKind) -> A
     except RlkitError:
         raise
     except (TypeError, ValueError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in params.items())
+        given = ", ".join(f"{key}={show(value)}" for key, value in params.items())
         raise PluginError(f"The {kind.word} {name!r} cannot be built with {given}: {error}.") from error
+    except Exception as error:
+        if str(getattr(thing, "__module__", "")).startswith("rlkit."):
+            raise
+        raise blame_plugin(error, f"The {kind.word} {name!r}") from error

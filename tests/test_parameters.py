@@ -86,6 +86,19 @@ def test_a_sentence_stays_short_whatever_was_given():
     assert len(str(error.value)) < 160
 
 
+def test_lists_that_hold_each_other_are_shown_short_and_at_once():
+    bomb = ["x"]
+    for _ in range(60):
+        bomb = [bomb] * 9
+    looped: list = []
+    looped.append(looped)
+    assert show(bomb).startswith("[[[[...], ")
+    assert len(show({"name": bomb})) <= 60
+    assert show(looped) == "[[[[...]]]]"
+    assert show("two\nlines") == r"'two\nlines'"
+    assert show([0.5, "a", None, True]) == "[0.5, 'a', None, True]"
+
+
 def test_names_of_classes_in_recipes():
     assert name_in_recipes(type("EquationSet", (), {})()) == "equation_set"
     assert name_in_recipes(type("EmbeddingPartition", (), {})()) == "embedding"

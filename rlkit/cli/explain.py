@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rlkit.cli.group_facts import FACTS, OPTION_OF, ask, build_context, flag, options_needed, read_facts, say_missing
 from rlkit.cli.group_table import ROUNDING, print_explanation, print_list
 from rlkit.errors import ConfigError, MissingInputError, RlkitError, suggest
+from rlkit.parameters import show
 
 if TYPE_CHECKING:
     from rlkit.advantages import Chain
@@ -89,7 +90,7 @@ def resolve_spec(text: str) -> Chain:
         return resolve(parse_yaml(text, "SPEC"))
     if ":" in text or text in ADVANTAGES.names():
         return resolve(text)
-    if "/" in text or Path(text).suffix in (".yaml", ".yml") or Path(text).is_file():
+    if "/" in text or Path(text).suffix in (".yaml", ".yml") or _is_file(text):
         return resolve(_read_advantage(text))
     from rlkit.objective.objective import OBJECTIVES
 
@@ -97,13 +98,24 @@ def resolve_spec(text: str) -> Chain:
         raise ConfigError(f"{text} is an objective: it changes the loss, and rlkit explain shows advantages only.")
     near = suggest(text, ADVANTAGES.names())
     hint = near if near.startswith(" Did you mean") else " See rlkit explain --list."
-    raise ConfigError(f"No preset, transform or recipe is called {text!r}.{hint}")
+    raise ConfigError(f"No preset, transform or recipe is called {show(text)}.{hint}")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        # Too long for the name of a file.
+        return False
 
 
 def _read_advantage(reference: str) -> Any:
     from rlkit.recipe.source import read_mapping
 
-    spec = read_mapping(reference).get("advantage")
+    try:
+        spec = read_mapping(reference).get("advantage")
+    except OSError as error:
+        raise ConfigError(f"The recipe {show(reference)} cannot be read: {error.strerror}.") from error
     if spec is None:
         raise ConfigError(
             f"{reference} names no advantage and leaves it to TRL, whose default is what rlkit explain grpo shows."

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rlkit.advantages import GroupContext
 
 
+_LARGEST = 1e100
+"""Squares of larger numbers would soon be infinite, and what is divided by them 0."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Fact:
     """One thing that can be said of the completions of a group, and how it is written."""
@@ -157,8 +161,10 @@ def _read_number(option: str, word: str) -> float:
         raise ConfigError(f"{flag(option)} has {word!r}, which is not a number; write {ask(option)}.") from None
     if not math.isfinite(number):
         raise ConfigError(f"{flag(option)} has {word!r}; write a finite number, or none.")
-    if kind == "count" and number < 0:
-        raise ConfigError(f"{flag(option)} has {word}; it takes 0 or more.")
+    if abs(number) > _LARGEST:
+        raise ConfigError(f"{flag(option)} has {word!r}; write a number of at most {_LARGEST:g} in size.")
+    if kind == "count" and (number < 0 or number % 1):
+        raise ConfigError(f"{flag(option)} has {word}; it takes whole numbers of at least 0.")
     if kind in ("logp", "logps", "prompt") and number > 0:
         raise ConfigError(f"{flag(option)} has {word}; logarithms of probabilities are 0 or less.")
     if kind == "flag" and number not in (0, 1):

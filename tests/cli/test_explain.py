@@ -172,7 +172,17 @@ def test_a_function_of_ones_own_is_a_stage(capsys, tmp_path):
         (["darling", "--rewards", "1,1", "--labels", "a,b;a,b"], "--labels has 2 and --rewards 1 groups"),
         (["darling", "--rewards", "1,1", "--labels", "a,none"], "every completion is of a class"),
         (["grpo", "--rewards", "1,0", "--correct", "1,2"], "write 1 for correct, 0 for wrong or none"),
-        (["grpo", "--rewards", "1,0", "--lengths", "1,-2"], "--lengths has -2; it takes 0 or more."),
+        (["grpo", "--rewards", "1,0", "--lengths", "1,-2"], "--lengths has -2; it takes whole numbers of at least 0."),
+        (["grpo", "--rewards", "1,0", "--lengths", "1,.5"], "--lengths has .5; it takes whole numbers"),
+        (["dqo", "--rewards", "1,0", "--embeddings", "1,1e200"], "--embeddings has '1e200'; write a number of at most"),
+        (["grpo", "--rewards", "1,1e400"], "--rewards has '1e400'; write a finite number, or none."),
+        (["[[grpo]]", "--rewards", "1,0"], "was given ['grpo'], which cannot be called"),
+        (["{name: grpo, 3: 4}", "--rewards", "1,0"], "was given the parameter 3; names are words."),
+        (["{name: grpo, eps: .inf}", "--rewards", "1,0"], "eps=inf; write a number above 0."),
+        (["{name: grpo, eps: " + "9" * 500 + "}", "--rewards", "1,0"], "…; write a number above 0."),
+        (["a" * 5000, "--rewards", "1,0"], "No preset, transform or recipe is called 'aaa"),
+        (["a/" * 3000, "--rewards", "1,0"], "cannot be read: File name too long."),
+        (["os:system", "--rewards", "1,0"], "'system' cannot be called as f(values_PG, ctx)"),
         (["grpo", "--rewards", "1,0", "--mean-logps", ".1,-2"], "logarithms of probabilities are 0 or less"),
         (["dqo", "--rewards", "1,0", "--embeddings", "1 0,1"], "--embeddings has vectors of 1, 2 numbers"),
         (["darlin", "--rewards", "1,0"], "Did you mean 'darling'?"),
@@ -186,6 +196,31 @@ def test_a_function_of_ones_own_is_a_stage(capsys, tmp_path):
 )
 def test_mistakes_get_one_sentence(capsys, words, said):
     assert said in refused(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", "fails while being imported: SystemExit(3)"),
+        ("def (", "fails while being imported: SyntaxError"),
+        ("class mine:\n    def __init__(self):\n        raise RuntimeError('a\\nb')", "RuntimeError: a b."),
+        ("def mine(values_PG, ctx):\n    return 1 / 0", "'mine' failed in line 2 of "),
+        ("def mine(values_PG, ctx):\n    return values_PG[0]", "values of shape (2,); return one number a completion"),
+        ("def mine(values_PG):\n    return values_PG", "cannot be called as f(values_PG, ctx)"),
+        ("mine = 3", "was given 3, which cannot be called"),
+    ],
+)
+def test_stages_of_ones_own_that_fail_get_one_sentence(capsys, tmp_path, code, said):
+    (tmp_path / "mine.py").write_text(code + "\n")
+    assert said in refused(capsys, f"{tmp_path}/mine.py:mine", "--rewards", "1,0")
+
+
+def test_lists_of_lists_of_lists_are_refused_at_once(capsys, tmp_path):
+    bomb = ["a: &a [x, x, x, x, x, x, x, x]"]
+    for before, name in zip("abcdefghij", "bcdefghijk", strict=True):
+        bomb.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 8)}]")
+    (tmp_path / "bomb.yaml").write_text("\n".join([*bomb, "advantage: *k", ""]))
+    assert "which cannot be called" in refused(capsys, f"{tmp_path}/bomb.yaml", "--rewards", "1,0")
 
 
 def test_counts_that_are_given_but_incomplete_keep_the_transforms_own_sentence(capsys):
