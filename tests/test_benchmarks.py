@@ -24,10 +24,12 @@ from cost.models import build_tokenizer  # noqa: E402
 from cost.stopwatch import Stopwatch  # noqa: E402
 from cost.texts import write_worked  # noqa: E402
 from diversity_cost import main  # noqa: E402
+from update.rollouts import Size, count_without_signal, draw_lengths, draw_rollouts, give_rewards  # noqa: E402
+from update_speed import main as main_update  # noqa: E402
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BENCHMARKS / "diversity_cost.py"), *words]
+def run(*words: str, script: str = "diversity_cost.py") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / script), *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
@@ -117,3 +119,81 @@ def test_time_inside_a_watched_function_counts_once(monkeypatch):
     assert watch.take() == {"b": 1}
     assert work.outer(0) == 1
     assert watch.take() == {"a": 2, "b": 1}
+
+
+SIZE = Size(rows=40, rows_at_once=8, num_generations=4, prompt_tokens=5, completion_tokens=100)
+
+
+@pytest.mark.slow
+def test_quick_run_compares_updates_that_do_the_same(tmp_path):
+    written = tmp_path / "new" / "update.json"
+    done = run("--quick", "--lengths", "spread", "--sampler", "--json", str(written), script="update_speed.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(written.read_text())
+    assert [row["zero_share"] for row in found["speed"]] == [0.0, 0.5]
+    for row in found["speed"]:
+        ratio = row["ratio"]
+        assert 0 < ratio["lowest"] <= ratio["median"] <= ratio["highest"] < float("inf")
+        assert f"{ratio['median']:.2f}" in done.stdout
+        assert row["grad_norm_difference"] < 1e-4
+        # 8 rows of 8 + 16 tokens, once for the old log-probs and once for the loss.
+        assert row["trl_tokens"] == 2 * 8 * 24
+    assert found["speed"][1]["rlkit_tokens"] < found["speed"][0]["rlkit_tokens"] < 8 * 24
+    (memory,) = found["memory"]
+    assert 0 < memory["trl"]["held_mib"] <= memory["trl"]["peak_mib"]
+    assert 0 < memory["rlkit"]["held_mib"] <= memory["rlkit"]["peak_mib"]
+
+
+def test_help_of_the_update_benchmark_shows_how_to_run_it(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main_update(["--help"])
+    assert "python benchmarks/update_speed.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--rows", "0"], ["--rows", "21"], ["--generations", "1"], ["--zero-share", "1"], ["--zero-share", "nan"]],
+    ids=" ".join,
+)
+def test_mistakes_about_updates_are_told(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main_update(words)
+    assert words[1] in capsys.readouterr().err
+
+
+def test_lengths_are_spread_around_a_third_of_the_longest():
+    lengths = sorted(draw_lengths("spread", SIZE))
+    assert lengths[-1] == SIZE.completion_tokens
+    assert 33 <= lengths[19] <= 35 <= lengths[20] <= 37
+    assert 0 < lengths[0] < 15
+    assert draw_lengths("equal", SIZE) == [100] * 40
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.6])
+def test_that_share_of_the_groups_has_no_signal_and_the_others_have(share):
+    drawn = draw_rollouts("spread", SIZE, 50, {0, 1, 2}, seed=0)
+    assert {0, 1, 2}.isdisjoint(token for row in drawn.completions + drawn.prompts for token in row)
+    for seed in range(5):
+        given = give_rewards(drawn, share, SIZE.num_generations, seed)
+        groups = [given.rewards[start : start + 4] for start in range(0, 40, 4)]
+        flat = [group for group in groups if len({*group}) == 1]
+        assert 4 * len(flat) == count_without_signal(given, 4) == round(40 * share)
+        assert abs(sum(1 if group[0] else -1 for group in flat)) <= 1
+        assert all(sum(group) == 2 for group in groups if group not in flat)
+    assert all(len({*map(tuple, drawn.prompts[start : start + 4])}) == 1 for start in range(0, 40, 4))
+
+
+def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
+    from update.measured import Clock
+
+    # The clock moves by one second a look.
+    monkeypatch.setattr("update.measured.time.perf_counter", iter(range(100)).__next__)
+    clock = Clock()
+    clock.start()
+    with pytest.raises(ValueError), clock.pause():
+        raise ValueError
+    clock.stop()
+    assert clock.seconds == 2
+    clock.start()
+    clock.stop()
+    assert clock.seconds == 1

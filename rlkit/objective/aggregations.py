@@ -48,14 +48,39 @@ def aggregate(
         )
     is_counted_BT = mask_BT != 0
     sums_B = losses_BT.expand(mask_BT.shape).masked_fill(~is_counted_BT, 0).sum(dim=1)
-    counts_B = is_counted_BT.sum(dim=1)
+    weights_B = weigh_rows(
+        is_counted_BT.sum(dim=1), kind, max_completion_length=max_completion_length, num_items=num_items
+    )
+    return (sums_B * weights_B.to(sums_B.dtype)).sum()
+
+
+def weigh_rows(
+    counts_B: torch.Tensor,
+    kind: str,
+    *,
+    max_completion_length: int | None = None,
+    num_items: float | torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return what `aggregate` multiplies the sum over each completion's tokens by, shape (B,), float64.
+
+    It depends on the whole micro-batch, so a part of its rows, cut anew, still adds up to the same loss.
+
+    Args:
+        counts_B: tokens that count in each completion.
+        kind, max_completion_length, num_items: as in `aggregate`.
+
+    Raises:
+        ConfigError, MissingInputError: as `aggregate`.
+    """
+    check_choice("the loss", "aggregation", kind, AGGREGATIONS)
+    ones_B = torch.ones(counts_B.shape, dtype=torch.float64, device=counts_B.device)
     if kind in ("grpo", "sapo"):
-        return (sums_B / counts_B.clamp(min=1)).mean()
+        return ones_B / counts_B.clamp(min=1) / len(counts_B)
     if kind == "bnpo":
-        return sums_B.sum() / counts_B.sum().clamp(min=1)
+        return ones_B / counts_B.sum().clamp(min=1)
     if kind == "dr_grpo":
-        return sums_B.sum() / (len(sums_B) * _require(max_completion_length, "max_completion_length", kind))
-    return sums_B.sum() / torch.as_tensor(_require(num_items, "num_items", kind)).clamp(min=1)
+        return ones_B / (len(counts_B) * _require(max_completion_length, "max_completion_length", kind))
+    return ones_B / torch.as_tensor(_require(num_items, "num_items", kind)).clamp(min=1)
 
 
 def _require(value: float | torch.Tensor | None, field: str, kind: str) -> float | torch.Tensor:

@@ -151,6 +151,7 @@ def resolve_coefficient(spec: Any) -> Coefficient:
         PluginError: no such coefficient, its parameters do not fit, or it is none.
     """
     if isinstance(spec, int | float):
+        check_number("a coefficient", "value", spec, at_least=0)
         return Constant(spec)
     if spec is None or isinstance(spec, list | tuple):
         raise ConfigError(f"A coefficient was given as {spec!r}; write a number or {{name: linear, start: ..., ...}}.")

@@ -71,6 +71,8 @@ def resolve_objective(spec: Any) -> Objective:
     if isinstance(spec, Sequence) and not isinstance(spec, str):
         objective = Objective()
         for part in spec:
+            if isinstance(part, Sequence) and not isinstance(part, str):
+                raise ConfigError("An objective was given a list inside a list; write one list of presets and parts.")
             objective = objective.merge(resolve_objective(part))
         return objective
     built = resolve_plugin(spec, OBJECTIVES)

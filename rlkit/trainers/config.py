@@ -8,12 +8,16 @@ from typing import Any
 from trl import GRPOConfig
 
 from rlkit.errors import ConfigError
+from rlkit.parameters import check_count
 from rlkit.trainers.plan import Plan
+from rlkit.trainers.ranges import check_combinations
 
 
 @dataclass
 class DiverseGRPOConfig(GRPOConfig):
-    """TRL's `GRPOConfig` and seven keys; with all of them at their defaults, training is TRL's to the last bit.
+    """TRL's `GRPOConfig` and nine keys; with all of them at their defaults, training is TRL's to rounding.
+
+    With `fast_path: false` too it is TRL's to the last bit.
 
     Raises:
         PluginError: a key names something that does not exist.
@@ -53,8 +57,26 @@ class DiverseGRPOConfig(GRPOConfig):
         default=0.5, metadata={"help": "A completion is correct when that reward is greater than this."}
     )
 
+    fast_path: bool = field(
+        default=True,
+        metadata={
+            "help": "Leave out rows that weigh nothing, cut micro-batches by length, and do no forward pass twice; the "
+            "gradient is the same to rounding. false: TRL's own update."
+        },
+    )
+    tokens_per_pass: int | None = field(
+        default=None,
+        metadata={
+            "help": "Most tokens of one forward pass of the fast path, padding included. None: what "
+            "per_device_train_batch_size rows of the generation batch take."
+        },
+    )
+
     def __post_init__(self) -> None:
         if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str):
             raise ConfigError(f"correct_reward was given {self.correct_reward!r}; write a reward's index or its name.")
+        if self.tokens_per_pass is not None:
+            check_count("train", "tokens_per_pass", self.tokens_per_pass)
+        check_combinations(self)
         Plan.of(self)
         super().__post_init__()

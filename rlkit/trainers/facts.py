@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from rlkit.diversity import NO_ANSWER, label_by_first_seen
+from rlkit.diversity import NO_ANSWER, label_by_first_seen, read_features, read_vectors
 from rlkit.types import completion_text
 
 Item = TypeVar("Item")
@@ -55,12 +55,12 @@ class Readers:
             "prompt_ids_B": gather_object([identify_prompt(row) for row in inputs]),
         }
         if self.partition is not None:
-            found["features_B"] = gather_object(self.partition.features(texts, **columns))
+            found["features_B"] = gather_object(read_features(self.partition, texts, **columns))
         if self.answers is not None:
-            keys = self.answers.features(texts, **columns)
+            keys = read_features(self.answers, texts, **columns)
             found["answers_B"] = gather_object([None if key in (None, NO_ANSWER) else str(key) for key in keys])
         if self.embedding is not None:
-            found["embeddings_B"] = gather_object(list(self.embedding.embed(texts)))
+            found["embeddings_B"] = gather_object(list(read_vectors(self.embedding, texts)))
         return found
 
 

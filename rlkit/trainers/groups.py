@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlkit.advantages import GroupContext
-from rlkit.diversity import PairwisePartition, close_pairs, judge_pairs
+from rlkit.diversity import PairwisePartition, close_pairs, judge_pairs, label_group
 from rlkit.trainers.facts import Readings, label_answers, share_out, split_groups, stack_embeddings
 
 
@@ -53,10 +53,10 @@ def _compare(
     def judge(features_G: list[Any]) -> tuple[np.ndarray, np.ndarray | None]:
         if wants_pairs and isinstance(partition, PairwisePartition):
             # Judged once: a pair may cost a model's forward pass.
-            judged_GG = partition.equivalent(features_G)
+            judged_GG = judge_pairs(partition, features_G)
             return close_pairs(judged_GG, partition.closure), judged_GG
         pairs_GG = judge_pairs(partition, features_G) if wants_pairs else None
-        return np.asarray(partition.labels(features_G)), pairs_GG
+        return label_group(partition, features_G), pairs_GG
 
     judged = share_out(judge, groups, rank, world_size)
     labels_PG = torch.as_tensor(np.stack([labels_G for labels_G, _ in judged]))

@@ -2,15 +2,18 @@
 
 What happens in one generation step, in order: TRL samples completions; `_calculate_rewards` scores them (values come
 back gathered over ranks) and here also reads off them what the chain will ask for; then the chain turns the groups'
-rewards into advantages, which replace TRL's in the batch. With an objective the loss is ours (`loss.py`), else TRL's.
+rewards into advantages, which replace TRL's in the batch. On the fast path (`update.py`) or with an objective the loss
+is ours (`loss.py`), else TRL's.
 
 Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
-`_calculate_rewards`, `_generate_and_score_completions`, `_compute_loss`, `_save_optimizer_and_scheduler`,
-`_load_optimizer_and_scheduler`.
+`_calculate_rewards`, `_generate_and_score_completions`, `_prepare_inputs`, `training_step`, `_compute_loss`,
+`_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +21,25 @@ from typing import Any
 import numpy as np
 import torch
 from trl import GRPOTrainer
-from trl.models.utils import disable_gradient_checkpointing
 
 from rlkit.advantages import Chain, GroupContext
 from rlkit.diversity import summarise_groups
 from rlkit.errors import ConfigError, suggest
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig
+from rlkit.trainers.entropy_bonus import steer_entropy_coefficient
 from rlkit.trainers.facts import Readings, gather_ragged, split_groups
 from rlkit.trainers.gather import adapt_reward
 from rlkit.trainers.groups import describe_groups
-from rlkit.trainers.loss import choose_surrogate, compute_loss
+from rlkit.trainers.logprobs import LogProbs
+from rlkit.trainers.loss import choose_surrogate, compute_loss, weigh_inputs
 from rlkit.trainers.memory import RunMemory
-from rlkit.trainers.plan import Plan
+from rlkit.trainers.meters import Meters
+from rlkit.trainers.plan import SUPPORTED, Plan
+from rlkit.trainers.ranges import warn_of_combinations
 from rlkit.trainers.reference import ReferencePolicy
 from rlkit.trainers.rehearsing import Rehearser
+from rlkit.trainers.update import FastUpdate
 
 
 class DiverseGRPOTrainer(GRPOTrainer):
@@ -58,6 +65,9 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self._readings: Readings | None = None
         self._newest_reward: float | None = None
         self._window_kls: list[float] = []
+        self._window: list[dict[str, Any]] = []
+        self.policy_losses: list[torch.Tensor] = []
+        self.entropy_stats: list[torch.Tensor] = []
         beta = args.beta
         if self.plan.objective.anchor is not None:
             args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
@@ -65,14 +75,17 @@ class DiverseGRPOTrainer(GRPOTrainer):
         args.beta = beta
         self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
         self._prepare_objective()
+        warn_of_combinations(args)
 
     def _prepare_objective(self) -> None:
         objective = self.plan.objective
+        self.update = FastUpdate(self) if self._can_be_fast() else None
+        self.logprobs = LogProbs(self, self.update)
+        if self.args.loss_type in SUPPORTED:
+            bounds = (self.epsilon_low, self.epsilon_high)
+            self.surrogate = choose_surrogate(self.args, *bounds, self.importance_sampling_level)
         if objective.is_empty:
             return
-        self.surrogate = choose_surrogate(
-            self.args, self.epsilon_low, self.epsilon_high, self.importance_sampling_level
-        )
         if objective.anchor is not None:
             self.reference = ReferencePolicy(self, self.plan.reference)
         if objective.rehearsal is not None:
@@ -80,6 +93,17 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if self.plan.coefficient is not None:
             self.memory.anchor_coef = self.plan.coefficient.initial()
         self.add_callback(AfterStep(self))
+
+    def _can_be_fast(self) -> bool:
+        # What is excluded here goes TRL's way: losses that are not ours, auxiliary losses, pictures, sharding by FSDP.
+        is_ours = getattr(self.args, "fast_path", False) and self.args.loss_type in SUPPORTED
+        is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
+        return is_ours and is_plain and not self.is_fsdp_enabled and "lomo" not in str(self.args.optim).lower()
+
+    @property
+    def anchor_coef_in_loss(self) -> float:
+        """The coefficient of the anchor in the loss now; 0 without one."""
+        return 0.0 if self.plan.is_anchored_in_reward else self.memory.anchor_coef or 0.0
 
     def _count_generations(self) -> int:
         return self.num_generations if self.model.training else self.num_generations_eval
@@ -108,7 +132,11 @@ class DiverseGRPOTrainer(GRPOTrainer):
         is_training = self.model.training
         if is_training and self.rehearser is not None and not self.rehearser.is_ready:
             self.rehearser.draw(len(inputs))
-        output = super()._generate_and_score_completions(inputs)
+        is_fast = is_training and self.update is not None
+        with self.logprobs.leaving_out_trls() if is_fast else contextlib.nullcontext():
+            output = super()._generate_and_score_completions(inputs)
+        if is_fast and self.plan.is_anchored_in_reward:
+            self.logprobs.refer(output)
         readings = self._take_readings()
         groups = self._describe_groups(readings, output)
         self._log_diversity(groups)
@@ -121,9 +149,40 @@ class DiverseGRPOTrainer(GRPOTrainer):
             anchored_PG = self._find_mastered(readings, groups)[:, None].expand(groups.correct_PG.shape)
             output["anchored"] = anchored_PG.flatten()[rows].to(output["advantages"])
             self.record("anchor/mastered", anchored_PG.double().mean().item())
+        if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
+            self.logprobs.refer(output)
         if is_training:
             self._remember(readings, groups)
         return output
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.update is not None and self.model.training and self._buffered_inputs is not before:
+            self.logprobs.fill_stale(self._buffered_inputs)
+        return inputs
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
+        if self.update is None:
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+            return loss
+        started = time.perf_counter()
+        model.train()
+        if callable(getattr(self.optimizer, "train", None)):
+            self.optimizer.train()
+        self._window.append(self._prepare_inputs(inputs))
+        loss = torch.zeros((), device=self.accelerator.device)
+        if self.accelerator.sync_gradients:
+            window, self._window = self._window, []
+            with self.compute_loss_context_manager():
+                loss = self.update.run(model, window)
+        self._step += 1
+        self._current_train_step_time: float = self._current_train_step_time + time.perf_counter() - started
+        if self.accelerator.sync_gradients:
+            self.record("step_time", self._current_train_step_time)
+            self._current_train_step_time = 0.0
+        return loss
 
     def _take_readings(self) -> Readings:
         readings, self._readings = self._readings, None
@@ -146,38 +205,12 @@ class DiverseGRPOTrainer(GRPOTrainer):
             self.memory.finish_batch()
             more["answer_counts_PG"] = self.memory.count_answers(readings.prompt_ids_B[::G], answers_PG)
         if needs & {"logps_PGT", "mean_logps_PG"}:
-            local_BT = self.compute_behaviour_logps(output)
+            local_BT = self.logprobs.of_behaviour(output)
             local_BT = local_BT.masked_fill(output["completion_mask"] == 0, torch.nan)
             more["logps_PGT"] = gather_ragged(local_BT, self.accelerator).unflatten(0, (-1, G))
         if "prompt_logps_PS" in needs:
-            more["prompt_logps_PS"] = gather_ragged(self._compute_prompt_logps(output), self.accelerator)[::G]
+            more["prompt_logps_PS"] = gather_ragged(self.logprobs.of_prompts(output), self.accelerator)[::G]
         return replace(groups, **more)
-
-    @torch.no_grad()
-    def compute_behaviour_logps(self, output: dict[str, Any]) -> torch.Tensor:
-        """Return the log-probs (B, T) of this rank's completions under the policy that generated them."""
-        if "old_per_token_logps" in output:
-            logps_BT: torch.Tensor = output["old_per_token_logps"]
-            return logps_BT
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
-        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
-        return self._forward_logps(ids, mask, output["completion_ids"].size(1))
-
-    @torch.no_grad()
-    def _compute_prompt_logps(self, output: dict[str, Any]) -> torch.Tensor:
-        """Return the log-probs (B, S) of this rank's prompts; NaN at padding and at each prompt's first token."""
-        mask_BS = output["prompt_mask"].bool()
-        prompts, place_B = torch.unique(output["prompt_ids"], dim=0, return_inverse=True)
-        first = torch.stack([(place_B == place).nonzero()[0, 0] for place in range(len(prompts))])
-        # One column less than tokens: nothing predicts the first.
-        predicted = self._forward_logps(prompts, output["prompt_mask"][first], prompts.size(1))[place_B]
-        has_context = mask_BS[:, 1:] & mask_BS[:, :-1]
-        return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
-
-    def _forward_logps(self, ids: torch.Tensor, mask: torch.Tensor, num_kept: int) -> torch.Tensor:
-        with disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
-            size = self.args.per_device_train_batch_size
-            return self._get_per_token_logps_and_entropies(self.model, ids, mask, num_kept, batch_size=size)[0]
 
     def _compute_advantages(self, chain: Chain, groups: GroupContext, output: dict[str, Any]) -> torch.Tensor:
         """Return float32 advantages of shape (B,) in world order, zero where the chain gave no signal."""
@@ -196,7 +229,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """Return what the anchor takes off each reward of the batch, (B,) in world order: coefficient times the sum."""
         anchor, mask_BT = self.plan.objective.anchor, output["completion_mask"]
         assert anchor is not None
-        given = (self.compute_behaviour_logps(output), output["ref_per_token_logps"])
+        given = (self.logprobs.of_behaviour(output), output["ref_per_token_logps"])
         penalties_BT = anchor.penalties(*given)
         totals_B = self.accelerator.gather((penalties_BT * mask_BT).sum(dim=1)).cpu().double()
         return totals_B * (self.memory.anchor_coef or 0.0)
@@ -227,8 +260,29 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if self.plan.objective.is_empty:
             loss: torch.Tensor = super()._compute_loss(model, inputs)
             return loss
-        coef = 0.0 if self.plan.is_anchored_in_reward else self.memory.anchor_coef or 0.0
-        return compute_loss(self, model, inputs, self.plan.objective, coef)
+        meters, is_training = Meters(), self.model.training
+        windows = self.current_gradient_accumulation_steps if is_training else 1.0
+        rows = inputs | weigh_inputs(self, inputs)
+        loss, _ = compute_loss(self, model, rows, self.anchor_coef_in_loss, meters)
+        if self.rehearser is not None and self.rehearser.has_rows and is_training:
+            loss = loss + self.rehearser.loss(model) / windows
+        self.finish_update(meters, 1.0 if self.loss_type in ("dapo", "cispo") else windows)
+        return loss
+
+    def finish_update(self, meters: Meters, scale: float = 1.0) -> None:
+        """Log what forward passes measured, and let the entropy bonus and the anchor see it; a collective.
+
+        Args:
+            meters: what they measured.
+            scale: undoes the scaling for accumulation in the logged policy loss.
+        """
+        self.observe_kl(meters.flush(self).get("kl"))
+        if self._entropy_bonus_enabled:
+            policy_loss = torch.stack(self.policy_losses).sum() * scale
+            self.record("policy_loss", self.accelerator.gather(policy_loss).nanmean().item())
+            if self.model.training:
+                steer_entropy_coefficient(self, self.entropy_stats, self.accelerator.sync_gradients)
+        self.policy_losses, self.entropy_stats = [], []
 
     def record(self, name: str, value: float) -> None:
         """Add a value to a metric of the current mode; the log shows the mean since it was last written."""
@@ -240,9 +294,9 @@ class DiverseGRPOTrainer(GRPOTrainer):
         total, count = self.accelerator.reduce(totals, reduction="sum")
         return (total / count.clamp(min=1.0)).item()
 
-    def observe_kl(self, value: float) -> None:
-        """Note how far the policy is from its reference, for a coefficient that follows it."""
-        if self.model.training:
+    def observe_kl(self, value: float | None) -> None:
+        """Note how far the policy is from its reference, for a coefficient that follows it; None says nothing."""
+        if value is not None and self.model.training:
             self._window_kls.append(value)
 
     def finish_step(self) -> None:

@@ -11,6 +11,7 @@ from rlkit.advantages import resolve as resolve_advantage
 from rlkit.diversity import resolve_embedding, resolve_partition
 from rlkit.errors import ConfigError
 from rlkit.objective import Anchor, Objective, resolve_coefficient, resolve_objective, resolve_reference
+from rlkit.objective.references import AdapterOff, Ema, Reset
 from rlkit.plugins import describe
 from rlkit.trainers.facts import Readers
 
@@ -18,6 +19,7 @@ SUPPORTED = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo")
 """Values of `loss_type` that an objective can be combined with."""
 
 _ANSWERS = frozenset({"answers_PG", "answer_counts_PG"})
+_EXAMPLES = {"partition": "partition: final_answer or another", "embedding": "embedding: hashed_ngrams or another"}
 _KEYS = {"labels_PG": "partition", "equivalent_PGG": "partition", "embeddings_PGE": "embedding"}
 
 
@@ -89,6 +91,20 @@ class Plan:
         """How the anchor's coefficient moves; None without an anchor."""
         return None if self.objective.anchor is None else resolve_coefficient(self.objective.anchor.coef)
 
+    def check_adapter(self, has_adapter: bool) -> None:
+        """Check that the anchor's reference fits the way the run trains.
+
+        Raises:
+            ConfigError: the reference needs an adapter that is not there, or a model of its own beside one.
+        """
+        if isinstance(self.reference, AdapterOff) and not has_adapter:
+            raise ConfigError("The anchor's reference is adapter_off, but this run trains no adapter; write initial.")
+        if isinstance(self.reference, Ema | Reset) and has_adapter:
+            raise ConfigError(
+                f"The anchor's reference is {self.reference}, which needs a model of its own, but with peft there is "
+                "only the policy without its adapter; write adapter_off, or leave peft out."
+            )
+
     def _check(self, loss_type: str, num_generations: int) -> None:
         if self.advantage is not None and num_generations < self.advantage.min_group_size:
             raise ConfigError(
@@ -101,7 +117,9 @@ class Plan:
             )
         for field, key in _KEYS.items():
             if field in self.needs and getattr(self.readers, key) is None:
-                raise ConfigError(f"The advantage chain needs {field}, which comes from `{key}`; write {key}: ...")
+                raise ConfigError(
+                    f"The advantage chain needs {field}, which comes from `{key}`; write {_EXAMPLES[key]}."
+                )
         if self.is_anchored_in_reward and self.advantage is None:
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
@@ -109,8 +127,9 @@ class Plan:
 
 
 def _with_beta(objective: Objective, args: Any) -> Objective:
-    """Turn TRL's `beta` into the anchor it is, where there is an objective beside it."""
-    if objective.is_empty or not args.beta:
+    """Turn TRL's `beta` into the anchor it is, where the loss is ours."""
+    is_ours = not objective.is_empty or (getattr(args, "fast_path", False) and args.loss_type in SUPPORTED)
+    if not is_ours or not args.beta:
         return objective
     if objective.anchor is not None:
         raise ConfigError("Both train.beta and the objective's anchor tie the policy to a reference; keep one of them.")

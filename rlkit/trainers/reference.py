@@ -33,14 +33,7 @@ class ReferencePolicy:
     def __init__(self, trainer: Any, reference: Initial | Ema | Reset | AdapterOff) -> None:
         self._trainer, self.reference = trainer, reference
         self.num_resets = 0
-        has_adapter = hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config")
-        if isinstance(reference, AdapterOff) and not has_adapter:
-            raise ConfigError("The anchor's reference is adapter_off, but this run trains no adapter; write initial.")
-        if self.moves and has_adapter:
-            raise ConfigError(
-                f"The anchor's reference is {reference}, which needs a model of its own, but with peft there is only "
-                "the policy without its adapter; write adapter_off, or leave peft out."
-            )
+        trainer.plan.check_adapter(hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"))
         if isinstance(reference, Reset) and reference.reset_optimizer and trainer.is_deepspeed_enabled:
             raise ConfigError("reset_optimizer cannot reach the optimizer that DeepSpeed shards; leave it out.")
 

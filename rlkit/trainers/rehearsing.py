@@ -36,8 +36,13 @@ class Rehearser:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the rows are there."""
+        """Whether the rows have been drawn."""
         return self._rows is not None
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is anything to rehearse."""
+        return bool(self._rows)
 
     def draw(self, num_local_rows: int) -> None:
         """Sample the policy as it is now and keep what it masters; all ranks must call it.
@@ -73,7 +78,7 @@ class Rehearser:
         trainer = self._trainer
         output = GRPOTrainer._generate_and_score_completions(trainer, inputs)
         correct_B = trainer.take_correctness()
-        logps_BT = trainer.compute_behaviour_logps(output)
+        logps_BT = trainer.logprobs.of_behaviour(output)
         local = []
         for row in range(len(inputs)):
             has_token = output["completion_mask"][row].bool()
@@ -104,24 +109,28 @@ class Rehearser:
             raise StoreError(f"{self._path} is missing, but this run rehearses on it; start the run anew.")
         self._rows = [json.loads(line) for line in self._path.read_text().splitlines()]
 
-    def loss(self, model: Any) -> torch.Tensor | float:
-        """Return the rehearsal loss of this micro-batch, coefficient included; 0 where nothing was mastered."""
-        if not self._rows:
-            return 0.0
+    def loss(self, model: Any, turn: int | None = None) -> torch.Tensor:
+        """Return the rehearsal loss of a micro-batch, coefficient included; there must be rows.
+
+        Args:
+            model: the policy as prepared for training.
+            turn: which micro-batch of its optimizer step it is; None takes the one at hand.
+        """
+        assert self._rows, "asked only where has_rows"
         trainer = self._trainer
-        rows = self._choose(self._rows)
+        rows = self._choose(self._rows, trainer._step if turn is None else turn)
         logps_BT, ref_logps_BT, mask_BT = self._forward(model, rows)
         with torch.no_grad():
             divergence_BT = self._settings.losses(logps_BT, ref_logps_BT)
             trainer.record("rehearsal/divergence", trainer.mean_over_tokens(divergence_BT, mask_BT))
         return self._settings.loss(logps_BT, ref_logps_BT, mask_BT)
 
-    def _choose(self, rows: list[dict[str, list]]) -> list[dict[str, list]]:
+    def _choose(self, rows: list[dict[str, list]], turn: int) -> list[dict[str, list]]:
         trainer = self._trainer
         windows, world_size = trainer.current_gradient_accumulation_steps, trainer.accelerator.num_processes
         count = max(1, self._settings.rows_per_step // (windows * world_size))
-        turn = trainer.state.global_step * windows + trainer._step % windows
-        start = (turn * world_size + trainer.accelerator.process_index) * count
+        place = trainer.state.global_step * windows + turn % windows
+        start = (place * world_size + trainer.accelerator.process_index) * count
         return [rows[place % len(rows)] for place in range(start, start + count)]
 
     def _forward(self, model: Any, rows: list[dict[str, list]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlkit.errors import ConfigError, RlkitError
+from rlkit.parameters import check_count, check_number
 from rlkit.recipe.fields import check_fields
 from rlkit.recipe.generation_batch import GenerationBatch
 from rlkit.recipe.parts import Parts
 from rlkit.recipe.schema import Recipe
+from rlkit.trainers.ranges import check_combinations, check_ranges
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -50,6 +52,7 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     from rlkit.trainers.config import DiverseGRPOConfig
 
     train = check_fields(recipe.train, DiverseGRPOConfig, "train", _TRULY_TAKES)
+    check_ranges(train)
     if train.get("eval_strategy", "no") != "no":
         raise ConfigError("train.eval_strategy has nothing to evaluate on in a run; leave it out and use rlkit eval.")
     describe_batch(train, DiverseGRPOConfig).check()
@@ -67,7 +70,18 @@ def check_plan(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> Pla
     from rlkit.trainers.plan import Plan
 
     defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
-    return Plan.of(SimpleNamespace(**{**defaults, **settings, **_plug_ins(recipe, parts)}))
+    values = SimpleNamespace(**{**defaults, **settings, **_plug_ins(recipe, parts)})
+    check_combinations(values)
+    _check_verifier(values.correct_reward, [getattr(reward, "__name__", "") for reward in parts.rewards])
+    plan = Plan.of(values)
+    plan.check_adapter(recipe.peft is not None)
+    return plan
+
+
+def _check_verifier(named: Any, rewards: list[str]) -> None:
+    is_there = 0 <= named < len(rewards) if isinstance(named, int) else named in rewards
+    if not is_there:
+        raise ConfigError(f"train.correct_reward is {named!r}, but the rewards are {rewards}; write one of these.")
 
 
 def _plug_ins(recipe: Recipe, parts: Parts) -> dict[str, Any]:
@@ -125,6 +139,9 @@ def build_peft(recipe: Recipe) -> LoraConfig | None:
     from peft import LoraConfig
 
     values = {"task_type": "CAUSAL_LM", **check_fields(recipe.peft, LoraConfig, "peft")}
+    check_count("peft", "r", values.get("r", 8))
+    check_number("peft", "lora_alpha", values.get("lora_alpha", 8), above=0)
+    check_number("peft", "lora_dropout", values.get("lora_dropout", 0.0), at_least=0, below=1)
     try:
         return LoraConfig(**values)
     except (ValueError, TypeError) as error:

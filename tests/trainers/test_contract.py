@@ -21,6 +21,9 @@ def parameters(method):
         ("_prepare_inputs", ["self", "generation_batch"]),
         ("_compute_loss", ["self", "model", "inputs"]),
         ("_generate", ["self", "prompts"]),
+        ("training_step", ["self", "model", "inputs", "num_items_in_batch"]),
+        ("_save_optimizer_and_scheduler", ["self", "output_dir"]),
+        ("_load_optimizer_and_scheduler", ["self", "checkpoint"]),
     ],
 )
 def test_signatures_we_override_or_replace(method, expected):
@@ -53,3 +56,30 @@ def test_our_slice_of_the_advantages_is_theirs():
     assert "self.accelerator.process_index * len(prompts)" in text
     assert 'self._logs["advantages"].extend(all_process_advantages.tolist())' in text
     assert '"advantages": advantages' in text
+
+
+def test_the_forward_pass_takes_what_we_give_it():
+    names = parameters(GRPOTrainer._get_per_token_logps_and_entropies)
+    assert names[:6] == ["self", "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size"]
+    assert {"compute_entropy", "compute_aux_loss"} <= set(names)
+
+
+def test_forward_passes_that_are_left_out_while_sampling_are_asked_for_by_these_names():
+    text = source("_generate_and_score_completions")
+    assert text.count("self._get_per_token_logps_and_entropies(") == 3
+    assert "if self.beta != 0.0:" in text
+    assert "if old_per_token_logps is not None:" in text
+    assert "self.use_vllm and self.vllm_importance_sampling_correction" in text
+
+
+def test_the_buffer_is_filled_and_split_as_the_fast_path_expects():
+    text = source("_prepare_inputs")
+    assert "self._buffered_inputs = [" in text
+    assert "self._buffered_inputs[self._step % self.args.steps_per_generation]" in text
+    assert "self._step += 1" in source("training_step")
+
+
+def test_the_entropy_bonus_keeps_its_state_where_we_look():
+    text = source("_compute_loss")
+    for name in ("_entropy_bonus_enabled", "use_adaptive_entropy", "_last_world_entropy", "_entropy_window_stats"):
+        assert f"self.{name}" in text

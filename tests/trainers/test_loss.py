@@ -35,7 +35,7 @@ def micro_batch(trainer):
     shape = inputs["completion_ids"].shape
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        logps = trainer.compute_behaviour_logps(inputs)
+        logps = trainer.logprobs.of_behaviour(inputs)
     return inputs | {"old_per_token_logps": logps + 0.4 * torch.randn(shape, generator=generator)}
 
 

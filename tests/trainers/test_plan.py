@@ -19,14 +19,21 @@ def build_config(**changes):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"advantage": "darling"}, ConfigError, "needs labels_PG, which comes from `partition`; write partition"),
-        ({"advantage": "dra_grpo"}, ConfigError, "write embedding: "),
+        (
+            {"advantage": "darling"},
+            ConfigError,
+            "needs labels_PG, which comes from `partition`; write partition: final_answer",
+        ),
+        ({"advantage": "dra_grpo"}, ConfigError, "write embedding: hashed_ngrams"),
         ({"advantage": "passk_grpo", "num_generations": 2}, ConfigError, "num_generations is 2"),
         ({"advantage": {"name": "pkpo", "k": 4, "variant": "loo"}}, ConfigError, "compares 5 completions"),
         ({"objective": "ster"}, PluginError, "Did you mean 'steer'"),
         ({"objective": {"anchors": "k2"}}, ConfigError, "Did you mean 'anchor'"),
         ({"objective": [{"anchor": "k2"}, {"anchor": "k3"}]}, ConfigError, "two anchor parts"),
         ({"objective": ["dph_js", {"rehearsal": {"coef": 1.0}}]}, ConfigError, "two rehearsal parts"),
+        ({"objective": [["steer"]]}, ConfigError, "a list inside a list"),
+        ({"objective": {"anchor": {"name": "k2", "coef": -1}}}, ConfigError, "a coefficient was given value=-1"),
+        ({"objective": {"token_weights": "top_entropy"}, "top_entropy_quantile": 0.2}, ConfigError, "keep one"),
         ({"objective": {"anchor": "k2"}, "beta": 0.1}, ConfigError, "keep one of them"),
         ({"objective": "steer", "loss_type": "vespo"}, ConfigError, "write one of grpo"),
         ({"objective": {"anchor": {"name": "kl", "estimator": "k1"}}}, ConfigError, "where: reward"),
@@ -67,7 +74,8 @@ def test_parts_of_several_specs_are_taken_together():
 
 def test_beta_beside_an_objective_is_its_anchor():
     assert Plan.of(build_config(objective="steer", beta=0.2)).objective.anchor.coef == 0.2
-    assert Plan.of(build_config(beta=0.2)).objective.is_empty
+    assert Plan.of(build_config(beta=0.2)).objective.anchor.coef == 0.2
+    assert Plan.of(build_config(beta=0.2, fast_path=False)).objective.is_empty
 
 
 def test_description_holds_every_parameter_and_is_plain_data():

@@ -1,0 +1,105 @@
+"""Log-probs of rollouts that no gradient flows through: of prompts, of the behaviour policy, of the reference."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from trl.models.utils import disable_gradient_checkpointing
+from trl.trainer.utils import use_adapter
+
+from rlkit.trainers.loss import token_mask
+from rlkit.trainers.update import FastUpdate
+
+
+class LogProbs:
+    """Computes log-probs for a trainer, by the fast path where there is one; every method is a collective."""
+
+    def __init__(self, trainer: Any, update: FastUpdate | None) -> None:
+        self._trainer, self._update = trainer, update
+
+    @contextlib.contextmanager
+    def leaving_out_trls(self) -> Iterator[None]:
+        """Let TRL sample and score without its own forward passes, which the fast path does where they are needed."""
+        left_out = {
+            "beta": 0.0,
+            "vllm_importance_sampling_correction": False,
+            "_get_per_token_logps_and_entropies": lambda *_, **__: (None, None, None),
+        }
+        kept = {name: getattr(self._trainer, name) for name in left_out}
+        for name, value in left_out.items():
+            setattr(self._trainer, name, value)
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                setattr(self._trainer, name, value)
+
+    @torch.no_grad()
+    def of_behaviour(self, output: dict[str, Any]) -> torch.Tensor:
+        """Return the log-probs (B, T) of this rank's completions under the policy that generated them."""
+        known = output.get("old_per_token_logps")
+        if known is not None:
+            return torch.as_tensor(known)
+        if self._update is not None and self._trainer.model.training:
+            everything_B = torch.ones(len(output["completion_ids"]), dtype=torch.bool)
+            self._update.fill_logps(self._trainer.model, [output], "old_per_token_logps", [everything_B])
+            return torch.as_tensor(output["old_per_token_logps"])
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+        return self._forward(ids, mask, output["completion_ids"].size(1))
+
+    @torch.no_grad()
+    def of_prompts(self, output: dict[str, Any]) -> torch.Tensor:
+        """Return the log-probs (B, S) of this rank's prompts; NaN at padding and at each prompt's first token."""
+        mask_BS = output["prompt_mask"].bool()
+        prompts, place_B = torch.unique(output["prompt_ids"], dim=0, return_inverse=True)
+        first = torch.stack([(place_B == place).nonzero()[0, 0] for place in range(len(prompts))])
+        # One column less than tokens: nothing predicts the first.
+        predicted = self._forward(prompts, output["prompt_mask"][first], prompts.size(1))[place_B]
+        has_context = mask_BS[:, 1:] & mask_BS[:, :-1]
+        return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
+
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, num_kept: int) -> torch.Tensor:
+        trainer = self._trainer
+        with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+            size = trainer.args.per_device_train_batch_size
+            logps: torch.Tensor = trainer._get_per_token_logps_and_entropies(
+                trainer.model, ids, mask, num_kept, batch_size=size
+            )[0]
+        return logps
+
+    def refer(self, output: dict[str, Any]) -> None:
+        """Add reference log-probs to a generation batch, for the rows that the anchor holds."""
+        assert self._update is not None, "without the fast path TRL has added them"
+        held_B = (token_mask(output) != 0).any(dim=1)
+        if "anchored" in output:
+            held_B = held_B & (output["anchored"] > 0)
+        with self._reference() as model:
+            self._update.fill_logps(model, [output], "ref_per_token_logps", [held_B])
+
+    @contextlib.contextmanager
+    def _reference(self) -> Iterator[Any]:
+        if self._trainer.ref_model is not None:
+            yield self._trainer.ref_model
+            return
+        model = self._trainer.accelerator.unwrap_model(self._trainer.model)
+        # An adapter that was there before training is kept by TRL as "ref".
+        with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
+            yield self._trainer.model
+
+    def fill_stale(self, buffer: Sequence[dict[str, Any]]) -> None:
+        """Note the log-probs of micro-batches that will be learnt from only after the policy has moved.
+
+        Args:
+            buffer: the micro-batches of a generation batch that has just been sampled.
+        """
+        trainer = self._trainer
+        steps = trainer.args.gradient_accumulation_steps
+        first = trainer._step % steps
+        later = [inputs for number, inputs in enumerate(buffer) if first + number >= steps]
+        unknown = [inputs for inputs in later if "old_per_token_logps" not in inputs]
+        if unknown and self._update is not None:
+            self._update.fill_logps(trainer.model, unknown, "old_per_token_logps")
