@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +29,34 @@ def ask_chat(
     """
     client = _connect(base_url, key)
     request = {"model": model, "messages": [{"role": "user", "content": question}], **options}
-    return call_until(deadline_s, lambda seconds: _read(_send(client, request, seconds)), f"The judge at {base_url}")
+    return call_until(deadline_s, lambda seconds: _read(_send(client, request, seconds)), name_judge(base_url))
+
+
+def name_judge(base_url: str) -> str:
+    """Return how messages call the server."""
+    return f"The judge at {base_url}"
+
+
+def probe_chat(base_url: str, key: str | None) -> Callable[[float], None]:
+    """Return what asks the server for its models within the seconds given; any reply, also a refusal, is life.
+
+    Raises:
+        ConfigError: `openai` is not installed. The probe raises TransientError where nothing replies.
+    """
+    client = _connect(base_url, key)
+
+    def probe(seconds: float) -> None:
+        import openai
+
+        try:
+            client.models.with_raw_response.list(timeout=seconds)
+        except openai.APIConnectionError as error:
+            raise TransientError(str(error)) from error
+        except openai.OpenAIError:
+            # A server without such a list says so.
+            pass
+
+    return probe
 
 
 @lru_cache(maxsize=8)

@@ -7,7 +7,7 @@ import json
 import math
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlkit.diversity.retrying import BUSY_STATUSES, GarbledReplyError, TransientError, call_until
@@ -28,11 +28,34 @@ def classify_texts(url: str, model: str, texts: Sequence[str], deadline_s: float
         ConfigError: the server refuses the request (status 4xx).
         RewardError: no usable reply before the deadline; failures never become a judgement.
     """
-    server = f"The classifier at {url}"
+    server = name_classifier(url)
     body = json.dumps({"model": model, "input": list(texts)}).encode()
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     request = urllib.request.Request(f"{url.rstrip('/')}/classify", data=body, headers=headers)
     return call_until(deadline_s, lambda seconds: _read(_post(request, seconds, server), len(texts)), server)
+
+
+def name_classifier(url: str) -> str:
+    """Return how messages call the server."""
+    return f"The classifier at {url}"
+
+
+def probe_classifier(url: str) -> Callable[[float], None]:
+    """Return what asks `{url}/health` within the seconds given; any reply, also a refusal, is life.
+
+    The probe raises TransientError where nothing replies.
+    """
+
+    def probe(seconds: float) -> None:
+        try:
+            with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=seconds):
+                return
+        except urllib.error.HTTPError:
+            return
+        except (OSError, http.client.HTTPException) as error:
+            raise TransientError(repr(error)) from error
+
+    return probe
 
 
 def _post(request: urllib.request.Request, seconds: float, server: str) -> bytes:

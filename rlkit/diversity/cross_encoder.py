@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.classify_endpoint import classify_texts
+from rlkit.diversity.asking import ask_each, reach
+from rlkit.diversity.classify_endpoint import classify_texts, name_classifier, probe_classifier
 from rlkit.diversity.classify_here import Pair, classify_pairs
 from rlkit.diversity.pretrained import load_tokenizer
 from rlkit.diversity.retrying import read_key
@@ -30,7 +30,8 @@ class CrossEncoder(PairwiseTextPartition):
     pairs, and classes are the closure of its judgements; the problem is not shown to it. The model runs in this
     process, in float32, loaded when first used; or, with `url`, behind a server that speaks vLLM's `/classify`. Equal
     texts are the same without being asked about. A server that fails or replies with nonsense is asked again until
-    `deadline_s` and then stops the run: silence is never a judgement.
+    `deadline_s` and then stops the run: silence is never a judgement. One that gives no sign of life when first used
+    stops it after 15 seconds at most.
 
     Where we differ: texts are cut by tokens (the released code counts white-space words, and so can exceed its
     budget); with a `url`, words are counted unless `tokenizer` says whose tokens. Of a model with a single output the
@@ -59,7 +60,8 @@ class CrossEncoder(PairwiseTextPartition):
     """Which tokens of a text that is too long are kept, `first` or `last`."""
     template: str | None = None
     """How a pair becomes one text, with {first} and {second}. None: the tokenizer's own way; with `url`, the paper's
-    `[CLS] {first} [SEP] {second} [SEP]`."""
+    `[CLS] {first} [SEP] {second} [SEP]`. Tokenizers, here and in vLLM, put their own special tokens around it: a model
+    trained on pairs, not on the paper's text, wants `{first} [SEP] {second}`."""
     tokenizer: str | None = None
     """With `url`: a directory or hub id whose tokens `max_tokens` counts; None counts white-space words."""
     short_words: int = 0
@@ -162,10 +164,19 @@ class CrossEncoder(PairwiseTextPartition):
         template = self.template or PAPER_TEMPLATE
         texts = [template.format(first=first, second=second) for first, second in pairs]
         batches = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
-        url, key = self.url, read_key(self.api_key_variable)
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            replies = pool.map(lambda batch: classify_texts(url, self.model, batch, self.deadline_s, key), batches)
-            return [row for reply in replies for row in reply]
+        replies = self._ask_server(self.url, batches) if batches else []
+        return [row for reply in replies for row in reply]
+
+    def _ask_server(self, url: str, batches: list[list[str]]) -> list[list[list[float]]]:
+        key, server = read_key(self.api_key_variable), name_classifier(url)
+        reach(server, self.deadline_s, probe_classifier(url))
+        return ask_each(
+            lambda batch: classify_texts(url, self.model, batch, self.deadline_s, key),
+            batches,
+            self.concurrency,
+            self.deadline_s,
+            server,
+        )
 
 
 def check_template(template: str | None) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from rlkit.diversity.chat_endpoint import ask_chat
+from rlkit.diversity.asking import ask_each, reach
+from rlkit.diversity.chat_endpoint import ask_chat, name_judge, probe_chat
 from rlkit.diversity.classify_here import Pair
 from rlkit.diversity.judgement_cache import JudgementCache, default_cache, hash_question
 from rlkit.diversity.retrying import read_key
@@ -58,7 +59,8 @@ class LlmJudge(PairwiseTextPartition):
     A reply whose last line is not one of the two words is unreadable. It is asked for once more; if that does not help
     the pair counts as different, is logged, counted (`unreadable`, `asked`), and not kept; when more than
     `max_unreadable` of the questions of a process end so, the run stops. A server that fails is asked again until
-    `deadline_s`, then the run stops.
+    `deadline_s`, then the run stops, and so it does after as long a silence; one that gives no sign of life when first
+    used stops it after 15 seconds at most.
 
     Source: DARLING's released alternative to its classifier (arXiv 2509.02534) is of this kind, but asks whether two
     solutions differ and takes "yes" for "equivalent"; we ask for the word itself.
@@ -88,7 +90,7 @@ class LlmJudge(PairwiseTextPartition):
     max_unreadable: float = 0.05
     """Share of unreadable replies, in [0, 1], above which the run stops."""
     deadline_s: float = 300.0
-    """Seconds from the first attempt of a question to giving up."""
+    """Seconds from the first attempt of a question to giving up; no silence lasts longer."""
     concurrency: int = 8
     """Questions under way at a time."""
 
@@ -149,13 +151,16 @@ class LlmJudge(PairwiseTextPartition):
         known = cache.find(keys) if cache is not None else {}
         missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
         if missing:
-            ask = partial(_ask, self, read_key(self.api_key_variable))
-            with ThreadPoolExecutor(self.concurrency) as pool:
-                replies = dict(zip(missing, pool.map(ask, missing.values()), strict=True))
+            replies = dict(zip(missing, self._ask_server(list(missing.values())), strict=True))
             new = {key: verdict for key, verdict in replies.items() if verdict is not None}
             self._count(len(replies), len(replies) - len(new))
             known |= cache.keep(new) if cache is not None else new
         return [known.get(key, False) for key in keys]
+
+    def _ask_server(self, pairs: list[Pair]) -> list[bool | None]:
+        key, server = read_key(self.api_key_variable), name_judge(self.base_url)
+        reach(server, self.deadline_s, probe_chat(self.base_url, key))
+        return ask_each(partial(_ask, self, key), pairs, self.concurrency, self.deadline_s, server)
 
     def _count(self, asked: int, unreadable: int) -> None:
         counts = self._counts
@@ -185,8 +190,11 @@ def _ask(judge: LlmJudge, key: str | None, pair: Pair) -> bool | None:
     options = {"temperature": judge.temperature, "max_completion_tokens": judge.max_reply_tokens}
     given = {name: value for name, value in options.items() if value is not None}
     question = PROMPT.format(first=pair[0], second=pair[1])
+    end, left = time.monotonic() + judge.deadline_s, judge.deadline_s
     for _ in range(2):
-        reply = ask_chat(judge.base_url, key, judge.model, question, judge.deadline_s, given)
+        reply = ask_chat(judge.base_url, key, judge.model, question, left, given)
         if (verdict := read_verdict(reply)) is not None:
             return verdict
+        # One deadline for both: a server that hangs on the second attempt is no better than one that always did.
+        left = max(round(end - time.monotonic(), 1), 0.1)
     return None

@@ -35,13 +35,19 @@ class GarbledReplyError(Exception):
     """The server replied with something that cannot be a judgement; more of the same is likely."""
 
 
-def call_until(deadline_s: float, action: Callable[[float], Reply], server: str) -> Reply:
+def call_until(
+    deadline_s: float,
+    action: Callable[[float], Reply],
+    server: str,
+    mend: str = "see to the server, or allow more with deadline_s",
+) -> Reply:
     """Return what the action returns, called again with growing pauses while it fails transiently.
 
     Args:
         deadline_s: seconds from the first attempt to giving up.
         action: called with the seconds left, its timeout.
         server: how the message calls the server.
+        mend: what the message tells the user to do.
 
     Raises:
         RewardError: the deadline has passed, or three replies were garbled. Whatever else the action raises passes.
@@ -59,8 +65,7 @@ def call_until(deadline_s: float, action: Callable[[float], Reply], server: str)
             reason = error
         if end - time.monotonic() <= wait:
             raise RewardError(
-                f"{server} gave no usable reply within {deadline_s:g} seconds: {reason}; see to the server, or allow "
-                "more with deadline_s."
+                f"{server} gave no usable reply within {deadline_s:g} seconds: {reason}; {mend}."
             ) from reason
         time.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT_S)
