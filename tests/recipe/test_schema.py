@@ -64,13 +64,23 @@ def test_no_two_shipped_recipes_share_an_output_directory():
 
 # What a paper's method asks of the trainer; KL-Cov learns twice from each batch, in as many optimizer steps.
 FREE_SETTINGS = ("beta", "loss_type", "epsilon_high", "entropy_coef", "num_iterations")
+# A method with a memory needs problems that come back within the 60 steps; the budget is the same.
+FREE_SIZES = {"countdown/outcome_ucb": ("task.train_size is",)}
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(shipped_recipes()) if "chat" not in name])
 def test_the_tiny_recipes_have_equal_budgets(name):
     reference, recipe = load_recipe("countdown/grpo"), load_recipe(name)
     free = ("advantage", "objective", "answers", "embedding", *(f"train.{key} is" for key in FREE_SETTINGS))
+    free += FREE_SIZES.get(name, ())
     assert [phrase for phrase in differences(recipe, reference) if not phrase.startswith(free)] == []
+
+
+def test_problems_come_back_where_answers_are_counted_over_steps():
+    recipe = load_recipe("countdown/outcome_ucb")
+    train = recipe.train
+    prompts = train["max_steps"] * train["per_device_train_batch_size"] // train["num_generations"]
+    assert prompts > 2 * recipe.task["train_size"]
 
 
 def test_a_shipped_header_names_the_command_that_runs_it():
