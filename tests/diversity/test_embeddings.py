@@ -14,10 +14,11 @@ from rlkit.diversity import HashedNgrams, SentenceEmbedding, resolve_embedding
 from rlkit.diversity.embeddings import measure_cosines, normalise_rows
 from rlkit.errors import ConfigError, PluginError
 
+TINY = {"name": "sentence_embedding", "model": "countdown-tiny"}
 TEXTS = ["3 + 5 [8]", "", "5 + 3 [8] [8] * 2 [16]", " \n"]
 
 
-@pytest.mark.parametrize("spec", ["hashed_ngrams", "sentence_embedding"])
+@pytest.mark.parametrize("spec", ["hashed_ngrams", TINY])
 def test_one_float32_row_a_text_and_nan_for_blank_ones(spec):
     embedding = resolve_embedding(spec)
     rows = embedding.embed(TEXTS)
@@ -28,7 +29,7 @@ def test_one_float32_row_a_text_and_nan_for_blank_ones(spec):
     assert embedding.embed(["", " "]).shape == (2, rows.shape[1])
 
 
-@pytest.mark.parametrize("spec", ["hashed_ngrams", "sentence_embedding"])
+@pytest.mark.parametrize("spec", ["hashed_ngrams", TINY])
 def test_an_embedding_is_small_data_even_after_its_model_was_used(spec):
     embedding = resolve_embedding(spec)
     before = embedding.embed(TEXTS)
@@ -89,25 +90,25 @@ def _states(text):
 )
 def test_pooling_sees_real_tokens_only(pooling, pool):
     texts = ["3 + 5 [8]", "5 + 3 [8] [8] * 2 [16] [16] + 8 [24]", "3"]
-    rows = SentenceEmbedding(pooling=pooling, batch_size=3).embed(texts)
+    rows = SentenceEmbedding("countdown-tiny", pooling=pooling, batch_size=3).embed(texts)
     for text, row in zip(texts, rows, strict=True):
         np.testing.assert_allclose(row, pool(_states(text)), atol=2e-5)
 
 
 @pytest.mark.parametrize(("keep", "left"), [("last", "[8] * 2 [16]"), ("first", "3 + 5 [8] [8]")])
 def test_of_a_long_text_the_stated_end_is_kept(keep, left):
-    embedding = SentenceEmbedding(max_tokens=4 if keep == "last" else 5, keep=keep)
+    embedding = SentenceEmbedding("countdown-tiny", max_tokens=4 if keep == "last" else 5, keep=keep)
     long, short = embedding.embed(["3 + 5 [8] [8] * 2 [16]", left])
     np.testing.assert_allclose(long, short, atol=2e-5)
 
 
 def test_a_text_longer_than_the_models_positions_is_cut_to_them():
-    assert np.isfinite(SentenceEmbedding(max_tokens=4096).embed(["3 + 5 [8] " * 500])).all()
+    assert np.isfinite(SentenceEmbedding("countdown-tiny", max_tokens=4096).embed(["3 + 5 [8] " * 500])).all()
 
 
 def test_batches_change_nothing_but_rounding():
     texts = ["3 + 5 [8]", "5 * 3 [15]", "8", "3 + 5 [8] [8] * 2 [16] [16] + 8 [24]", "1 + 1"]
-    one, many = (SentenceEmbedding(batch_size=size).embed(texts) for size in (1, 4))
+    one, many = (SentenceEmbedding("countdown-tiny", batch_size=size).embed(texts) for size in (1, 4))
     np.testing.assert_allclose(one, many, atol=2e-5)
 
 
@@ -118,7 +119,7 @@ def test_loading_a_model_draws_no_random_numbers_of_the_run():
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    SentenceEmbedding().embed(["3"])
+    SentenceEmbedding("countdown-tiny").embed(["3"])
     assert torch.equal(torch.rand(2), expected)
 
 
@@ -135,11 +136,11 @@ def test_a_model_is_loaded_whole_while_a_run_shards_its_own():
             raise AssertionError(f"the loader asked the run's ZeRO-3 configuration for {name}")
 
     sharding = Sharding()
-    expected = SentenceEmbedding().embed(["3 + 5 [8]"])
+    expected = SentenceEmbedding("countdown-tiny").embed(["3 + 5 [8]"])
     _load_model.cache_clear()
     deepspeed.set_hf_deepspeed_config(sharding)
     try:
-        assert np.array_equal(SentenceEmbedding().embed(["3 + 5 [8]"]), expected)
+        assert np.array_equal(SentenceEmbedding("countdown-tiny").embed(["3 + 5 [8]"]), expected)
         assert deepspeed._hf_deepspeed_config_weak_ref() is sharding
     finally:
         deepspeed.unset_hf_deepspeed_config()
@@ -160,18 +161,23 @@ def test_cosines_are_symmetric_and_undefined_for_undefined_rows():
         {"name": "hashed_ngrams", "dims": True},
         {"name": "hashed_ngrams", "dims": float("nan")},
         {"name": "hashed_ngrams", "unit": "token"},
-        {"name": "sentence_embedding", "pooling": "max"},
-        {"name": "sentence_embedding", "max_tokens": 0},
-        {"name": "sentence_embedding", "batch_size": 1.5},
-        {"name": "sentence_embedding", "keep": "middle"},
+        TINY | {"pooling": "max"},
+        TINY | {"max_tokens": 0},
+        TINY | {"batch_size": 1.5},
+        TINY | {"keep": "middle"},
         {"name": "sentence_embedding", "model": ""},
         {"name": "sentence_embedding", "model": "./nowhere/at/all"},
-        {"name": "sentence_embedding", "device": 3},
+        TINY | {"device": 3},
     ],
 )
 def test_parameters_that_mean_nothing_are_refused(spec):
     with pytest.raises(ConfigError):
         resolve_embedding(spec)
+
+
+def test_a_sentence_embedding_without_a_model_is_refused():
+    with pytest.raises(PluginError, match="needs 'model'"):
+        resolve_embedding("sentence_embedding")
 
 
 def test_what_is_no_embedding_is_refused():

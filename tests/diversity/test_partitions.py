@@ -215,7 +215,8 @@ def test_embedding_takes_what_a_recipe_writes_and_what_has_no_vector_is_empty():
 
 
 def test_a_sentence_encoder_splits_a_group():
-    spec = {"name": "embedding", "embedding": "sentence_embedding", "threshold": 0.99}
+    spec = {"name": "embedding", "embedding": {"name": "sentence_embedding", "model": "countdown-tiny"}}
+    spec["threshold"] = 0.99
     assert labels(spec, "3 + 5 [8]", "13 * 4 [52]", "3 + 5 [8]") == [0, 1, 0]
 
 
