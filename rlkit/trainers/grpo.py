@@ -95,10 +95,11 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self.add_callback(AfterStep(self))
 
     def _can_be_fast(self) -> bool:
-        # What is excluded here goes TRL's way: losses that are not ours, auxiliary losses, pictures, sharding by FSDP.
+        # The rest goes TRL's way: losses that are not ours, auxiliary losses, pictures, FSDP, split sequences.
         is_ours = getattr(self.args, "fast_path", False) and self.args.loss_type in SUPPORTED
         is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
-        return is_ours and is_plain and not self.is_fsdp_enabled and "lomo" not in str(self.args.optim).lower()
+        is_split = self.is_fsdp_enabled or getattr(self.accelerator, "parallelism_config", None) is not None
+        return is_ours and is_plain and not is_split and "lomo" not in str(self.args.optim).lower()
 
     @property
     def anchor_coef_in_loss(self) -> float:

@@ -132,9 +132,11 @@ class FastUpdate:
             return
         accelerator = self._trainer.accelerator
         accelerator.gradient_state._set_sync_gradients(False)
-        with accelerator.no_sync(model):
-            yield
-        accelerator.gradient_state._set_sync_gradients(True)
+        try:
+            with accelerator.no_sync(model):
+                yield
+        finally:
+            accelerator.gradient_state._set_sync_gradients(True)
 
     def _complete_old_logps(self, window: list[Rows]) -> None:
         """Where only some micro-batches of a step know their old log-probs, ask the policy for the others'."""
