@@ -72,13 +72,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgingServer]:
 def tiny_classifier(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Return a function that makes a BERT-like classifier of random weights and returns its directory."""
 
-    def make(num_labels: int = 2, head: bool = True) -> str:
-        return _make_classifier(tmp_path_factory.mktemp("classifier"), num_labels, head)
+    def make(num_labels: int = 2, head: bool = True, hidden_size: int = 32) -> str:
+        return _make_classifier(tmp_path_factory.mktemp("classifier"), num_labels, head, hidden_size)
 
     return make
 
 
-def _make_classifier(path: Path, num_labels: int, head: bool) -> str:
+def _make_classifier(path: Path, num_labels: int, head: bool, hidden_size: int) -> str:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
@@ -92,7 +92,7 @@ def _make_classifier(path: Path, num_labels: int, head: bool) -> str:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(path)
     config = BertConfig(
         vocab_size=len(words),
-        hidden_size=32,
+        hidden_size=hidden_size,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
