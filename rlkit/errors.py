@@ -35,12 +35,17 @@ class StoreError(RlkitError, RuntimeError):
     """A run or sample directory holds something other than what is about to be written there."""
 
 
-def suggest(given: str, allowed: Iterable[str]) -> str:
+_MOST_NAMES = 12
+"""Names that one sentence can hold and still be read."""
+
+
+def suggest(given: str, allowed: Iterable[str], listed_by: str | None = None) -> str:
     """Return ` Did you mean 'x'?` for the nearest allowed name, or the sorted list of names when none is near.
 
     Args:
         given: what the user wrote.
-        allowed: the names that would have been accepted.
+        allowed: the names that would have been accepted; of more than twelve the first twelve are listed.
+        listed_by: the command that lists all of them, said where not all are.
 
     Returns:
         A sentence with a leading space, ready to be appended to an error message.
@@ -49,4 +54,8 @@ def suggest(given: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     if near:
         return f" Did you mean {near[0]!r}?"
-    return f" Allowed: {', '.join(names)}." if names else ""
+    more = len(names) - _MOST_NAMES
+    if more <= 0:
+        return f" Allowed: {', '.join(names)}." if names else ""
+    where = f"; {listed_by} lists all" if listed_by else ""
+    return f" Allowed: {', '.join(names[:_MOST_NAMES])} and {more} more{where}."

@@ -40,6 +40,10 @@ class PluginKind:
         return sorted({*self.builtins, *(point.name for point in entry_points(group=self.group))})
 
 
+_LISTED_BY = {"rlkit.advantages": "rlkit explain --list"}
+"""Groups of so many names that a command lists them."""
+
+
 def factory(function: Any) -> Any:
     """Mark a function as one that *builds* the plug-in, so that naming it calls it with the recipe's parameters."""
     function.is_plugin_factory = True
@@ -123,7 +127,7 @@ def _find(name: str, kind: PluginKind) -> Any:
     if ":" in name:
         return load_target(name, kind.word)
     raise PluginError(
-        f"No {kind.word} is called {name!r}.{suggest(name, kind.names())} "
+        f"No {kind.word} is called {name!r}.{suggest(name, kind.names(), _LISTED_BY.get(kind.group))} "
         "Your own is named as file.py:thing or module:thing."
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, RlkitError
 
 if TYPE_CHECKING:
     from rlkit.recipe import Recipe
@@ -74,13 +75,24 @@ def run_copy(args: argparse.Namespace) -> int:
 
 
 def run_validate(args: argparse.Namespace) -> int:
-    """Check each recipe as `rlkit train` would before it loads a model."""
+    """Check each recipe as `rlkit train` would before it loads a model; a bad one does not hide the next."""
     from rlkit.recipe import load_recipe
 
+    code = 0
     for reference in args.recipe:
-        check_recipe(load_recipe(reference, args.overrides))
-        print(f"{reference}: valid")
-    return 0
+        try:
+            check_recipe(load_recipe(reference, args.overrides))
+        except RlkitError as error:
+            code = 2
+            print(f"rlkit: {shorten(reference)}: {error}", file=sys.stderr)
+        else:
+            print(f"{reference}: valid", flush=True)
+    return code
+
+
+def shorten(reference: str) -> str:
+    """Return a name with its middle left out where it would fill the screen."""
+    return reference if len(reference) <= 120 else f"{reference[:80]}…{reference[-20:]}"
 
 
 def check_recipe(recipe: Recipe) -> None:

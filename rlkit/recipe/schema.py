@@ -61,6 +61,7 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "train": (dict, "a mapping of trainer settings"),
     "peft": (dict | None, "a mapping of LoRA settings"),
 }
+_PARTS_OF_OBJECTIVE = ("token_weights", "anchor", "rehearsal")
 _REQUIRED = ("model", "task", "output")
 
 _ELSEWHERE = {
@@ -86,6 +87,8 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
         ConfigError: an unknown or missing key, a value of the wrong kind, or a setting in the wrong section.
     """
     for key in values:
+        if key in _PARTS_OF_OBJECTIVE:
+            raise ConfigError(f"A recipe has no key {key!r} at its top level; write it under objective:.")
         if key not in _TAKES:
             hint = suggest(str(key), _TAKES)
             raise ConfigError(

@@ -5,11 +5,14 @@ Nothing is judged here beyond its shape; `schema.py` says which keys exist.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
+from rlkit.parameters import show
 from rlkit.recipe.yaml_text import parse_yaml
 
 INHERITED_BY_KEY = ("train", "peft")
@@ -29,20 +32,36 @@ def find_recipe(reference: str) -> Path:
     Raises:
         ConfigError: neither a file nor a shipped recipe is called that.
     """
-    path = Path(reference).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(reference))
+    if _is_file(path):
         return path
     shipped = shipped_recipes()
     name = reference.removesuffix(".yaml")
     if name in shipped:
         return shipped[name]
-    if path.is_dir():
+    if _is_nameable(path) and path.is_dir():
         raise ConfigError(
             f"{reference!r} is a directory; name a recipe file in it, or a shipped recipe such as countdown/grpo."
         )
     raise ConfigError(
-        f"There is no recipe {reference!r}: no such file, and no shipped recipe of that name.{suggest(name, shipped)}"
+        f"There is no recipe {show(reference)}: no such file, and no shipped recipe of that name."
+        f"{suggest(name[:99], shipped, 'rlkit recipes list')}"
     )
+
+
+def _is_file(path: Path) -> bool:
+    return _is_nameable(path) and path.is_file()
+
+
+def _is_nameable(path: Path) -> bool:
+    """Return whether a file of such a name could exist: systems refuse to look for one of a thousand letters."""
+    try:
+        path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+    return True
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -100,11 +119,24 @@ def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
     if parent is None:
         return values
     if not isinstance(parent, str):
-        raise ConfigError(f"{path} extends {parent!r}; write the path of one recipe, seen from this one.")
-    base = path.parent / Path(parent).expanduser()
-    if not base.is_file():
-        raise ConfigError(f"{path} extends {parent!r}, but there is no file {base}.")
-    return _inherit(_read_file(base, (*children, path)), values)
+        raise ConfigError(
+            f"{path} extends {show(parent)}; write one recipe, a path seen from this one or a shipped name."
+        )
+    return _inherit(_read_file(_find_parent(parent, path), (*children, path)), values)
+
+
+def _find_parent(parent: str, path: Path) -> Path:
+    """Return the file that the recipe at `path` extends: one seen from there wins, then a shipped recipe."""
+    base = path.parent / os.path.expanduser(parent)
+    if _is_file(base):
+        return base
+    shipped, name = shipped_recipes(), parent.removesuffix(".yaml")
+    if name in shipped:
+        return shipped[name]
+    raise ConfigError(
+        f"{path} extends {show(parent)}, but there is no such file, seen from there, and no shipped recipe of that "
+        f"name.{suggest(name[:99], shipped, 'rlkit recipes list')}"
+    )
 
 
 def _inherit(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def parse_yaml(text: str, place: str) -> Any:
         place: how messages call it, e.g. the path of the file.
 
     Raises:
-        ConfigError: the text is not YAML, or a mapping names a key twice.
+        ConfigError: the text is not YAML, nests too deeply, holds a value that cannot be one, or a mapping names a key
+            twice.
     """
     try:
         return yaml.load(text, Loader=_Loader)
@@ -65,6 +66,12 @@ def parse_yaml(text: str, place: str) -> Any:
         raise ConfigError(f"{place}{line} is not valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{place} is not valid YAML: {' '.join(str(error).split())}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{place} nests lists or mappings too deeply; a recipe needs a few levels.") from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        # PyYAML lets through what Python says of 99 February, of a number of 5000 digits, of `!!bool maybe`.
+        reason = str(error).split(";")[0] or type(error).__name__
+        raise ConfigError(f"{place} holds a value that cannot be read: {reason[:120]}.") from error
 
 
 def format_yaml(values: Mapping[str, Any]) -> str:

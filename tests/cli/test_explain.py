@@ -181,7 +181,7 @@ def test_a_function_of_ones_own_is_a_stage(capsys, tmp_path):
         (["{name: grpo, eps: .inf}", "--rewards", "1,0"], "eps=inf; write a number above 0."),
         (["{name: grpo, eps: " + "9" * 500 + "}", "--rewards", "1,0"], "…; write a number above 0."),
         (["a" * 5000, "--rewards", "1,0"], "No preset, transform or recipe is called 'aaa"),
-        (["a/" * 3000, "--rewards", "1,0"], "cannot be read: File name too long."),
+        (["a/" * 3000, "--rewards", "1,0"], "no such file, and no shipped recipe"),
         (["os:system", "--rewards", "1,0"], "'system' cannot be called as f(values_PG, ctx)"),
         (["grpo", "--rewards", "1,0", "--mean-logps", ".1,-2"], "logarithms of probabilities are 0 or less"),
         (["dqo", "--rewards", "1,0", "--embeddings", "1 0,1"], "--embeddings has vectors of 1, 2 numbers"),

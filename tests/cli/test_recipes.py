@@ -49,6 +49,20 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(tmp_path, capsys, wo
     assert (tmp_path / "taken.yaml").read_text() == "mine"
 
 
+def test_validate_goes_on_after_a_bad_recipe_and_names_each(tmp_path, capsys):
+    bad, worse = tmp_path / "bad.yaml", tmp_path / "worse.yaml"
+    bad.write_text("extends: countdown/grpo\nanchor: kl")
+    worse.write_text("extends: countdown/grpo\nadvantage: zzzzz")
+    assert main(["recipes", "validate", str(bad), "countdown/grpo", str(worse)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "countdown/grpo: valid\n"
+    first, second = err.strip().splitlines()
+    assert first.startswith(f"rlkit: {bad}: ")
+    assert "write it under objective:" in first
+    assert second.startswith(f"rlkit: {worse}: ")
+    assert "more; rlkit explain --list lists all" in second
+
+
 @pytest.mark.slow
 def test_every_shipped_recipe_is_valid(capsys):
     assert main(["recipes", "validate", *shipped_recipes()]) == 0

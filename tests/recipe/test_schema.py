@@ -29,6 +29,9 @@ def test_a_missing_or_empty_key_is_named(missing, empty):
     ("extra", "said"),
     [
         ({"advantages": "grpo"}, "Did you mean 'advantage'"),
+        ({"anchor": "kl"}, "'anchor' at its top level; write it under objective:"),
+        ({"token_weights": "steer"}, "write it under objective:"),
+        ({"rehearsal": "dph_forward"}, "write it under objective:"),
         ({"learning_rate": 1}, "settings go under train"),
         ({"train": {"output_dir": "x"}}, "write output: there"),
         ({"train": {"advantage": "grpo"}}, "write advantage: there"),

@@ -39,7 +39,14 @@ def test_a_file_wins_over_a_shipped_recipe_of_that_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("reference", "said"),
-    [("countdown/grop", "Did you mean 'countdown/grpo'"), ("nowhere.yaml", "no such file"), (".", "is a directory")],
+    [
+        ("countdown/grop", "Did you mean 'countdown/grpo'"),
+        ("nowhere.yaml", "no such file"),
+        (".", "is a directory"),
+        ("~nobody-of-that-name/mine.yaml", "no such file"),
+        ("a/" + "x" * 5000, "no such file"),
+        ("zzzzz", "and [0-9]+ more; rlkit recipes list lists all"),
+    ],
 )
 def test_what_is_not_there_is_said(reference, said):
     with pytest.raises(ConfigError, match=said):
@@ -58,6 +65,16 @@ def test_train_is_inherited_key_by_key_and_everything_else_as_a_whole(tmp_path):
     }
 
 
+def test_a_shipped_recipe_is_extended_by_name_unless_a_file_beside_is_called_so(tmp_path):
+    child = write(tmp_path, "mine.yaml", "extends: countdown/darling\noutput: mine\ntrain: {seed: 7}")
+    shipped = read_mapping("countdown/darling")
+    assert read_mapping(str(child)) == {**shipped, "output": "mine", "train": {**shipped["train"], "seed": 7}}
+    child.write_text("extends: countdown/darling.yaml")
+    assert read_mapping(str(child)) == shipped
+    write(tmp_path, "countdown/darling.yaml", "model: beside")
+    assert read_mapping(str(child)) == {"model": "beside"}
+
+
 def test_inheritance_goes_through_several_files_but_not_in_a_circle(tmp_path):
     write(tmp_path, "a.yaml", "train: {x: 1}")
     write(tmp_path, "b.yaml", "extends: a.yaml\ntrain: {y: 2}")
@@ -71,8 +88,10 @@ def test_inheritance_goes_through_several_files_but_not_in_a_circle(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("extends: gone.yaml", "there is no file"),
-        ("extends: [a]", "write the path of one recipe"),
+        ("extends: gone.yaml", "there is no such file"),
+        ("extends: countdown/darlin", "Did you mean 'countdown/darling'"),
+        (f"extends: {'x' * 5000}", "there is no such file"),
+        ("extends: [a]", "write one recipe, a path"),
         ("", "holds no settings"),
         ("- a", "holds no settings"),
     ],

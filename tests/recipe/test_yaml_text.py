@@ -52,6 +52,22 @@ def test_a_key_written_twice_is_refused(text):
         parse_yaml(text, "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 5000 + "]" * 5000, "nests lists or mappings too deeply"),
+        (f"a: {'9' * 5000}", "cannot be read: .*digits"),
+        ("a: 2024-99-99", "cannot be read"),
+        ("a: !!bool maybe", "cannot be read"),
+        ("a: !!int ''", "cannot be read"),
+        ("a: !!timestamp soon", "cannot be read"),
+    ],
+)
+def test_what_python_cannot_hold_is_one_sentence(text, said):
+    with pytest.raises(ConfigError, match=rf"^mine\.yaml .*{said}"):
+        parse_yaml(text, "mine.yaml")
+
+
 def test_a_syntax_error_names_place_and_line():
     with pytest.raises(ConfigError, match=r"mine\.yaml, line 2 is not valid YAML"):
         parse_yaml("a: 1\nb: [", "mine.yaml")
