@@ -124,6 +124,7 @@ def run_agree(args: argparse.Namespace) -> int:
     with _Progress() as progress:
         judged = judge_each(partition, pairs, progress)
     scores = score_pairs(judged, [pair.same for pair in pairs], args.group_size)
+    _note_missing_answers(partition, pairs)
     if args.json:
         print(json.dumps(scores, indent=1))
         return 0
@@ -132,6 +133,19 @@ def run_agree(args: argparse.Namespace) -> int:
     console.print(title, markup=False, soft_wrap=True)
     console.print(build_table({"": scores}, args.group_size))
     return 0
+
+
+def _note_missing_answers(partition: Partition, pairs: Sequence[Pair]) -> None:
+    """Say how many texts have no final answer where that is what is compared: to it, all of those are the same."""
+    from rlkit.diversity import NO_ANSWER, FinalAnswer
+    from rlkit.terminal import note
+
+    if not isinstance(partition, FinalAnswer):
+        return
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
+    missing = partition.features(texts).count(NO_ANSWER)
+    if missing:
+        note(f"{missing} of {len(texts)} texts have no final answer; all of those are one class.")
 
 
 def judge_each(partition: Partition, pairs: Sequence[Pair], progress: Callable[[str, int, int], None]) -> list[bool]:

@@ -98,6 +98,21 @@ def test_agree_counts_right_and_wrong_of_any_partition(tmp_path, capsys):
     assert "undefined" in capsys.readouterr().out
 
 
+def test_agree_says_how_many_texts_hold_no_final_answer(tmp_path, capsys):
+    records = [
+        {"a": r"so \boxed{8}", "b": "no answer here", "same": False},
+        {"a": r"so \boxed{8}", "b": r"8, so \boxed{8}", "same": True},
+        {"a": "nor here", "b": "no answer here", "same": True},
+    ]
+    path = str(write_pairs(tmp_path / "pairs.jsonl", records))
+    assert main(["partition", "agree", "final_answer", path, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["accuracy"]["value"] == 1.0
+    assert "2 of 4 texts have no final answer" in err
+    assert main(["partition", "agree", "canonical_expression", path]) == 0
+    assert "final answer" not in capsys.readouterr().err
+
+
 def test_agree_knows_the_shipped_classifier_by_name(tmp_path, capsys):
     records = [
         {"a": "3 + 5 [8] [8] * 2 [16]", "b": "3 + 5 [8] [8] * 2 [16]", "same": True},
