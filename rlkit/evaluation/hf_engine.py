@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlkit.errors import ConfigError, suggest
+from rlkit.errors import ConfigError
 from rlkit.evaluation.batching import Span, bytes_per_token, halve, plan_batches
 from rlkit.evaluation.encoding import (
     context_length,
@@ -25,6 +25,7 @@ from rlkit.evaluation.encoding import (
 from rlkit.evaluation.engine import Sample, SampleKey
 from rlkit.evaluation.generation import Draws, draw_rows
 from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.parameters import check_choice, check_count, show
 from rlkit.types import Row
 
 if TYPE_CHECKING:
@@ -59,12 +60,11 @@ class HfEngine:
 
     def __post_init__(self) -> None:
         """Check every parameter."""
-        if self.dtype not in _DTYPES:
-            raise ConfigError(f"No dtype is called {self.dtype!r}.{suggest(str(self.dtype), _DTYPES)}")
-        if self.device is not None and not _DEVICE.fullmatch(self.device):
-            raise ConfigError(f"device was given as {self.device!r}; write cpu, cuda or cuda:0, or leave it out.")
-        if self.batch_tokens is not None and not (isinstance(self.batch_tokens, int) and self.batch_tokens >= 1):
-            raise ConfigError(f"batch_tokens was given as {self.batch_tokens!r}; write at least 1, or leave it out.")
+        check_choice("hf", "dtype", self.dtype, _DTYPES)
+        if self.device is not None and not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
+            raise ConfigError(f"hf was given device={show(self.device)}; write cpu, cuda or cuda:0, or leave it out.")
+        if self.batch_tokens is not None:
+            check_count("hf", "batch_tokens", self.batch_tokens)
 
     def check(self) -> None:
         """Accept every machine: transformers is a core dependency and runs on a CPU."""

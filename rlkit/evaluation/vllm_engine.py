@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlkit.errors import ConfigError, suggest
+from rlkit.errors import ConfigError
 from rlkit.evaluation.encoding import (
     decode_completions,
     encode_prompts,
@@ -18,6 +18,7 @@ from rlkit.evaluation.encoding import (
 )
 from rlkit.evaluation.engine import Sample, SampleKey
 from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.parameters import check_choice, check_count, check_flag, check_number
 from rlkit.types import Row
 from rlkit.vllm_support import vllm_obstacle
 
@@ -57,12 +58,14 @@ class VllmEngine:
 
     def __post_init__(self) -> None:
         """Check every parameter."""
-        if self.dtype not in _DTYPES:
-            raise ConfigError(f"No dtype is called {self.dtype!r}.{suggest(str(self.dtype), _DTYPES)}")
+        check_choice("vllm", "dtype", self.dtype, _DTYPES)
         for name in ("tensor_parallel_size", "max_num_seqs", "cpu_cache_gib"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} was given as {value!r}; write a whole number of at least 1.")
+            check_count("vllm", name, getattr(self, name))
+        if self.max_model_len is not None:
+            check_count("vllm", "max_model_len", self.max_model_len)
+        check_number("vllm", "gpu_memory_utilization", self.gpu_memory_utilization, above=0, at_most=1)
+        if self.enforce_eager is not None:
+            check_flag("vllm", "enforce_eager", self.enforce_eager)
 
     def check(self) -> None:
         """Raise ConfigError when vLLM cannot run on this machine."""

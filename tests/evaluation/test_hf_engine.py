@@ -153,7 +153,11 @@ def test_engines_are_named_like_other_plug_ins() -> None:
     assert resolve_engine({"name": "hf", "batch_tokens": 100}) == HfEngine(batch_tokens=100)
     assert isinstance(HfEngine(), Engine)
     for spec, said in (
-        ({"name": "hf", "dtype": "fp32"}, "No dtype"),
+        ({"name": "hf", "dtype": "fp32"}, "dtype='fp32'.*float32"),
+        ({"name": "hf", "dtype": ["float32"]}, "was given dtype="),
+        ({"name": "hf", "batch_tokens": True}, "at least 1"),
+        ({"name": "hf", "batch_tokens": 8.0}, "whole number"),
+        ({"name": "hf", "device": 0}, "write cpu, cuda"),
         ({"name": "hf", "batch_tokens": 0}, "at least 1"),
         ({"name": "hf", "device": "gpu"}, "write cpu, cuda"),
     ):

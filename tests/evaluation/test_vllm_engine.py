@@ -47,9 +47,20 @@ def test_both_engines_draw_from_the_same_distribution(tiny_model: Path, tmp_path
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"dtype": "fp16"}, "No dtype"),
+        ({"dtype": "fp16"}, "dtype='fp16'.*float16"),
         ({"tensor_parallel_size": 0}, "at least 1"),
+        ({"tensor_parallel_size": True}, "at least 1"),
         ({"max_num_seqs": "x"}, "least 1"),
+        ({"max_num_seqs": 2.0}, "whole number"),
+        ({"cpu_cache_gib": 0.5}, "whole number"),
+        ({"max_model_len": 0}, "at least 1"),
+        ({"max_model_len": "long"}, "at least 1"),
+        ({"gpu_memory_utilization": 0}, "above 0, at most 1"),
+        ({"gpu_memory_utilization": 1.5}, "above 0, at most 1"),
+        ({"gpu_memory_utilization": float("nan")}, "above 0, at most 1"),
+        ({"gpu_memory_utilization": True}, "above 0, at most 1"),
+        ({"enforce_eager": "no"}, "true or false"),
+        ({"enforce_eager": 1}, "true or false"),
     ],
 )
 def test_parameters_are_checked(parameters: dict[str, object], said: str) -> None:
