@@ -58,7 +58,7 @@ def test_it_writes_the_three_files_and_prints_the_numbers(
         (["--task", "countdwn"], "Did you mean 'countdown'"),
         (["--task", "{name:"], "--task, line 1 is not valid YAML"),
         (["--engine", "vlm"], "Did you mean 'vllm'"),
-        (["--engine", "{name: hf, dtype: half}"], "No dtype is called 'half'"),
+        (["--engine", "{name: hf, dtype: half}"], "hf was given dtype='half'. Allowed: auto"),
         (["--temperature", "-1"], "temperature was given as -1.0"),
         (["--top-p", "0"], "top_p was given as 0.0"),
         (["--limit", "0"], "limit was given as 0"),
