@@ -64,7 +64,9 @@ def _connect(base_url: str, key: str | None) -> Any:
     try:
         from openai import OpenAI
     except ImportError as error:
-        raise ConfigError("llm_judge needs the package openai, which is not installed; pip install openai.") from error
+        raise ConfigError(
+            "llm_judge needs the package openai, which is not installed; pip install openai, or rlkit-diversity[judge]."
+        ) from error
     # Retries are ours, so that one deadline holds; a client without a key would refuse to be made.
     return OpenAI(base_url=base_url, api_key=key or "none", max_retries=0)
 
