@@ -22,7 +22,8 @@ test-fast: setup ## Run the tests that take seconds
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n 2
 
 test-slow: setup ## Run the tests that train, serve and install
-	@$(RUN) -m pytest -q -m slow
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "slow and side_by_side" -n 2
+	@$(RUN) -m pytest -q -m "slow and not side_by_side"
 
 check: setup ## Format, lint, types and layers, as the hook before a commit does
 	@$(RUN) -m ruff format --check .

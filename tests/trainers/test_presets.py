@@ -39,6 +39,7 @@ def read_log(output: Path) -> list[dict]:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("name", METHODS)
 def test_trains_and_continues_to_the_same_end(name, tmp_path):
     whole = run(name, tmp_path / "whole")
