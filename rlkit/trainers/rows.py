@@ -86,7 +86,10 @@ def gather_rows(batches: Sequence[dict[str, Any]], picks: Sequence[Pick]) -> dic
     used = {pick.batch for pick in picks}
     for key in COMPLETION_KEYS:
         if all(key in batches[number] for number in used):
-            rows[key] = torch.stack([_left(batches[pick.batch][key][pick.row], num_completion) for pick in picks])
+            values = [batches[pick.batch][key][pick.row] for pick in picks]
+            # One number a row stays one; where all completions of a batch are one token long, they look alike.
+            is_by_token = any(batches[number][key].shape[1:] > (1,) for number in used)
+            rows[key] = torch.stack([_left(value, num_completion) for value in values] if is_by_token else values)
     return rows
 
 
@@ -97,8 +100,6 @@ def _right(row: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def _left(row: torch.Tensor, length: int) -> torch.Tensor:
-    if row.ndim == 0 or row.size(0) == 1:
-        return row
     missing = length - row.size(0)
     return row[:length] if missing <= 0 else torch.nn.functional.pad(row, (0, missing))
 

@@ -92,3 +92,12 @@ def test_values_find_their_way_back():
 
 def test_the_budget_is_what_the_largest_micro_batch_holds():
     assert measure_budget(BATCHES) == 3 * (5 + 6)
+
+
+def test_a_batch_of_completions_of_one_token_joins_a_wider_one():
+    narrow = build([[1, 2], [3]], [[7], [8]], 2, 1) | {"ref_per_token_logps": torch.tensor([[-1.0], [-2.0]])}
+    wide = build([[4]], [[9, 10, 11]], 1, 3) | {"ref_per_token_logps": torch.tensor([[-3.0, -4.0, -5.0]])}
+    picks = pick_rows([narrow, wide], [torch.ones(2, dtype=torch.bool), torch.ones(1, dtype=torch.bool)])
+    rows = gather_rows([narrow, wide], picks)
+    assert read(rows) == [([1, 2], [7], 1.0), ([3], [8], 2.0), ([4], [9, 10, 11], 1.0)]
+    assert rows["ref_per_token_logps"].tolist() == [[-1.0, 0.0, 0.0], [-2.0, 0.0, 0.0], [-3.0, -4.0, -5.0]]
