@@ -35,14 +35,12 @@ class Meters:
         self._highs.setdefault(name, []).append(values_N.detach().float().flatten())
 
     def flush(self, trainer: Any) -> dict[str, float]:
-        """Record everything with the trainer and return the means; a collective."""
+        """Record everything with the trainer and return the means, NaN where no token counts; a collective."""
         if not self._totals:
             return {}
         names = sorted(self._totals)
         totals_N2 = trainer.accelerator.reduce(torch.stack([self._totals[name] for name in names]), reduction="sum")
-        means = {
-            name: (total / count.clamp(min=1.0)).item() for name, (total, count) in zip(names, totals_N2, strict=True)
-        }
+        means = {name: (total / count).item() for name, (total, count) in zip(names, totals_N2, strict=True)}
         for name, mean in means.items():
             trainer.record(name, mean)
         self._flush_extremes(trainer)

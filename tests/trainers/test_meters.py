@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -51,3 +52,9 @@ def test_nothing_measured_nothing_recorded():
     recorder = Recorder()
     assert Meters().flush(recorder) == {}
     assert recorder.recorded == {}
+
+
+def test_a_mean_over_no_token_is_unknown_not_zero():
+    meters = Meters()
+    meters.add("kl", torch.tensor([[2.0, 3.0]]), torch.tensor([[0, 0]]))
+    assert math.isnan(meters.flush(Recorder())["kl"])
