@@ -4,7 +4,7 @@ from rlkit.objective.aggregations import aggregate, weigh_rows
 from rlkit.objective.anchors import ANCHORS, Anchor, resolve_anchor
 from rlkit.objective.coefficients import resolve_coefficient
 from rlkit.objective.importance import correct_for_sampler
-from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses, weigh_tokens
+from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses, weigh_anchor, weigh_tokens
 from rlkit.objective.microbatches import cut_by_tokens, find_needed_rows
 from rlkit.objective.objective import OBJECTIVES, Objective, resolve_objective
 from rlkit.objective.references import resolve_reference
@@ -31,6 +31,7 @@ __all__ = [
     "resolve_objective",
     "resolve_reference",
     "resolve_token_weight",
+    "weigh_anchor",
     "weigh_rows",
     "weigh_tokens",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from rlkit.objective.objective import Objective
+from rlkit.objective.surrogates import importance_ratio
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def compute_token_losses(
     anchor_coef: float = 0.0,
     weights_BT: torch.Tensor | None = None,
     kept: torch.Tensor | None = None,
+    level: str = "token",
 ) -> torch.Tensor:
     """Return the loss of every token, (B, T) or (B, 1), before it is masked and averaged.
 
@@ -53,6 +55,7 @@ def compute_token_losses(
         anchor_coef: the anchor's coefficient now.
         weights_BT: what `weigh_tokens` gave for this batch; some weights draw at random, so they are asked once.
         kept: further factors of the surrogate, e.g. an off-policy or entropy mask; no gradient flows through them.
+        level: the surrogate's, `token` or `sequence`; see `weigh_anchor`.
     """
     clips = all(getattr(weight, "clips", True) for weight in objective.token_weights)
     losses = surrogate(batch.logps_BT, batch.old_logps_BT, batch.advantages, batch.mask_BT, clips=clips)
@@ -63,7 +66,7 @@ def compute_token_losses(
         penalties = weight.penalties(*_given(batch)) if hasattr(weight, "penalties") else None
         if penalties is not None:
             losses = losses + penalties
-    return losses if anchor_coef == 0 else losses + anchor_coef * compute_anchor_losses(objective, batch)
+    return losses if anchor_coef == 0 else losses + anchor_coef * compute_anchor_losses(objective, batch, level)
 
 
 def weigh_tokens(objective: Objective, batch: TokenBatch) -> torch.Tensor | None:
@@ -79,13 +82,25 @@ def _given(batch: TokenBatch) -> tuple[torch.Tensor, ...]:
     return batch.logps_BT, batch.old_logps_BT, batch.entropies_BT, batch.advantages, batch.mask_BT
 
 
-def compute_anchor_losses(objective: Objective, batch: TokenBatch) -> torch.Tensor:
+def compute_anchor_losses(objective: Objective, batch: TokenBatch, level: str = "token") -> torch.Tensor:
     """Return the anchor's loss of every token without its coefficient, zero where it does not hold; shape (B, T)."""
     assert objective.anchor is not None, "an anchor coefficient comes with an anchor"
     assert batch.ref_logps_BT is not None, "an anchor comes with reference log-probs"
     losses_BT = objective.anchor.losses(batch.logps_BT, batch.ref_logps_BT)
-    if objective.anchor.importance_corrected:
-        ratio_BT = torch.exp(batch.logps_BT - batch.old_logps_BT)
-        # TRL lets the gradient through; the other estimators carry exact weights, which that would spoil.
-        losses_BT = losses_BT * (ratio_BT if objective.anchor.estimator == "k3" else ratio_BT.detach())
+    ratio = weigh_anchor(objective, batch, level)
+    losses_BT = losses_BT if ratio is None else losses_BT * ratio
     return losses_BT if batch.anchored_B1 is None else losses_BT * batch.anchored_B1
+
+
+def weigh_anchor(objective: Objective, batch: TokenBatch, level: str = "token") -> torch.Tensor | None:
+    """Return the ratio policy / old policy that an importance-corrected anchor is multiplied by; None for none.
+
+    (B, T), or (B, 1) where the surrogate has one ratio a completion and the estimator is k3: as TRL 1.16 does, which
+    lets the gradient through. The other estimators carry exact weights a token, which both would spoil.
+    """
+    if objective.anchor is None or not objective.anchor.importance_corrected:
+        return None
+    is_trls = objective.anchor.estimator == "k3"
+    given = (batch.logps_BT, batch.old_logps_BT, batch.mask_BT)
+    ratio = importance_ratio(*given, level if is_trls else "token")
+    return ratio if is_trls else ratio.detach()

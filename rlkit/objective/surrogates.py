@@ -41,7 +41,7 @@ def clipped(
     Raises:
         ConfigError: no such level.
     """
-    ratio = _importance_ratio(logps_BT, old_logps_BT, mask_BT, level)
+    ratio = importance_ratio(logps_BT, old_logps_BT, mask_BT, level)
     advantages = _as_columns(advantages_B1)
     bounded = ratio if delta is None else ratio.clamp(max=delta)
     if not clips:
@@ -73,7 +73,7 @@ def cispo(
     Raises:
         ConfigError: no such level.
     """
-    ratio = _importance_ratio(logps_BT, old_logps_BT, mask_BT, level).detach()
+    ratio = importance_ratio(logps_BT, old_logps_BT, mask_BT, level).detach()
     bounded = ratio.clamp(max=epsilon_high) if clips else ratio
     return -bounded * _as_columns(advantages_B1) * logps_BT.masked_fill(mask_BT == 0, 0)
 
@@ -103,7 +103,7 @@ def sapo(
     Raises:
         ConfigError: no such level.
     """
-    ratio = _importance_ratio(logps_BT, old_logps_BT, mask_BT, level)
+    ratio = importance_ratio(logps_BT, old_logps_BT, mask_BT, level)
     advantages = _as_columns(advantages_B1)
     if not clips:
         return -ratio * advantages
@@ -116,7 +116,7 @@ def _as_columns(advantages: torch.Tensor) -> torch.Tensor:
     return advantages.unsqueeze(1) if advantages.dim() == 1 else advantages
 
 
-def _importance_ratio(
+def importance_ratio(
     logps_BT: torch.Tensor, old_logps_BT: torch.Tensor, mask_BT: torch.Tensor, level: str
 ) -> torch.Tensor:
     """Return policy / old policy, (B, T) or (B, 1)."""

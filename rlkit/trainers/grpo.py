@@ -6,7 +6,7 @@ rewards into advantages, which replace TRL's in the batch. On the fast path (`up
 is ours (`loss.py`), else TRL's.
 
 Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
-`_calculate_rewards`, `_generate_and_score_completions`, `_prepare_inputs`, `training_step`, `_compute_loss`,
+`_calculate_rewards`, `_generate_and_score_completions`, `_prepare_inputs`, `train`, `training_step`, `_compute_loss`,
 `_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
 from rlkit.advantages import Chain, GroupContext
@@ -71,8 +72,10 @@ class DiverseGRPOTrainer(GRPOTrainer):
         beta = args.beta
         if self.plan.objective.anchor is not None:
             args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
-        super().__init__(model=model, reward_funcs=adapted or None, args=args, **kwargs)
-        args.beta = beta
+        try:
+            super().__init__(model=model, reward_funcs=adapted or None, args=args, **kwargs)
+        finally:
+            args.beta = beta
         self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
         self._prepare_objective()
         warn_of_combinations(args)
@@ -163,6 +166,19 @@ class DiverseGRPOTrainer(GRPOTrainer):
             self.logprobs.fill_stale(self._buffered_inputs)
         return inputs
 
+    @property
+    def num_waiting(self) -> int:
+        """How many micro-batches of the present optimizer step have come before the one at hand."""
+        return len(self._window)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as TRL does; what a run that was interrupted in this process left half done is forgotten."""
+        self._window, self._window_kls, self.policy_losses, self.entropy_stats = [], [], [], []
+        # As in a new process: the batch that lies there was drawn by another policy, for another place in the data.
+        self._step = 0
+        self._buffered_inputs: Any = None
+        return super().train(*args, **kwargs)
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
         if self.update is None:
@@ -178,6 +194,9 @@ class DiverseGRPOTrainer(GRPOTrainer):
             window, self._window = self._window, []
             with self.compute_loss_context_manager():
                 loss = self.update.run(model, window)
+            every = self.args.torch_empty_cache_steps
+            if every is not None and self.state.global_step % every == 0:
+                clear_device_cache()
         self._step += 1
         self._current_train_step_time: float = self._current_train_step_time + time.perf_counter() - started
         if self.accelerator.sync_gradients:
@@ -203,7 +222,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         more: dict[str, Any] = {"step": self.state.global_step}
         if "answer_counts_PG" in needs and readings.answers_B is not None:
             answers_PG = split_groups(readings.answers_B, G)
-            self.memory.finish_batch()
+            self._finish_older_batch()
             more["answer_counts_PG"] = self.memory.count_answers(readings.prompt_ids_B[::G], answers_PG)
         if needs & {"logps_PGT", "mean_logps_PG"}:
             local_BT = self.logprobs.of_behaviour(output)
@@ -239,11 +258,16 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """Return (P,) whether the policy has mastered each prompt: its rate so far, or in this batch when it is new."""
         anchor = self.plan.objective.anchor
         assert anchor is not None
-        self.memory.finish_batch()
+        self._finish_older_batch()
         prompt_ids_P = readings.prompt_ids_B[:: groups.correct_PG.shape[1]]
         rates_P = torch.as_tensor(np.asarray(self.memory.pass_rates.rates(prompt_ids_P)))
         rates_P = torch.where(rates_P.isnan(), groups.correct_PG.nanmean(dim=1), rates_P)
         return rates_P >= anchor.mastered_above
+
+    def _finish_older_batch(self) -> None:
+        # An evaluation may fall into the middle of a batch, which a checkpoint then is to be saved without.
+        if self.model.training:
+            self.memory.finish_batch()
 
     def _remember(self, readings: Readings, groups: GroupContext) -> None:
         G, needs = groups.correct_PG.shape[1], self.plan.needs
@@ -278,7 +302,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
             scale: undoes the scaling for accumulation in the logged policy loss.
         """
         self.observe_kl(meters.flush(self).get("kl"))
-        if self._entropy_bonus_enabled:
+        if self._entropy_bonus_enabled and self.policy_losses:
             policy_loss = torch.stack(self.policy_losses).sum() * scale
             self.record("policy_loss", self.accelerator.gather(policy_loss).nanmean().item())
             if self.model.training:
@@ -297,7 +321,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
 
     def observe_kl(self, value: float | None) -> None:
         """Note how far the policy is from its reference, for a coefficient that follows it; None says nothing."""
-        if value is not None and self.model.training:
+        if value is not None and not np.isnan(value) and self.model.training:
             self._window_kls.append(value)
 
     def finish_step(self) -> None:
@@ -337,7 +361,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
 
     def _replace_logged_advantages(self, advantages_B: list[float]) -> None:
         logged = self._logs["advantages"]
-        for _ in advantages_B:
+        # Its room is one generation batch, and a batch of an evaluation may be larger.
+        for _ in advantages_B[: len(logged)]:
             logged.pop()
         logged.extend(advantages_B)
 

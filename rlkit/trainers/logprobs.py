@@ -28,14 +28,16 @@ class LogProbs:
             "vllm_importance_sampling_correction": False,
             "_get_per_token_logps_and_entropies": lambda *_, **__: (None, None, None),
         }
-        kept = {name: getattr(self._trainer, name) for name in left_out}
-        for name, value in left_out.items():
-            setattr(self._trainer, name, value)
+        own = vars(self._trainer)
+        kept = {name: own[name] for name in left_out if name in own}
+        own.update(left_out)
         try:
             yield
         finally:
-            for name, value in kept.items():
-                setattr(self._trainer, name, value)
+            # What was the class's must not stay behind on the trainer, where it would hide a later change.
+            for name in left_out.keys() - kept.keys():
+                del own[name]
+            own.update(kept)
 
     @torch.no_grad()
     def of_behaviour(self, output: dict[str, Any]) -> torch.Tensor:
@@ -97,9 +99,9 @@ class LogProbs:
             buffer: the micro-batches of a generation batch that has just been sampled.
         """
         trainer = self._trainer
-        steps = trainer.args.gradient_accumulation_steps
-        first = trainer._step % steps
-        later = [inputs for number, inputs in enumerate(buffer) if first + number >= steps]
+        # The last window of an epoch may be shorter, so that steps do not tell the place in a window.
+        room = trainer.current_gradient_accumulation_steps - trainer.num_waiting
+        later = buffer[max(0, room) :]
         unknown = [inputs for inputs in later if "old_per_token_logps" not in inputs]
         if unknown and self._update is not None:
             self._update.fill_logps(trainer.model, unknown, "old_per_token_logps")

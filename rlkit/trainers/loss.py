@@ -11,7 +11,14 @@ from typing import Any
 
 import torch
 
-from rlkit.objective import TokenBatch, compute_token_losses, correct_for_sampler, weigh_rows, weigh_tokens
+from rlkit.objective import (
+    TokenBatch,
+    compute_token_losses,
+    correct_for_sampler,
+    weigh_anchor,
+    weigh_rows,
+    weigh_tokens,
+)
 from rlkit.objective.surrogates import cispo, clipped, sapo
 from rlkit.trainers.entropy_bonus import entropy_coefficient
 from rlkit.trainers.meters import Meters
@@ -69,7 +76,9 @@ def compute_loss(trainer: Any, model: Any, rows: dict[str, Any], anchor_coef: fl
     weights_BT = weigh_tokens(objective, batch)
     if weights_BT is not None:
         meters.add("token_weight/mean", weights_BT, batch.mask_BT)
-    losses = compute_token_losses(objective, trainer.surrogate, batch, anchor_coef, weights_BT, kept)
+    losses = compute_token_losses(
+        objective, trainer.surrogate, batch, anchor_coef, weights_BT, kept, trainer.importance_sampling_level
+    )
     counted = losses.expand(batch.mask_BT.shape).masked_fill(batch.mask_BT == 0, 0)
     loss = (counted.sum(dim=1) * rows["row_weights"]).sum()
     trainer.policy_losses.append(loss.detach())
@@ -171,9 +180,11 @@ def _measure(trainer: Any, batch: TokenBatch, meters: Meters) -> None:
         anchor = trainer.plan.objective.anchor
         if anchor is not None and batch.ref_logps_BT is not None:
             held = batch.mask_BT if batch.anchored_B1 is None else batch.mask_BT * batch.anchored_B1
-            meters.add("kl", anchor.values(batch.logps_BT, batch.ref_logps_BT), held)
+            values_BT = anchor.values(batch.logps_BT, batch.ref_logps_BT)
+            ratio = weigh_anchor(trainer.plan.objective, batch, trainer.importance_sampling_level)
+            meters.add("kl", values_BT if ratio is None else values_BT * ratio, held)
         meters.add("entropy", batch.entropies_BT, batch.mask_BT)
-        if trainer.loss_type not in ("cispo", "sapo"):
+        if trainer.loss_type != "sapo":
             _measure_clipping(trainer, batch, meters)
 
 
@@ -184,6 +195,11 @@ def _measure_clipping(trainer: Any, batch: TokenBatch, meters: Meters) -> None:
         log_ratio_BT = (log_ratio_BT * mask_BT).sum(1, keepdim=True) / mask_BT.sum(1, keepdim=True).clamp(min=1.0)
         mask_BT = (mask_BT != 0).any(dim=1, keepdim=True)
     ratio_BT = log_ratio_BT.exp()
+    if trainer.loss_type == "cispo":
+        # Its bound is the ratio's own, not a distance from 1.
+        clipped_BT = ((ratio_BT > trainer.epsilon_high) & (batch.advantages > 0)).float()
+        meters.add("cispo_clip_ratio", clipped_BT, mask_BT)
+        return
     low_BT = ((ratio_BT < 1 - trainer.epsilon_low) & (batch.advantages < 0)).float()
     high_BT = ((ratio_BT > 1 + trainer.epsilon_high) & (batch.advantages > 0)).float()
     for name, clipped_BT in (("low", low_BT), ("high", high_BT), ("region", torch.maximum(low_BT, high_BT))):

@@ -97,7 +97,9 @@ class Rehearser:
         correct = [row for row in group if row["correct"]]
         if not correct or not self._settings.is_mastered(len(correct) / len(group)):
             return []
-        return [{key: row[key] for key in ("prompt_ids", "completion_ids", "logps")} for row in correct]
+        # One that was cut at the limit has no tokens left under mask_truncated_completions.
+        whole = [row for row in correct if row["completion_ids"]]
+        return [{key: row[key] for key in ("prompt_ids", "completion_ids", "logps")} for row in whole]
 
     def load(self) -> None:
         """Read the rows that the start of this run drew.

@@ -55,9 +55,11 @@ class FastUpdate:
         rehearsals = self._rehearse(model, len(window))
         total = torch.zeros((), device=trainer.accelerator.device)
         if num_parts == 0 and rehearsals is None:
-            # Without gradients no optimizer moves; with zero ones, Adam would go on where it was going.
-            trainer.record("update/skipped_steps", 1.0)
-            return total
+            if trainer.accelerator.scaler is None:
+                # Without gradients no optimizer moves; with zero ones, Adam would go on where it was going.
+                trainer.record("update/skipped_steps", 1.0)
+                return total
+            num_parts = 1  # The scaler of fp16 refuses a step without gradients.
         meters = Meters()
         found: list[tuple[list[Pick], torch.Tensor]] = []
         passes = [

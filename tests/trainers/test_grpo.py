@@ -35,6 +35,7 @@ def build_trainer(tmp_path, reward_funcs=noisy_reward, **changes):
         reward_funcs=reward_funcs,
         args=args,
         train_dataset=build_dataset(),
+        eval_dataset=build_dataset(4),
         processing_class=build_tokenizer(),
     )
 

@@ -45,7 +45,7 @@ class KeepGradients(TrainerCallback):
         self.gradients.append(torch.cat(parts).clone())
 
 
-def train(tmp_path, base, config, reward=long_enough, peft_config=None, as_if_vllm=False, **changes):
+def train(tmp_path, base, config, reward=long_enough, peft_config=None, as_if_vllm=False, num_rows=16, **changes):
     """Train on frozen rollouts; return gradients before each step, final weights, the log, and the passes made."""
     build_model().save_pretrained(tmp_path / "start")
     settings = {"per_device_train_batch_size": 4, "num_generations": 4, "max_steps": 4, "max_grad_norm": 0.0} | changes
@@ -53,7 +53,7 @@ def train(tmp_path, base, config, reward=long_enough, peft_config=None, as_if_vl
         model=str(tmp_path / "start"),
         reward_funcs=reward,
         args=config(**training_arguments(str(tmp_path), **settings)),
-        train_dataset=build_dataset(),
+        train_dataset=build_dataset(num_rows),
         processing_class=build_tokenizer(),
         peft_config=peft_config,
         callbacks=[kept := KeepGradients()],
@@ -86,6 +86,15 @@ SHAPES = {
     "several steps, two iterations": {"gradient_accumulation_steps": 2, "steps_per_generation": 4, "num_iterations": 2},
     "two batches a step": {"gradient_accumulation_steps": 4, "steps_per_generation": 2},
 }
+
+
+@pytest.mark.parametrize("num_iterations", [1, 2])
+def test_gradients_are_trls_where_windows_and_epochs_end_at_different_places(tmp_path, num_iterations):
+    shared = {"steps_per_generation": 3, "gradient_accumulation_steps": 4, "scale_rewards": "group", "num_rows": 6}
+    shared |= {"num_iterations": num_iterations, "learning_rate": 0.01, "lr_scheduler_type": "constant"}
+    theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
+    fast = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, **shared)
+    assert_same(fast, theirs)
 
 
 def every_combination():
@@ -213,3 +222,31 @@ def test_with_lora_gradients_are_trls(tmp_path):
         lora = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules="all-linear", init_lora_weights=False)
         runs.append(train(tmp_path, base, config, peft_config=lora, **changes))
     assert_same(*runs)
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+@pytest.mark.parametrize("loss_type", [*SUPPORTED, "luspo"])
+def test_every_number_that_trl_logs_is_there_and_the_same(tmp_path, loss_type, level):
+    shared = {"loss_type": loss_type, "num_iterations": 2, "beta": 0.2, "entropy_coef": 0.01, "epsilon_high": 1.0}
+    shared |= {"importance_sampling_level": level, "learning_rate": 0.002, "scale_rewards": "group"}
+    theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
+    fast = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, **shared)
+    for ours, reference in zip(fast[2][:4], theirs[2][:4], strict=True):
+        assert reference.keys() <= ours.keys()
+        for key in reference.keys() - {"step_time"}:
+            assert ours[key] == pytest.approx(reference[key], rel=1e-3, abs=1e-5), key
+
+
+def test_under_the_scaler_of_fp16_a_step_without_any_signal_goes_through(tmp_path, monkeypatch):
+    create = DiverseGRPOTrainer.create_optimizer
+
+    def scale(trainer, *args, **kwargs):
+        # What accelerate builds for fp16, which it refuses to on a CPU.
+        trainer.accelerator.scaler = torch.amp.GradScaler("cpu")
+        return create(trainer, *args, **kwargs)
+
+    monkeypatch.setattr(DiverseGRPOTrainer, "create_optimizer", scale)
+    silent = lambda completions, **_: [1.0] * len(completions)  # noqa: E731
+    gradients, _, log, _ = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=silent, max_steps=2)
+    assert [gradient.abs().max().item() for gradient in gradients] == [0.0, 0.0]
+    assert [entry["update/forwarded"] for entry in log[:2]] == [0.0, 0.0]
