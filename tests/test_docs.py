@@ -6,10 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rlkit
 from rlkit.cli import build_parser
+from rlkit.diversity import summarise_groups
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,3 +66,21 @@ def test_the_readme_rewards_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert unlike(["a", "b", "a"], prompt="?") == [0.5, 1.0, 0.5]
     assert rlkit.rewards.is_group_reward(unlike)
     assert not rlkit.rewards.is_group_reward(short)
+
+
+def test_every_metric_that_the_trainers_add_is_explained() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    files = sorted((ROOT / "rlkit" / "trainers").glob("*.py"))
+    calls = r"(?:\.record|meters\.add|meters\.add_low|meters\.add_high)\(\s*f?\"([^\"]+)\""
+    names = {name for file in files for name in re.findall(calls, file.read_text())}
+    assert {"anchor/coef", "update/skipped_steps", "rehearsal/divergence"} <= names
+    names = (names - {"diversity/{name}"}) | {f"diversity/{name}" for name in summary_names()}
+    # What TRL logs and the page need not explain again.
+    theirs = ("clip_ratio/", "cispo_clip_ratio", "sampling/", "step_time", "aux_loss", "policy_loss", "entropy_coef")
+    assert not [name for name in sorted(names) if f"`{name}`" not in page and not name.startswith(theirs)]
+
+
+def summary_names() -> list[str]:
+    """Return the names of the numbers about the groups of a generation batch."""
+    nothing = np.zeros((1, 2))
+    return list(summarise_groups(nothing.astype(int), nothing, nothing == 0))
