@@ -31,7 +31,6 @@ def test_what_is_no_finite_number_is_refused_whatever_the_range(value):
         ({"above": 0, "below": 1}, [0.5], [0, 1], "write a number between 0 and 1."),
         ({"at_least": 1, "below": 2}, [1, 1.9], [0.9, 2], "write a number of at least 1, below 2."),
     ],
-    ids=str,
 )
 def test_ends_belong_to_a_range_or_not(limits, inside, outside, words):
     for value in inside:
@@ -66,7 +65,6 @@ def test_counts_are_whole_numbers(value):
         (partial(check_choice, allowed=("all", "correct")), ["correct"], ["corect"], "Did you mean 'correct'"),
         (check_text, ["x"], ["", "  \n", None, 3, ["x"]], "write a text that is not empty"),
     ],
-    ids=str,
 )
 def test_flags_choices_and_texts(check, taken, refused, words):
     for value in taken:

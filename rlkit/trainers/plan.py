@@ -11,6 +11,7 @@ from rlkit.advantages import resolve as resolve_advantage
 from rlkit.diversity import resolve_embedding, resolve_partition
 from rlkit.errors import ConfigError
 from rlkit.objective import Anchor, Objective, resolve_coefficient, resolve_objective, resolve_reference
+from rlkit.objective.coefficients import Constant
 from rlkit.objective.references import AdapterOff, Ema, Reset
 from rlkit.plugins import describe
 from rlkit.trainers.facts import Readers
@@ -75,6 +76,12 @@ class Plan:
     def is_anchored_in_reward(self) -> bool:
         """Whether the anchor is taken off the rewards instead of being added to the loss."""
         return self.objective.anchor is not None and self.objective.anchor.where == "reward"
+
+    @property
+    def has_moving_anchor_in_loss(self) -> bool:
+        """Whether an anchor is in the loss whose coefficient changes over the run."""
+        anchor = self.objective.anchor
+        return anchor is not None and anchor.where == "loss" and not isinstance(self.coefficient, Constant)
 
     @property
     def is_anchored_by_prompt(self) -> bool:

@@ -89,7 +89,8 @@ class FastUpdate:
             inputs["advantages"],
             token_mask(inputs),
             anchored_B=inputs.get("anchored"),
-            has_anchor=trainer.anchor_coef_in_loss != 0,
+            # A coefficient that is 0 now may grow while this batch is still learnt from.
+            has_anchor=trainer.anchor_coef_in_loss != 0 or trainer.plan.has_moving_anchor_in_loss,
             has_entropy_term=trainer._entropy_bonus_enabled,
         )
 

@@ -36,7 +36,7 @@ class Judge(Mine):
         self.equivalent = returned
 
 
-@pytest.mark.parametrize("returned", [[0, 1, 0], (0, 1, 0), np.array([0.0, 1, 0]), torch.tensor([0, 1, 0])], ids=repr)
+@pytest.mark.parametrize("returned", [[0, 1, 0], (0, 1, 0), np.array([0.0, 1, 0]), torch.tensor([0, 1, 0])])
 def test_any_kind_of_whole_numbers_is_a_labelling(returned):
     labels_G = label_group(Mine(lambda given: returned), ["a", "b", "c"])
     assert labels_G.tolist() == [0, 1, 0]
@@ -61,14 +61,13 @@ def test_any_kind_of_whole_numbers_is_a_labelling(returned):
         [0, [1], 2],
         [0, 1, 1e300],
     ],
-    ids=str,
 )
 def test_other_labels_are_refused(returned):
     with pytest.raises(PluginError, match=r"^The partition 'mine' gave the labels .* to 3 completions; give one whole"):
         label_group(Mine(lambda given: returned), ["a", "b", "c"])
 
 
-@pytest.mark.parametrize("returned", [["x"], ["x"] * 3, None, "xy", iter("xy"), 2], ids=str)
+@pytest.mark.parametrize("returned", [["x"], ["x"] * 3, None, "xy", iter("xy"), 2])
 def test_features_are_one_a_completion(returned):
     assert read_features(Mine(list), ["a", "b"], truncated=[False, False]) == ["a", "b"]
     with pytest.raises(PluginError, match=r"^The partition 'mine' gave .* of 2 completions; give one each\."):
@@ -107,7 +106,6 @@ def test_judgements_are_truth_values_of_pairs_and_nobody_differs_from_himself():
         ([[1.0], [INF]], "infinite"),
         ([[1.0], [1e300]], "infinite"),
     ],
-    ids=str,
 )
 def test_vectors_are_one_a_text(returned, words):
     with pytest.raises(PluginError, match=words) as error:

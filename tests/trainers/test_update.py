@@ -154,6 +154,16 @@ OBJECTIVES = {
     "anchor in the reward": {
         "objective": {"anchor": {"name": "kl", "estimator": "k1", "coef": 0.3, "where": "reward"}}
     },
+    "anchor that grows from nothing": {
+        "objective": {
+            "anchor": {
+                "name": "k2",
+                "coef": {"name": "linear", "start": 0.0, "end": 0.5, "steps": 3},
+                "importance_corrected": True,
+            }
+        },
+        "num_iterations": 2,
+    },
     "moving anchor": {
         "objective": {
             "anchor": {
