@@ -18,6 +18,12 @@ from tests.test_layers import HEAVY, ROOT
 REDUNDANT = ["--rewards", "1,1,1,0", "--labels", "0,0,1,2"]
 
 
+@pytest.fixture(autouse=True)
+def width(monkeypatch):
+    """The width that is used off a terminal, whatever the shell around the tests exports."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def explained(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     assert main(["explain", *words, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
