@@ -6,8 +6,9 @@
 The update is everything after sampling but the rewards: the clock runs from the end of sampling until the optimizer has
 stepped, and rests while rewards are calculated. Forward passes for old and reference log-probs are in it. Both trainers
 live in one process, have the same weights and get the same frozen rollouts; they take turns (TRL, rlkit, TRL, ...), and
-each ratio is of two neighbouring runs, so that both meet the same load. A first run of each is not counted. The
-learning rate is 0, so that all runs start from the same weights; the gradient's norm is compared in every pair.
+each ratio is of two neighbouring runs, so that both meet the same load; beside wall time it is given in CPU time, which
+other processes hardly touch (on a GPU it says nothing). A first run of each is not counted. The learning rate is 0, so
+that all runs start from the same weights; the gradient's norm is compared in every pair.
 
 `spread`: completion lengths are log-normal, the median 35 % of the longest, some at the longest; `equal`: all are the
 longest. With sampler log-probs the trainers correct for the sampler as they do with vLLM; no engine runs. Rows without

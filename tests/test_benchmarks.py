@@ -135,6 +135,7 @@ def test_quick_run_compares_updates_that_do_the_same(tmp_path):
         ratio = row["ratio"]
         assert 0 < ratio["lowest"] <= ratio["median"] <= ratio["highest"] < float("inf")
         assert f"{ratio['median']:.2f}" in done.stdout
+        assert 0 < row["cpu_ratio"]["median"] < float("inf")
         assert row["grad_norm_difference"] < 1e-4
         # 8 rows of 8 + 16 tokens, once for the old log-probs and once for the loss.
         assert row["trl_tokens"] == 2 * 8 * 24
@@ -188,12 +189,13 @@ def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
 
     # The clock moves by one second a look.
     monkeypatch.setattr("update.measured.time.perf_counter", iter(range(100)).__next__)
+    monkeypatch.setattr("update.measured.time.process_time", iter(range(0, 1000, 10)).__next__)
     clock = Clock()
     clock.start()
     with pytest.raises(ValueError), clock.pause():
         raise ValueError
     clock.stop()
-    assert clock.seconds == 2
+    assert (clock.seconds, clock.cpu_seconds) == (2, 20)
     clock.start()
     clock.stop()
-    assert clock.seconds == 1
+    assert (clock.seconds, clock.cpu_seconds) == (1, 10)

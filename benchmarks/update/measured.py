@@ -26,6 +26,8 @@ class Update:
     """One update phase."""
 
     seconds: float
+    cpu_seconds: float
+    """Of all threads of this process; other processes hardly touch it."""
     tokens: int
     """Forwarded for log-probs, with gradient or without, padding included."""
     loss: float
@@ -37,17 +39,21 @@ class Clock:
     """Counts seconds from `start` to `stop`, without what lies inside `pause`, and the tokens forwarded meanwhile."""
 
     def __init__(self) -> None:
-        self.seconds, self.tokens = 0.0, 0
-        self._since = 0.0
+        self.seconds = self.cpu_seconds = 0.0
+        self.tokens = 0
+        self._since = (0.0, 0.0)
 
     def start(self) -> None:
         """Set everything to 0 and begin."""
-        self.seconds, self.tokens = 0.0, 0
+        self.seconds = self.cpu_seconds = 0.0
+        self.tokens = 0
         self._since = _now()
 
     def stop(self) -> None:
         """Add what has passed since the last start or pause."""
-        self.seconds += _now() - self._since
+        seconds, cpu_seconds = _now()
+        self.seconds += seconds - self._since[0]
+        self.cpu_seconds += cpu_seconds - self._since[1]
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
@@ -59,10 +65,10 @@ class Clock:
             self._since = _now()
 
 
-def _now() -> float:
+def _now() -> tuple[float, float]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return time.perf_counter(), time.process_time()
 
 
 class Timed:
@@ -153,4 +159,5 @@ def run_update(trainer: Any, rollouts: Rollouts) -> Update:
     logged: dict[str, float] = {}
     for entry in trainer.state.log_history:
         logged |= entry
-    return Update(trainer.clock.seconds, trainer.clock.tokens, logged["loss"], logged["grad_norm"])
+    clock = trainer.clock
+    return Update(clock.seconds, clock.cpu_seconds, clock.tokens, logged["loss"], logged["grad_norm"])
