@@ -34,8 +34,6 @@ _WATCHED = {
     "_compute_advantages": "chain",
     "_replace_logged_advantages": "chain",
     "_log_diversity": "metrics",
-    "compute_behaviour_logps": FORWARDS,
-    "_compute_prompt_logps": FORWARDS,
 }
 
 
@@ -136,6 +134,8 @@ def train_with_all(
     trainer.watch = Stopwatch()
     for name, part in _WATCHED.items():
         trainer.watch.watch(trainer, name, part)
+    for name in ("of_behaviour", "of_prompts"):
+        trainer.watch.watch(trainer.logprobs, name, FORWARDS)
     times = StepTimes(trainer)
     trainer.add_callback(times)
     # Readers are frozen, so their class is watched, for as long as this process lasts.

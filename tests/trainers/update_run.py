@@ -14,6 +14,7 @@ import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
+from rlkit.trainers.native_build import prepare_native_builds
 from tests.trainers.tiny import build_dataset, build_tokenizer, training_arguments
 
 
@@ -32,6 +33,7 @@ def freeze(base):
 
 
 def main(start: str, output: str, kind: str, beta: str) -> None:
+    prepare_native_builds()
     base, config = {"trl": (GRPOTrainer, GRPOConfig), "fast": (DiverseGRPOTrainer, DiverseGRPOConfig)}[kind]
     settings = {
         "per_device_train_batch_size": 4,
