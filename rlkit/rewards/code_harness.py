@@ -1,0 +1,244 @@
+"""The two programs that test a function across a process border; run in the sandbox, so the standard library alone.
+
+`serve` executes the code under test and answers calls; `judge` runs the tests and calls through a pipe. Only plain
+values cross: a test compares numbers and texts of its own process, and nothing that the code under test defines,
+replaces, prints or exits can touch the comparison.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+_DEEPEST, _MOST_ITEMS, _LONGEST_REPLY = 200, 1_000_000, 1 << 24
+
+
+class UntestableError(BaseException):
+    """A value or an argument that is no plain data; out of reach of `except Exception` in a test."""
+
+
+class GoneError(BaseException):
+    """The process with the code under test has ended; out of reach of `except Exception` in a test."""
+
+
+def encode(value: Any, depth: int = 0) -> Any:
+    """Return plain data as JSON that keeps its Python type; iterators are read out.
+
+    Raises:
+        UntestableError: anything else is in it.
+    """
+    if depth > _DEEPEST:
+        raise UntestableError("a value nested too deeply")
+    if value is None or isinstance(value, bool):
+        return value
+    # The base classes' own conversions: a subclass that lies about equality arrives as what it holds.
+    if isinstance(value, int):
+        return int.__index__(value)
+    if isinstance(value, float):
+        number = float.__float__(value)
+        return number if math.isfinite(number) else ["n", float.__repr__(number)]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, complex):
+        return ["c", encode(value.real), encode(value.imag)]
+    if isinstance(value, bytes | bytearray):
+        return ["b", bytes(value).hex()]
+    if isinstance(value, dict):
+        return ["d", [[encode(key, depth + 1), encode(item, depth + 1)] for key, item in dict.items(value)]]
+    for kind, letter in ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "f")):
+        if isinstance(value, kind):
+            items: Any = kind.__iter__(value)  # type: ignore[arg-type]
+            return [letter, [encode(item, depth + 1) for item in items]]
+    if isinstance(value, range) or hasattr(type(value), "__next__"):
+        return ["i", [encode(item, depth + 1) for item in _bounded(value)]]
+    raise UntestableError(f"a value of type {type(value).__name__}")
+
+
+def decode(data: Any) -> Any:
+    """Return the value that `encode` was given."""
+    if not isinstance(data, list):
+        return data
+    letter, content = data[0], data[1]
+    if letter == "n":
+        return float(content)
+    if letter == "b":
+        return bytes.fromhex(content)
+    if letter == "c":
+        return complex(decode(content), decode(data[2]))
+    if letter == "d":
+        return {decode(key): decode(item) for key, item in content}
+    items = [decode(item) for item in content]
+    makers: dict[str, Callable[[list], Any]] = {"l": list, "t": tuple, "s": set, "f": frozenset, "i": iter}
+    return makers[letter](items)
+
+
+def _bounded(values: Any) -> Iterator[Any]:
+    for index, value in enumerate(values):
+        if index >= _MOST_ITEMS:
+            raise UntestableError("an iterator without an end")
+        yield value
+
+
+def serve(code: str, requests: TextIO, replies: TextIO) -> None:
+    """Execute the code, say which names it defines, then answer calls until there are no more."""
+
+    def reply(**content: Any) -> None:
+        replies.write(json.dumps(content) + "\n")
+        replies.flush()
+
+    # A name other than __main__: what stands under the usual guard is for use as a script.
+    namespace: dict[str, Any] = {"__name__": "solution"}
+    try:
+        exec(compile(code, "solution.py", "exec"), namespace)
+    except Exception as error:
+        reply(failed=f"{type(error).__name__}: {error}"[:500])
+        return
+    reply(names=[name for name, thing in namespace.items() if callable(thing) and isinstance(name, str)])
+    for line in requests:
+        call = json.loads(line)
+        args, kwargs = decode(call["args"]), decode(call["kwargs"])
+        try:
+            value = encode(namespace[call["name"]](*args, **kwargs))
+            # Arguments go back too: a function may be asked to change a list in place.
+            reply(value=value, args=encode(args))
+        except UntestableError as error:
+            reply(untestable=str(error))
+        except Exception as error:
+            reply(raised=[base.__name__ for base in type(error).__mro__], message=str(error)[:500])
+
+
+class Caller:
+    """Calls functions of the other process by name."""
+
+    def __init__(self, requests: TextIO, replies: TextIO) -> None:
+        self._requests, self._replies = requests, replies
+        first = self._read()
+        self.failure: str | None = first.get("failed")
+        self.names: list[str] = first.get("names", [])
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Return a function that is called over there."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._write({"name": name, "args": encode(list(args)), "kwargs": encode(kwargs)})
+            reply = self._read()
+            if "untestable" in reply:
+                raise UntestableError(f"{name} returned {reply['untestable']}")
+            if "raised" in reply:
+                raise _exception(reply["raised"], reply["message"])
+            _change_in_place(args, decode(reply["args"]))
+            return decode(reply["value"])
+
+        call.__name__ = name
+        return call
+
+    def _write(self, message: dict[str, Any]) -> None:
+        try:
+            self._requests.write(json.dumps(message) + "\n")
+            self._requests.flush()
+        except OSError as error:
+            raise GoneError("the code under test ended its process") from error
+
+    def _read(self) -> dict[str, Any]:
+        line = self._replies.readline(_LONGEST_REPLY)
+        if not line.endswith("\n"):
+            ending = "sent too long a reply" if line else "ended its process"
+            raise GoneError(f"the code under test {ending}")
+        try:
+            reply = json.loads(line)
+        except ValueError as error:
+            raise GoneError("the code under test garbled its reply") from error
+        if not isinstance(reply, dict):
+            raise GoneError("the code under test garbled its reply")
+        return reply
+
+
+def _change_in_place(arguments: tuple[Any, ...], changed: list[Any]) -> None:
+    for argument, new in zip(arguments, changed, strict=True):
+        if type(argument) is list and type(new) is list:
+            argument[:] = new
+        elif type(argument) in (dict, set) and type(new) is type(argument):
+            argument.clear()
+            argument.update(new)
+
+
+def _exception(names: list[str], message: str) -> Exception:
+    for name in names:
+        kind = getattr(builtins, str(name), None)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            try:
+                return kind(message)
+            except TypeError:
+                # UnicodeDecodeError and its like want more than a message.
+                continue
+    return Exception(message)
+
+
+def judge(tests: str, entry_point: str | None, prelude: str, requests: TextIO, replies: TextIO) -> dict[str, Any]:
+    """Run tests against the code of the other process; return the verdict as JSON values."""
+    books = {"num_passed": 0, "num_tests": 0}
+    try:
+        caller = Caller(requests, replies)
+        if caller.failure is not None:
+            return {**books, "verdict": "crashed", "detail": caller.failure}
+        if entry_point is not None and entry_point not in caller.names:
+            return {**books, "verdict": "no_function", "detail": f"there is no function {entry_point}"}
+        return _run_tests(tests, entry_point, prelude, caller, books)
+    except GoneError as error:
+        return {**books, "verdict": "crashed", "detail": str(error)}
+    except UntestableError as error:
+        return {**books, "verdict": "untestable", "detail": str(error)}
+
+
+def _run_tests(
+    tests: str, entry_point: str | None, prelude: str, caller: Caller, books: dict[str, int]
+) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "tests"}
+    failure: str | None = None
+    try:
+        exec(compile(prelude, "prelude.py", "exec"), namespace)
+        statements = ast.parse(tests).body
+    except Exception as error:
+        return {**books, "verdict": "bad_tests", "detail": f"{type(error).__name__}: {error}"[:500]}
+    # What the tests call beside the code under test is not its own to redefine: built-ins, the prelude, `check`.
+    trusted = {*dir(builtins), *namespace, "check"} if entry_point else {*dir(builtins), *namespace}
+    for name in caller.names:
+        if name == entry_point or name not in trusted:
+            namespace[name] = caller.function(name)
+    for statement in statements:
+        is_test = isinstance(statement, ast.Assert)
+        books["num_tests"] += is_test
+        try:
+            exec(compile(ast.Module([statement], []), "tests.py", "exec"), namespace)
+            books["num_passed"] += is_test
+        except Exception as error:
+            failure = failure or f"{type(error).__name__}: {error} in `{ast.unparse(statement)[:200]}`"
+    if entry_point is not None and entry_point != "check" and callable(namespace.get("check")):
+        books["num_tests"] += 1
+        try:
+            namespace["check"](namespace[entry_point])
+            books["num_passed"] += 1
+        except Exception as error:
+            failure = failure or f"{type(error).__name__}: {error}"[:300]
+    if failure is None and not books["num_tests"]:
+        return {**books, "verdict": "bad_tests", "detail": "the tests assert nothing"}
+    verdict = "passed" if failure is None else "wrong_answer"
+    return {**books, "verdict": verdict, "detail": failure}
+
+
+if __name__ == "__main__":
+    sys.set_int_max_str_digits(0)
+    role, requests_fd, replies_fd, verdict_fd = sys.argv[1], *map(int, sys.argv[2:5])
+    with open("job.json", encoding="utf-8") as file:
+        job = json.load(file)
+    if role == "serve":
+        with open(requests_fd) as requests, open(replies_fd, "w") as replies:
+            serve(job["code"], requests, replies)
+    else:
+        with open(requests_fd, "w") as requests, open(replies_fd) as replies, open(verdict_fd, "w") as out:
+            out.write(json.dumps(judge(job["tests"], job["entry_point"], job["prelude"], requests, replies)) + "\n")
