@@ -1,0 +1,140 @@
+"""What became of one reward of one completion: four outcomes, never a silent 0.
+
+- `ok`: the plug-in gave a finite number.
+- `abstain`: it gave None, so this completion is not scored by it.
+- `error`: it raised, died, or gave what is no score (NaN, an infinity, a text, a list of the wrong length).
+- `timeout`: it did not answer before its deadline.
+
+Only `ok` carries a value. Whoever trains on the others has to decide so in the open: see `book.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rlkit.errors import RewardError
+from rlkit.parameters import show
+
+Status = Literal["ok", "abstain", "error", "timeout"]
+STATUSES: tuple[Status, ...] = ("ok", "abstain", "error", "timeout")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one reward said of one completion.
+
+    Raises:
+        RewardError: a value that is not finite, or a value in an outcome that has none.
+    """
+
+    status: Status
+    value: float | None = None
+    """The score; None unless the status is `ok`."""
+    reason: str | None = None
+    """One sentence for `error` and `timeout`: what happened."""
+    traceback: str | None = None
+    """Where it happened, in the plug-in's own lines."""
+
+    def __post_init__(self) -> None:
+        """Hold the four outcomes apart."""
+        if self.status not in STATUSES:
+            raise RewardError(f"An outcome was given the status {self.status!r}; write one of {', '.join(STATUSES)}.")
+        if (self.status == "ok") != (self.value is not None) or not math.isfinite(self.value or 0.0):
+            raise RewardError(f"An outcome {self.status!r} was given the value {self.value!r}; only ok has a number.")
+
+    @classmethod
+    def ok(cls, value: float) -> Outcome:
+        """Return the outcome of a finite score."""
+        return cls("ok", float(value))
+
+    @classmethod
+    def abstain(cls) -> Outcome:
+        """Return the outcome of a completion that the plug-in chose not to score."""
+        return cls("abstain")
+
+    @classmethod
+    def error(cls, reason: str, traceback: str | None = None) -> Outcome:
+        """Return the outcome of a call that failed."""
+        return cls("error", None, reason, traceback)
+
+    @classmethod
+    def timeout(cls, reason: str, traceback: str | None = None) -> Outcome:
+        """Return the outcome of a call that was given up."""
+        return cls("timeout", None, reason, traceback)
+
+
+def judge_value(value: Any, name: str) -> Outcome:
+    """Return the outcome of what a plug-in returned for one completion.
+
+    Args:
+        value: None abstains; a bool, whole number or float that is finite is a score, also as a scalar of NumPy or
+            PyTorch; everything else is an error.
+        name: the reward, for the sentence.
+    """
+    if value is None:
+        return Outcome.abstain()
+    number = _scalar(value)
+    if not isinstance(number, bool | int | float):
+        return Outcome.error(f"The reward {name} returned {show(value)}, a {type(value).__name__}, which is no score.")
+    try:
+        score = float(number)
+    except OverflowError:
+        return Outcome.error(f"The reward {name} returned {show(value)}, which is too large for a score.")
+    if not math.isfinite(score):
+        return Outcome.error(f"The reward {name} returned {score}; a score is finite, and None says not scored.")
+    return Outcome.ok(score)
+
+
+def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
+    """Return the outcomes of what a plug-in returned for `num_rows` completions.
+
+    A list of another length, or no list at all, is an error of every row: nobody can say whose scores are whose.
+    """
+    rows = values if isinstance(values, list | tuple) else _as_list(values)
+    if rows is None:
+        said = f"The reward {name} returned {show(values)}, a {type(values).__name__}, instead of a list of scores."
+        return [Outcome.error(said)] * num_rows
+    if len(rows) != num_rows:
+        said = (
+            f"The reward {name} returned {len(rows)} scores for {num_rows} completions; return one, or None, for each."
+        )
+        return [Outcome.error(said)] * num_rows
+    return [judge_value(value, name) for value in rows]
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Return how many outcomes there are of each status, all four of them always named."""
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+    return counts
+
+
+def scores(outcomes: Sequence[Outcome]) -> list[float | None]:
+    """Return the values in TRL's form: None wherever there is none."""
+    return [outcome.value for outcome in outcomes]
+
+
+def _scalar(value: Any) -> Any:
+    """Return the Python number in a scalar of NumPy or PyTorch; anything else as it is."""
+    if isinstance(value, bool | int | float | str | bytes) or not callable(getattr(value, "item", None)):
+        return value
+    try:
+        return value.item()
+    except Exception:
+        # An array of several elements, or an object that merely has a method of this name.
+        return value
+
+
+def _as_list(values: Any) -> list[Any] | None:
+    """Return the rows of an array or tensor of scores, or of any iterable that is neither text nor mapping."""
+    if isinstance(values, str | bytes | dict | set | frozenset):
+        return None
+    try:
+        listed = values.tolist() if callable(getattr(values, "tolist", None)) else list(values)
+    except Exception:
+        return None
+    return listed if isinstance(listed, list) else None

@@ -1,0 +1,108 @@
+"""What goes between a trainer and its reward workers: length-prefixed frames, trusted in one direction only.
+
+Towards a worker goes pickle, which can carry any plug-in and any data column. From a worker comes JSON, so that nothing
+a plug-in returns can run code in the trainer, however it was made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import struct
+import sys
+from typing import Any
+
+from rlkit.errors import PluginError
+from rlkit.plugins import load_target
+
+HEADER = struct.Struct(">Q")
+MOST_BYTES = 64 * 2**20
+"""Longest reply that a trainer reads; a reward is a handful of numbers."""
+
+
+class _Pickler(pickle.Pickler):
+    """Names what was loaded from a file by its path, since no other process can import it by its module's name."""
+
+    def persistent_id(self, thing: Any) -> str | None:
+        name = getattr(thing, "__qualname__", None)
+        module = getattr(thing, "__module__", None)
+        if not isinstance(name, str) or not isinstance(module, str):
+            return None
+        if module == "__main__":
+            raise PluginError(
+                f"{name} is defined in the program that is running, which a worker does not run again; move it into a "
+                f"file and name it as file.py:{name}."
+            )
+        if not module.startswith("rlkit_plugin_") or "." in name:
+            return None
+        home = sys.modules.get(module)
+        return f"{home.__file__}:{name}" if home is not None and getattr(home, name, None) is thing else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, target: Any) -> Any:
+        return load_target(target, "reward")
+
+
+def pack(thing: Any) -> bytes:
+    """Return a thing as bytes that `unpack` understands in a worker.
+
+    Raises:
+        PluginError: it was defined in the running program, or cannot be pickled.
+    """
+    buffer = io.BytesIO()
+    try:
+        _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(thing)
+    except PluginError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise PluginError(
+            f"A reward's function and columns must be picklable to reach a worker, but: {said}."
+        ) from error
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> Any:
+    """Return what `pack` was given; plug-in files are loaded on the way."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of None, bools, numbers, texts, lists and dicts only.
+
+    Scalars and arrays of NumPy and PyTorch become numbers and lists, tuples become lists.
+
+    Raises:
+        TypeError: it holds something else.
+    """
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, bool | int | float | str):
+        return next(kind(value) for kind in (bool, int, float, str) if isinstance(value, kind))
+    if callable(getattr(value, "tolist", None)):
+        return plain(value.tolist())
+    raise TypeError(f"{type(value).__name__} is neither number, text, list nor dict")
+
+
+def frame(data: bytes) -> bytes:
+    """Return bytes with their length in front."""
+    return HEADER.pack(len(data)) + data
+
+
+def encode_reply(reply: dict[str, Any]) -> bytes:
+    """Return a reply as one frame of JSON; NaN and infinities are kept, to be judged on the other side."""
+    return frame(json.dumps(reply).encode("utf-8", "surrogatepass"))
+
+
+def decode_reply(data: bytes) -> dict[str, Any]:
+    """Return a reply; raises ValueError for anything but an object with a `kind`."""
+    reply = json.loads(data.decode("utf-8", "surrogatepass"))
+    if not isinstance(reply, dict) or not isinstance(reply.get("kind"), str):
+        raise ValueError("no reply of a worker")
+    return reply
