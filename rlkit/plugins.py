@@ -79,7 +79,7 @@ def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
             raise PluginError(f"The {kind.word} {name!r} was given the parameter {show(strange[0])}; names are words.")
     else:
         return _build(spec, {}, repr(spec), kind) if inspect.isclass(spec) else spec
-    return _build(_find(name, kind), params, name, kind)
+    return _build(find(name, kind), params, name, kind)
 
 
 def describe(thing: Any) -> Any:
@@ -113,7 +113,8 @@ def blame_plugin(error: Exception, what: str) -> PluginError:
     return PluginError(f"{what} failed{place}: {type(error).__name__}{f': {said[:300]}' if said else ''}.")
 
 
-def _find(name: str, kind: PluginKind) -> Any:
+def find(name: str, kind: PluginKind) -> Any:
+    """Return what a name stands for, not yet built; raises PluginError as `resolve` does."""
     if name in kind.builtins:
         return load_target(kind.builtins[name], kind.word)
     for point in entry_points(group=kind.group):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from rlkit.rewards.worker_process import WorkerProcess
 
 START_S = 120.0
 """Seconds in which a worker has to load its plug-in."""
+_LOOK_S, _LONGEST_S = 0.2, 86400.0
+"""Seconds between looks at whether to stop, and the longest wait without them."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,15 @@ class Batch:
     """The calls of one `WorkerPool.map`, from the first to the last result."""
 
     def __init__(
-        self, settings: PoolSettings, workers: list[WorkerProcess], calls: Sequence[Mapping[str, Any]], end_at: float
+        self,
+        settings: PoolSettings,
+        workers: list[WorkerProcess],
+        calls: Sequence[Mapping[str, Any]],
+        end_at: float,
+        stop: threading.Event | None = None,
     ) -> None:
         """Take over the pool's workers; `workers` is kept up to date."""
+        self._stop = stop
         self.settings, self.workers, self.calls, self.end_at = settings, workers, calls, end_at
         self.results: list[CallResult | None] = [None] * len(calls)
         self.refusal: CallResult | None = None
@@ -122,7 +131,8 @@ class Batch:
         if not self.workers:
             return 0
         end = min(self.end_at, *(worker.deadline for worker in self.workers))
-        return None if end == float("inf") else max(end - time.monotonic(), 0)
+        most = None if self._stop is None else _LOOK_S
+        return most if end == float("inf") else max(min(end - time.monotonic(), most or _LONGEST_S), 0)
 
     def _listen(self, timeout_s: float | None) -> None:
         for key, _ in self._selector.select(timeout_s):
@@ -169,7 +179,8 @@ class Batch:
             self.results[call] = CallResult("error", reason=f"The worker {how} during the call.", traceback=last)
 
     def _give_up_late(self) -> None:
-        now, is_over = time.monotonic(), time.monotonic() >= self.end_at
+        now = time.monotonic()
+        is_over = now >= self.end_at or (self._stop is not None and self._stop.is_set())
         for worker in [*self.workers]:
             call = worker.call
             if not worker.is_ready and worker.deadline <= now:

@@ -89,7 +89,9 @@ class WorkerPool:
         if batch.refusal is not None:
             raise PluginError(f"A worker cannot load the reward: {batch.refusal.reason}")
 
-    def map(self, calls: Sequence[Mapping[str, Any]], *, end_at: float = float("inf")) -> list[CallResult]:
+    def map(
+        self, calls: Sequence[Mapping[str, Any]], *, end_at: float = float("inf"), stop: threading.Event | None = None
+    ) -> list[CallResult]:
         """Call the function once for each mapping of keyword arguments and return the results in their order.
 
         Nothing that a plug-in does raises here: it may raise, exit, crash, hang, print, fork, or exhaust its memory.
@@ -97,21 +99,28 @@ class WorkerPool:
         Args:
             calls: keyword arguments; whatever can be pickled.
             end_at: when, in seconds of `time.monotonic`, all that is not done is given up as a timeout.
+            stop: another thread's way to say that all is given up now.
 
         Raises:
             PluginError: the pool has been closed.
         """
-        results = self._run(calls, end_at).results
+        results = self._run(calls, end_at, stop).results
         assert None not in results, "a batch ends when every call has its result"
         return [result for result in results if result is not None]
 
-    def _run(self, calls: Sequence[Mapping[str, Any]], end_at: float, until_ready: bool = False) -> Batch:
+    def _run(
+        self,
+        calls: Sequence[Mapping[str, Any]],
+        end_at: float,
+        stop: threading.Event | None = None,
+        until_ready: bool = False,
+    ) -> Batch:
         with self._lock:
             if not self.close.alive:
                 raise PluginError("This pool of workers has been closed; make a new one.")
             if self._owner != os.getpid():
                 self._start_anew()
-            batch = Batch(self._settings, self._workers, calls, end_at)
+            batch = Batch(self._settings, self._workers, calls, end_at, stop)
             batch.run(until_ready)
         return batch
 

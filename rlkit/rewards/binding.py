@@ -1,0 +1,160 @@
+"""A reward as a recipe names it, bound to its parameters and to how it is run.
+
+    rewards:
+      - countdown
+      - {name: rewards/lengths.py:overlong, max_length: 512}
+      - {name: math_verify, strict: true, run: {isolation: process, deadline_s: 5}}
+
+Parameters go to a class, a factory, or to a function's keywords: those after `*` and those with a default. All
+is checked against the signature before a model is loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError, PluginError, suggest
+from rlkit.parameters import show
+from rlkit.plugins import describe, find, resolve
+from rlkit.rewards.contract import REWARDS, ROLES, is_async, name_of
+from rlkit.rewards.settings import RunSettings, check_names, merge_settings
+
+_GIVEN = {"completion", "completions", "completion_ids", "prompt", "prompts"}
+_GIVEN |= {"environments", "log_extra", "log_metric", "trainer_state"}
+"""What every reward may be handed; no recipe sets them."""
+
+
+@dataclass(frozen=True)
+class BoundReward:
+    """One reward of a run.
+
+    Raises:
+        ConfigError: a form or role that does not exist.
+    """
+
+    name: str
+    function: Any
+    form: str = "batch"
+    """`batch`, `completion` or `group`; see `contract.py`."""
+    role: str = "base"
+    """`base`, `modifier` or `penalty`."""
+    run: RunSettings = field(default_factory=RunSettings)
+
+    def __post_init__(self) -> None:
+        """Check the words."""
+        for key, value, allowed in (
+            ("form", self.form, ("batch", "completion", "group")),
+            ("role", self.role, ROLES),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"The reward {self.name} was given {key}={show(value)}.{suggest(value, allowed)}")
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is called in an event loop."""
+        return is_async(self.function)
+
+
+def bind_reward(spec: Any) -> BoundReward:
+    """Return the reward that a recipe's `rewards:` names, with how it is run.
+
+    Args:
+        spec: as for `resolve_reward`; also what `resolve_reward` returned.
+
+    Raises:
+        PluginError: no such reward or parameter, it cannot be imported, or it is not a function.
+        ConfigError: `run` does not fit.
+    """
+    function = resolve_reward(spec)
+    author, recipe = getattr(function, "reward_run", {}), getattr(function, "recipe_run", {})
+    try:
+        run = merge_settings(author, recipe, is_async(function))
+    except ConfigError as error:
+        raise ConfigError(f"The reward {name_of(function)}: {error}") from error
+    form, role = getattr(function, "reward_form", "batch"), getattr(function, "reward_role", "base")
+    return BoundReward(name_of(function), function, form, role, run)
+
+
+def resolve_reward(spec: Any) -> Any:
+    """Return the reward that a recipe's `rewards:` names, in the form in which it was written.
+
+    Args:
+        spec: `"name"`, `"file.py:name"`, `{"name": ..., **parameters, "run": {...}}`, or the function itself. A
+            function with parameters or `run` comes back as a `functools.partial` that carries its marks.
+
+    Raises:
+        PluginError: no such reward or parameter, it cannot be imported, or it is not a function.
+        ConfigError: `run` has no such setting.
+    """
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
+        return _check_callable(resolve(spec, REWARDS), spec)
+    params = {key: value for key, value in spec.items() if key not in ("name", "run")}
+    run = check_names(spec["run"]) if spec.get("run") is not None else {}
+    thing = find(spec["name"], REWARDS)
+    if inspect.isclass(thing) or getattr(thing, "is_plugin_factory", False):
+        function = _check_callable(resolve({"name": spec["name"], **params}, REWARDS), spec)
+        params = {}
+    else:
+        function = _check_callable(thing, spec)
+        check_parameters(function, params, spec["name"])
+    return _bind(function, params, run) if params or run else function
+
+
+def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> None:
+    """Raise PluginError unless each parameter is a keyword of the function that a recipe may set."""
+    allowed = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name not in _GIVEN
+        and (
+            parameter.kind is parameter.KEYWORD_ONLY
+            or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is not parameter.empty)
+        )
+    ]
+    for param in params:
+        if param not in allowed:
+            hint = suggest(str(param), allowed) or " It takes none."
+            raise PluginError(f"The reward {name!r} has no parameter {show(param)}.{hint}")
+
+
+def digest_reward(bound: BoundReward) -> str | None:
+    """Return a digest of a reward's source file, name and parameters, or None if they do not say what it does.
+
+    Modules that the file imports are not part of it.
+    """
+    function: Any = bound.function
+    params: dict[str, Any] = {}
+    while isinstance(function, functools.partial):
+        params, function = {**function.keywords, **params}, function.func
+    home = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+    try:
+        source = Path(inspect.getsourcefile(home) or "").read_bytes()
+    except (TypeError, OSError):
+        return None
+    own = None if home is function else function if is_dataclass(function) else getattr(function, "__dict__", None)
+    state = json.dumps([bound.form, home.__qualname__, describe(own), describe(params)], sort_keys=True)
+    # What has no other text than its address has none that says what it does.
+    return None if " at 0x" in state else hashlib.sha256(source + state.encode()).hexdigest()
+
+
+def _check_callable(function: Any, spec: Any) -> Any:
+    if not callable(function):
+        raise PluginError(f"The reward {spec!r} is {function!r}, which cannot be called; name a function.")
+    return function
+
+
+def _bind(function: Any, params: dict[str, Any], run: dict[str, Any]) -> Any:
+    bound: Any = functools.partial(function, **params)
+    bound.__name__ = name_of(function)
+    for mark in ("reward_form", "reward_role", "reward_run"):
+        if hasattr(function, mark):
+            setattr(bound, mark, getattr(function, mark))
+    bound.recipe_run = run
+    return bound

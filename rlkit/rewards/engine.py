@@ -1,0 +1,250 @@
+"""All rewards of a batch, run side by side, each with an outcome for every row and no way to end the run.
+
+    with RewardEngine([bind_reward(spec) for spec in recipe.rewards]) as engine:
+        outcomes_KB = engine.score(completions, prompts, {"target": targets})
+
+External rewards run in an event loop and those in processes in their workers, both while inline rewards run one after
+another on the caller's thread: threads would break verifiers that use signals, and gain nothing under the interpreter's
+lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import traceback
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError, RewardError
+from rlkit.rewards.binding import BoundReward, digest_reward
+from rlkit.rewards.cache import ScoreCache
+from rlkit.rewards.calls import Call, Invoke, fail, judge, share, split_calls
+from rlkit.rewards.external import EventLoop, ExternalRun
+from rlkit.rewards.outcomes import Outcome
+from rlkit.rewards.progress import QUIET_S, Watch
+from rlkit.rewards.workers import WorkerPool
+
+_LOOK_S = 0.1
+"""Seconds between looks at who is done, in which Ctrl-C gets through."""
+_STOP_S = 10.0
+"""Seconds that workers get to end after an interruption."""
+
+
+class _Job:
+    """One reward of one batch."""
+
+    def __init__(self, bound: BoundReward, calls: list[Call]) -> None:
+        self.bound, self.calls = bound, calls
+        self.outcomes: list[list[Outcome] | None] = [None] * len(calls)
+        self.done = threading.Event()
+
+    def open_places(self) -> list[int]:
+        return [place for place, given in enumerate(self.outcomes) if given is None]
+
+    def open_calls(self) -> list[Call]:
+        return [self.calls[place] for place in self.open_places()]
+
+    def fill(self, outcomes: Sequence[list[Outcome]]) -> None:
+        for place, given in zip(self.open_places(), outcomes, strict=True):
+            self.outcomes[place] = given
+        self.done.set()
+
+
+class RewardEngine:
+    """Runs rewards. One batch at a time; a plug-in's fault never raises here but becomes an outcome.
+
+    Raises:
+        ConfigError: a reward without source asks for a cache.
+        PluginError: a reward for a process cannot be sent to one.
+    """
+
+    def __init__(
+        self,
+        bound: Sequence[BoundReward],
+        *,
+        batch_deadline_s: float | None = None,
+        cache_path: Path | None = None,
+        quiet_s: float = QUIET_S,
+    ) -> None:
+        """Check the rewards; processes start with the first batch, or with `start`.
+
+        Args:
+            bound: the rewards, in the order of the outcomes.
+            batch_deadline_s: seconds after which what is not done of a batch is a timeout, inline calls that have begun
+                excepted; None for no end beside that of each call.
+            cache_path: file of cached scores; None for the user's own.
+            quiet_s: seconds after which a line says what is waited for.
+        """
+        self.bound = tuple(bound)
+        self._batch_deadline_s, self._quiet_s = batch_deadline_s, quiet_s
+        self._cache = ScoreCache(cache_path)
+        self._sources = [digest_reward(reward) if reward.run.cache else None for reward in self.bound]
+        for reward, source in zip(self.bound, self._sources, strict=True):
+            if reward.run.cache and source is None:
+                raise ConfigError(
+                    f"The reward {reward.name} cannot be cached: neither source file nor parameters say what it does."
+                )
+        self._pools = {
+            place: WorkerPool(
+                Invoke(reward.function),
+                num_workers=reward.run.num_workers,
+                deadline_s=reward.run.limit_s,
+                memory_mb=reward.run.memory_mb,
+            )
+            for place, reward in enumerate(self.bound)
+            if reward.run.isolation == "process"
+        }
+        self._loops = {
+            place: EventLoop() for place, reward in enumerate(self.bound) if reward.run.isolation == "external"
+        }
+
+    def __enter__(self) -> RewardEngine:
+        """Return the engine."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End workers and loop."""
+        self.close()
+
+    def start(self) -> None:
+        """Load every plug-in that runs in processes, so that what cannot be loaded is found at the door.
+
+        Raises:
+            PluginError: one cannot be loaded.
+        """
+        for pool in self._pools.values():
+            pool.start()
+
+    def close(self) -> None:
+        """End workers and loop; the engine is done with."""
+        for pool in self._pools.values():
+            pool.close()
+        for loop in self._loops.values():
+            loop.abandon()
+
+    def score(
+        self,
+        completions: Sequence[Any],
+        prompts: Sequence[Any],
+        columns: Mapping[str, Any],
+        groups: Sequence[Hashable] | None = None,
+    ) -> list[list[Outcome]]:
+        """Return the outcomes of each reward for each row, (K, B).
+
+        Args:
+            completions: B completions.
+            prompts: B prompts.
+            columns: data columns, each a list of B values; what is no list is the same for all rows.
+            groups: B labels; rows with the same label are completions of one prompt. Group rewards need them.
+
+        Raises:
+            RewardError: the inputs do not fit each other; it is raised before anything is run.
+        """
+        _check_lengths(len(completions), {"prompts": prompts, "groups": groups, **columns})
+        jobs = [_Job(reward, split_calls(reward, completions, prompts, columns, groups)) for reward in self.bound]
+        end_at = time.monotonic() + (self._batch_deadline_s or float("inf"))
+        self._look_up(jobs)
+        with Watch(lambda: [job.bound.name for job in jobs if not job.done.is_set()], self._quiet_s):
+            self._run(jobs, end_at)
+        self._keep(jobs)
+        return [share(job.calls, [given or [] for given in job.outcomes], len(completions)) for job in jobs]
+
+    def _run(self, jobs: list[_Job], end_at: float) -> None:
+        stop = threading.Event()
+        threads: list[threading.Thread] = []
+        try:
+            runs = [
+                (job, run, loop := self._loops[place], loop.start(run.run()))
+                for place, job in enumerate(jobs)
+                if job.bound.run.isolation == "external" and not job.done.is_set()
+                for run in [ExternalRun(job.bound, job.open_calls(), end_at)]
+            ]
+            for place, job in enumerate(jobs):
+                if job.bound.run.isolation == "process" and not job.done.is_set():
+                    given = (job, self._pools[place], end_at, stop)
+                    threads.append(threading.Thread(target=_run_in_processes, args=given, daemon=True))
+                    threads[-1].start()
+            for job in jobs:
+                if job.bound.run.isolation == "inline" and not job.done.is_set():
+                    job.fill([_call_here(job.bound, call, end_at) for call in job.open_calls()])
+            while not all(job.done.is_set() for job in jobs):
+                self._collect(runs)
+                if waiting := [job for job in jobs if not job.done.is_set()]:
+                    # Until one is done, or there is something to look at.
+                    waiting[0].done.wait(_LOOK_S if not runs else _LOOK_S / 10)
+        except BaseException:
+            stop.set()
+            for loop in self._loops.values():
+                loop.abandon()
+            for thread in threads:
+                thread.join(_STOP_S)
+            raise
+
+    def _collect(self, runs: list[tuple[_Job, ExternalRun, EventLoop, threading.Event]]) -> None:
+        """Take over what external rewards have done; give up on a loop that is blocked."""
+        for job, run, loop, finished in runs:
+            if job.done.is_set():
+                continue
+            is_lost = not finished.is_set() and run.watch(loop)
+            if is_lost:
+                loop.abandon()
+            if is_lost or finished.is_set():
+                job.fill(run.settle())
+
+    def _look_up(self, jobs: list[_Job]) -> None:
+        for job, source in zip(jobs, self._sources, strict=True):
+            if source is not None:
+                found = self._cache.find([_key(source, call) for call in job.calls if call.key])
+                job.outcomes = [found.get(_key(source, call)) if call.key else None for call in job.calls]
+            if not job.open_places():
+                job.done.set()
+
+    def _keep(self, jobs: list[_Job]) -> None:
+        for job, source in zip(jobs, self._sources, strict=True):
+            if source is not None:
+                pairs = zip(job.calls, job.outcomes, strict=True)
+                self._cache.keep({_key(source, call): given for call, given in pairs if call.key and given})
+
+
+def _run_in_processes(job: _Job, pool: WorkerPool, end_at: float, stop: threading.Event) -> None:
+    calls = job.open_calls()
+    outcomes: list[list[Outcome]] = []
+    try:
+        results = pool.map([{"args": call.args, "kwargs": call.kwargs} for call in calls], end_at=end_at, stop=stop)
+        for call, result in zip(calls, results, strict=True):
+            if result.status == "ok":
+                outcomes.append(judge(job.bound, call, result.value))
+            else:
+                outcomes.append(fail(job.bound, call, result.status, result.reason or "", result.traceback))
+    except Exception as error:
+        outcomes = [
+            fail(job.bound, call, "error", f"The pool failed: {error}", traceback.format_exc()) for call in calls
+        ]
+    job.fill(outcomes)
+
+
+def _call_here(bound: BoundReward, call: Call, end_at: float) -> list[Outcome]:
+    if time.monotonic() >= end_at:
+        return fail(bound, call, "timeout", "It was not called before the batch's deadline.")
+    try:
+        return judge(bound, call, bound.function(*call.args, **call.kwargs))
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())[:300]
+        calls = error.__traceback__ and error.__traceback__.tb_next
+        where = "".join(traceback.format_exception(type(error), error, calls))
+        return fail(bound, call, "error", f"{type(error).__name__}{f': {said}' if said else ''}", where[-8000:])
+
+
+def _key(source: str, call: Call) -> str:
+    return hashlib.sha256(f"{source} {call.key}".encode()).hexdigest()
+
+
+def _check_lengths(num_rows: int, columns: Mapping[str, Any]) -> None:
+    for name, column in columns.items():
+        if isinstance(column, list | tuple) and len(column) != num_rows:
+            raise RewardError(
+                f"{num_rows} completions were given with {len(column)} values of {name}; give one for each."
+            )
