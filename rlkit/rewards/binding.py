@@ -147,6 +147,12 @@ def digest_reward(bound: BoundReward) -> str | None:
 def _check_callable(function: Any, spec: Any) -> Any:
     if not callable(function):
         raise PluginError(f"The reward {spec!r} is {function!r}, which cannot be called; name a function.")
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"The reward {spec!r} does not tell its parameters; wrap it in a function that names them."
+        ) from error
     return function
 
 

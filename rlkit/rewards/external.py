@@ -19,6 +19,8 @@ from rlkit.rewards.outcomes import Outcome
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
 _STUCK_S = 1.0
 """Seconds by which a coroutine may hold up the loop past its deadline, and then those to react to an interruption."""
+_BEAT_S = 0.1
+"""Seconds between signs of life of the loop."""
 _POLITE_S, _INTERRUPTIONS = 0.05, 20
 """Seconds that a loop gets to stop by itself, and how often it is then interrupted."""
 _MEND = "await instead, or write a plain function with isolation: process"
@@ -111,6 +113,8 @@ class ExternalRun:
         self.is_given_up = False
         self._next_start = self._last_look = self._interrupted_at = 0.0
         self._watched_since: float | None = None
+        self._held_s = 0.0
+        """Seconds in which the loop could not turn."""
 
     async def run(self) -> None:
         """Call everything, so many at a time."""
@@ -157,7 +161,9 @@ class ExternalRun:
     async def _beat(self) -> None:
         while True:
             self.last_sign = time.monotonic()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_BEAT_S)
+            late_s = time.monotonic() - self.last_sign - _BEAT_S
+            self._held_s += late_s if late_s > _BEAT_S else 0.0
 
     async def _call(self, call: Call) -> list[Outcome]:
         limit = self.bound.run.limit_s
@@ -168,9 +174,8 @@ class ExternalRun:
         where: str | None = None
         while True:
             task = asyncio.ensure_future(self._invoke(call))
-            # Not `wait_for`, which waits for a coroutine that will not be cancelled.
-            done, _ = await asyncio.wait({task}, timeout=max(end - time.monotonic(), 0))
-            if not done:
+            end = await self._wait(task, end)
+            if not task.done():
                 task.cancel()
                 task.add_done_callback(_forget)
                 late = f"No answer within {limit:g} seconds{f', after {failure}' if failure else ''}."
@@ -191,6 +196,16 @@ class ExternalRun:
                 return fail(self.bound, call, "error", f"{failure}{tries}.", where)
             await asyncio.sleep(pause)
             await self._keep_rate(end)
+
+    async def _wait(self, task: asyncio.Task[Any], end: float) -> float:
+        """Wait for a task and return its deadline, put off by as long as the loop was held up by others."""
+        while True:
+            held_s = self._held_s
+            # Not `wait_for`, which waits for a coroutine that will not be cancelled.
+            await asyncio.wait({task}, timeout=max(end - time.monotonic(), 0))
+            if task.done() or self._held_s == held_s:
+                return end
+            end = min(end + self._held_s - held_s, max(end, self.end_at))
 
     async def _invoke(self, call: Call) -> Any:
         if self.is_given_up:

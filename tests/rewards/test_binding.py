@@ -115,6 +115,8 @@ def test_what_was_resolved_keeps_its_marks_when_bound_again(file):
     assert resolve_reward(spec).__name__ == "overlong"
     with pytest.raises(PluginError, match="cannot be called"):
         bind_reward("math:pi")
+    with pytest.raises(PluginError, match="does not tell its parameters"):
+        bind_reward("builtins:max")
 
 
 def test_digests_follow_source_and_parameters(file, tmp_path):
