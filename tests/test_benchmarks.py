@@ -199,3 +199,15 @@ def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
     clock.start()
     clock.stop()
     assert (clock.seconds, clock.cpu_seconds) == (1, 10)
+
+
+def test_isolation_costs_are_measured_for_every_kind():
+    ran = run("reward_isolation.py", "--calls", "20", "--rounds", "1")
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split()[0] for line in ran.stdout.splitlines()] == [
+        "inline",
+        "process,",
+        "process,",
+        "external",
+        "replacing",
+    ]

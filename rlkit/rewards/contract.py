@@ -12,6 +12,7 @@ Each form may be `async def`. Parameters with a default, or after `*`, can be gi
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -100,15 +101,19 @@ def as_batch_reward(function: Callable[..., Any]) -> BatchReward:
     if form == "batch":
         return function
 
-    def score_rows(completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> Scores:
+    def score_rows(completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> list[Any]:
         per_row = {"prompt": prompts} | columns
         wanted = wanted_columns(function, [*per_row])
         return [
             function(text, **{key: value_of(per_row[key], i) for key in wanted}) for i, text in enumerate(completions)
         ]
 
-    score_rows.__name__ = name_of(function)
-    return score_rows
+    async def await_rows(completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> Any:
+        return await asyncio.gather(*score_rows(completions, prompts=prompts, **columns))
+
+    scorer: Any = await_rows if is_async(function) else score_rows
+    scorer.__name__ = name_of(function)
+    return scorer
 
 
 def score_groups(
@@ -128,8 +133,10 @@ def score_groups(
         columns: data columns, each a list of B values; anything that is no list is passed through as it is.
 
     Raises:
-        RewardError: the function returned something other than G scores.
+        RewardError: the function returned something other than G scores, or is `async def`.
     """
+    if is_async(function):
+        raise RewardError(f"{name_of(function)} is an async group reward; score it with a RewardEngine.")
     scores: Scores = []
     wanted = wanted_columns(function, ["prompt", *columns])
     for start in range(0, len(completions), num_generations):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+
 import pytest
 
 import rlkit
@@ -65,3 +68,19 @@ def test_rewards_are_named_by_file(tmp_path):
     assert resolve_reward(f"{tmp_path}/mine.py:score")(["x"], prompts=["p"]) == [1.0]
     with pytest.raises(PluginError, match="scor"):
         resolve_reward(f"{tmp_path}/mine.py:scores")
+
+
+def test_async_rewards_are_awaited_and_async_groups_left_to_the_engine():
+    @rlkit.reward
+    async def same(completion, target):
+        return float(completion == target)
+
+    @rlkit.group_reward(isolation="external", deadline_s=5)
+    async def group(completions):
+        return [1.0] * len(completions)
+
+    score = as_batch_reward(same)
+    assert asyncio.run(score(["a", "b"], prompts=["p"] * 2, target=["a", "a"])) == [1.0, 0.0]
+    assert inspect.iscoroutinefunction(score)
+    with pytest.raises(RewardError, match="async group reward"):
+        score_groups(group, 1, ["a"], ["p"])
