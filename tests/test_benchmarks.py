@@ -202,7 +202,7 @@ def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
 
 
 def test_isolation_costs_are_measured_for_every_kind():
-    ran = run("reward_isolation.py", "--calls", "20", "--rounds", "1")
+    ran = run("--calls", "20", "--rounds", "1", script="reward_isolation.py")
     assert ran.returncode == 0, ran.stderr
     assert [line.split()[0] for line in ran.stdout.splitlines()] == [
         "inline",
