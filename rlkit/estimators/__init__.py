@@ -1,7 +1,10 @@
 """Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
 
+from rlkit.estimators.branching import PromptBranching, branching_factor, prompt_branching
 from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
 from rlkit.estimators.divergence import kl
+from rlkit.estimators.drop_alarm import OveroptimisationAlarms, drop_alarm, overoptimisation_alarms
+from rlkit.estimators.exact_divergence import exact_kl
 from rlkit.estimators.intervals import (
     Interval,
     auc_log2,
@@ -11,26 +14,52 @@ from rlkit.estimators.intervals import (
     pass_at_k_intervals,
 )
 from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_variance
+from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
 from rlkit.estimators.resampling import bootstrap_means, sign_flip_p_values
 from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.token_entropy import entropy_from_logits
+from rlkit.estimators.token_profiles import position_means, sequence_mean, share_above, token_mean, token_quantiles
+from rlkit.estimators.top_k_mass import TopK, entropy_bounds_from_top_k, top_k_of_logps
+from rlkit.estimators.weight_change import ChangeCounts, ChangeRank, change_rank
 
 __all__ = [
+    "ChangeCounts",
+    "ChangeRank",
     "Interval",
+    "OveroptimisationAlarms",
+    "PromptBranching",
+    "TopK",
+    "alpha_req",
     "auc_log2",
     "bootstrap_means",
+    "branching_factor",
+    "change_rank",
+    "drop_alarm",
+    "entropy_bounds_from_top_k",
     "entropy_from_logits",
+    "exact_kl",
     "hill_number",
     "kl",
     "mean_interval",
     "mean_intervals",
+    "overoptimisation_alarms",
     "paired_difference",
     "pass_at_k",
     "pass_at_k_curve",
     "pass_at_k_intervals",
     "pass_at_k_variance",
+    "position_means",
+    "prompt_branching",
+    "rank_me",
+    "rank_me_covariance",
     "rarefied_distinct",
+    "sequence_mean",
     "shannon_entropy",
+    "share_above",
     "sign_flip_p_values",
+    "singular_spectrum",
     "student_t_quantile",
+    "token_mean",
+    "token_quantiles",
+    "top_k_of_logps",
 ]
