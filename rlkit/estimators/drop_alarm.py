@@ -29,7 +29,7 @@ def drop_alarm(values: ArrayLike, *, smoothing: float = 0.5, drop: float = 0.02,
     """Return at which evaluations the alarm is on.
 
     It goes on once the moving average has been more than `drop` below its running maximum at `patience` evaluations in
-    a row, and off once it has been within that distance at as many in a row: noise at the line does not make it flicker.
+    a row, and off once it has been within that distance at as many in a row: noise at the line makes no flicker.
 
     Args:
         values: shape (T,), positive numbers in order of time; NaN is no evidence either way.

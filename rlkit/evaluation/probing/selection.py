@@ -1,0 +1,93 @@
+"""Which stored samples of an evaluation are looked at again, and what it says of the model that drew them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import ConfigError, StoreError
+from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.evaluation.store import CONFIG, REPORT, Record, read_config, read_json, read_samples
+from rlkit.types import Row
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some prompts of an evaluation directory, each with its first stored samples."""
+
+    directory: Path
+    name: str
+    model: str
+    """As the user named it."""
+    adapter: str | None
+    """Directory of a LoRA adapter on the model."""
+    sampling: SamplingConfig
+    all_rows: list[Row]
+    """`id` and `prompt` of every problem, in the order of the report."""
+    rows: list[Row]
+    """The selected ones."""
+    records: list[Record]
+    """Lines of samples.jsonl of the selected prompts, at most so many a prompt as were asked for."""
+
+
+def evaluation_in(directory: str | Path) -> Path | None:
+    """Return where an evaluation lies: here, or in the `eval` folder of a training run; None where there is none."""
+    directory = Path(directory).expanduser()
+    return next((path for path in (directory, directory / "eval") if _is_evaluation(path)), None)
+
+
+def select_samples(directory: str | Path, limit: int | None, samples_per_prompt: int) -> Selection:
+    """Return the first `limit` prompts of an evaluation (all for None) and the first samples of each.
+
+    Raises:
+        ConfigError: a number below 1.
+        StoreError: no finished evaluation with samples is there.
+    """
+    for name, number in (("limit", limit), ("samples per prompt", samples_per_prompt)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name} was given as {number}; write at least 1.")
+    path = evaluation_in(directory)
+    if path is None:
+        raise StoreError(f"There is no evaluation in {directory}; write a directory that rlkit eval has written.")
+    config = read_config(path)["config"]
+    report = read_json(path / REPORT)
+    rows = [{"id": problem["id"], "prompt": problem["prompt"]} for problem in report.get("problems", [])]
+    selected = rows[:limit]
+    records = _first_records(path, {row["id"] for row in selected}, samples_per_prompt)
+    if not records:
+        raise StoreError(f"{path} holds no samples of its prompts; run rlkit eval again.")
+    return Selection(
+        directory=path,
+        name=str(report.get("name", path.name)),
+        model=config["model"],
+        adapter=config.get("adapter"),
+        sampling=SamplingConfig.from_mapping(config["sampling"]),
+        all_rows=rows,
+        rows=selected,
+        records=records,
+    )
+
+
+def restrict(selection: Selection, rows: list[Row]) -> list[Record]:
+    """Return the selection's records of those prompts that also are among `rows`, with the same text."""
+    prompts = {row["id"]: row["prompt"] for row in rows}
+    shared = {row["id"] for row in selection.rows if prompts.get(row["id"]) == row["prompt"]}
+    return [record for record in selection.records if record["prompt_id"] in shared]
+
+
+def _first_records(path: Path, prompt_ids: set[str], count: int) -> list[Record]:
+    found: dict[str, dict[int, Record]] = {}
+    for record in read_samples(path):
+        if record["prompt_id"] in prompt_ids and isinstance(record.get("completion"), str):
+            found.setdefault(record["prompt_id"], {}).setdefault(record["sample"], record)
+    return [of[number] for of in found.values() for number in sorted(of)[:count]]
+
+
+def _is_evaluation(path: Path) -> bool:
+    # A model directory has a config.json too.
+    if not (path / CONFIG).is_file():
+        return False
+    config: Mapping[str, Any] = read_json(path / CONFIG)
+    return "hash" in config and isinstance(config.get("config"), Mapping)
