@@ -55,10 +55,10 @@ def load_policy(name: str, adapter: str | None = None, *, device: str | None = N
     from transformers.utils.logging import disable_progress_bar
 
     path = locate_model(name)
-    tokenizer = load_tokenizer(path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device was given as {device!r}, but this machine has no GPU that torch can use; write cpu.")
+    tokenizer = load_tokenizer(path)
     disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.evaluation.encoding import encode_prompts
+from rlkit.evaluation.hf_engine import HfEngine
 from rlkit.evaluation.probing.divergence_cells import divergence_section
 from rlkit.evaluation.probing.policy import Policy, load_policy, lora_changes, vocabulary_obstacle
 from rlkit.evaluation.probing.rescoring import is_plain, rescore
@@ -58,8 +59,8 @@ def probe(
         ConfigError: an argument is not allowed, or a model is not there.
         StoreError: there is no evaluation with samples, or its samples are not the model's.
     """
-    if batch_tokens is not None and batch_tokens < 1:
-        raise ConfigError(f"batch_tokens was given as {batch_tokens}; write at least 1, or leave it out.")
+    # The engine's own checks of the three, in its own sentences.
+    HfEngine(dtype, device, batch_tokens)
     selection = select_samples(directory, limit, samples_per_prompt)
     base_at = evaluation_in(base) if base is not None else None
     base_selection = select_samples(base_at, limit, samples_per_prompt) if base_at is not None else None

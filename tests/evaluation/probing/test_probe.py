@@ -1,4 +1,4 @@
-"""A real tiny model end to end: numbers equal those the engine recorded, brute force on full logits, and zero on itself."""
+"""A real tiny model end to end: what the engine recorded, brute force on full logits, and zero on itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def found(tuned_run: Path, base_run: Path) -> dict[str, Any]:
 def whole_texts(run: Path) -> list[dict[str, Any]]:
     """Return the samples that end of their own accord and encode to what was drawn, with their tokens."""
     tokenizer = AutoTokenizer.from_pretrained(run.parent / f"{run.name}_model")
-    prompts = {problem["id"]: problem["prompt"] for problem in json.loads((run / "report.json").read_text())["problems"]}
+    prompts = {
+        problem["id"]: problem["prompt"] for problem in json.loads((run / "report.json").read_text())["problems"]
+    }
     kept = []
     for record in read_samples(run):
         ids = tokenizer(record["completion"])["input_ids"] + [1] * (record["finish_reason"] == "stop")
@@ -101,7 +103,9 @@ def test_small_batches_and_few_samples_change_nothing_but_the_counts(
     again = probe(tuned_run, base=str(base_run), samples_per_prompt=6, batch_tokens=40, device="cpu")
     for name in ("token_entropy", "branching_factor"):
         assert again[name]["value"] == pytest.approx(found[name]["value"], abs=1e-5)
-    assert again["kl_to_base"]["per_token"]["value"] == pytest.approx(found["kl_to_base"]["per_token"]["value"], abs=1e-5)
+    assert again["kl_to_base"]["per_token"]["value"] == pytest.approx(
+        found["kl_to_base"]["per_token"]["value"], abs=1e-5
+    )
     few = probe(tuned_run, limit=3, samples_per_prompt=2, device="cpu")
     assert few["re_encoding"]["num_samples"] == 6
     assert few["token_entropy"]["num_total"] == 3
@@ -153,7 +157,7 @@ def test_what_cannot_be_probed_is_one_sentence(tuned_run: Path, tmp_path: Path) 
         probe(tmp_path)
     with pytest.raises(ConfigError, match="limit was given as 0"):
         probe(tuned_run, limit=0)
-    with pytest.raises(ConfigError, match="batch_tokens was given as 0"):
+    with pytest.raises(ConfigError, match="batch_tokens=0"):
         probe(tuned_run, batch_tokens=0)
     empty = shutil.copytree(tuned_run, tmp_path / "empty")
     (empty / "samples.jsonl").write_text("")
@@ -172,7 +176,9 @@ def test_samples_of_another_model_are_refused(base_run: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_gpu_in_bfloat16_agrees_with_cpu_to_its_rounding(found: dict[str, Any], tuned_run: Path, base_run: Path) -> None:
+def test_gpu_in_bfloat16_agrees_with_cpu_to_its_rounding(
+    found: dict[str, Any], tuned_run: Path, base_run: Path
+) -> None:
     for dtype, tolerance in (("float32", 1e-3), ("bfloat16", 0.05)):
         there = probe(tuned_run, base=str(base_run), samples_per_prompt=6, device="cuda", dtype=dtype)
         assert there["settings"]["dtype"] == dtype
