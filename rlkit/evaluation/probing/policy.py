@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_NOT_A_PRODUCT = ("use_dora", "modules_to_save", "trainable_token_indices", "target_parameters", "bias")
+"""Options of an adapter under which its change is more than, or lies elsewhere than, a product for each layer."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -82,13 +85,13 @@ def lora_changes(policy: Policy) -> dict[str, torch.Tensor]:
     if policy.adapter is None:
         return {}
     config = json.loads((Path(policy.adapter) / "adapter_config.json").read_text(encoding="utf-8"))
-    for option in ("use_dora", "modules_to_save", "trainable_token_indices"):
-        if config.get(option):
+    for option in _NOT_A_PRODUCT:
+        if config.get(option) not in (None, False, "none"):
             raise ConfigError(f"The adapter {policy.adapter!r} was made with {option}, so its change is not just B A.")
     return {
         f"{name}.weight": module.get_delta_weight("default").detach().float()
         for name, module in policy.model.named_modules()
-        if hasattr(module, "get_delta_weight") and "default" in getattr(module, "lora_A", {})
+        if any("default" in getattr(module, part, ()) for part in ("lora_A", "lora_embedding_A"))
     }
 
 

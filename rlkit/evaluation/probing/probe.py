@@ -23,6 +23,7 @@ from rlkit.evaluation.probing.token_cells import Scored, branching_section, entr
 from rlkit.evaluation.probing.token_measure import TOP_K
 from rlkit.evaluation.probing.update import measure_update
 from rlkit.evaluation.store import write_json
+from rlkit.terminal import note
 
 PROBE = "probe.json"
 
@@ -177,6 +178,7 @@ class _Probe:
     def _update(self) -> dict[str, Any]:
         if self.base is None:
             raise ConfigError("No base was given.")
+        note(f"{self.selection.name}: comparing the weights of {self.policy.name} and {self.base.name}")
         return measure_update(
             self.policy.path,
             self.base.path,
@@ -190,6 +192,7 @@ class _Probe:
         return rank_section(states, None if self.base is None else self._states(self.base))
 
     def _states(self, policy: Policy) -> Any:
+        note(f"{self.selection.name}: states of {len(self.selection.all_rows)} prompts in {policy.name}")
         prompts = encode_prompts(policy.tokenizer, self.selection.all_rows, policy.context)
         return last_states(policy.model, prompts, self.batch_tokens)
 

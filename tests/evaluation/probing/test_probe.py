@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rlkit.errors import ConfigError, StoreError
@@ -150,6 +151,34 @@ def test_two_vocabularies_and_two_architectures_leave_parts_out_with_a_reason(tu
     assert probed["token_entropy"]["value"] is not None
     with pytest.raises(ConfigError, match="no model directory"):
         probe(tuned_run, base=str(tmp_path / "gone"), device="cpu")
+
+
+def test_an_adapter_is_probed_on_its_base_as_if_it_were_merged(base_run: Path, tmp_path: Path) -> None:
+    base = base_run.parent / "base_model"
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules=["v_proj"], task_type="CAUSAL_LM")
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    model.save_pretrained(tmp_path / "adapter")
+    model.merge_and_unload().save_pretrained(tmp_path / "merged")
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "merged")
+    evaluate(str(tmp_path / "merged"), FirstLetter(), 4, tmp_path / "run", sampling=SAMPLING)
+    merged = probe(tmp_path / "run", base=str(base), device="cpu")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["config"] |= {"model": str(base), "adapter": str(tmp_path / "adapter")}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    found = probe(tmp_path / "run", base=str(base), device="cpu")
+    assert found["adapter"] == str(tmp_path / "adapter")
+    assert found["re_encoding"] | {"logp_difference": 0} == merged["re_encoding"] | {"logp_difference": 0}
+    assert found["kl_from_base"]["per_token"]["value"] > 0.01
+    expected = merged["kl_from_base"]["per_token"]["value"]
+    assert found["kl_from_base"]["per_token"]["value"] == pytest.approx(expected, rel=1e-3)
+    assert found["update"]["has_adapter"]["model"]
+    assert max(rank["numerical_rank"] for rank in found["update"]["ranks"]) == 2
 
 
 def test_what_cannot_be_probed_is_one_sentence(tuned_run: Path, tmp_path: Path) -> None:

@@ -125,6 +125,27 @@ def test_an_adapter_changes_weights_by_a_low_rank_product(base: Path, adapter: P
     assert back["relative_change"] == pytest.approx(found["relative_change"], rel=0.2)
 
 
+@pytest.mark.parametrize("option", [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}])
+def test_adapters_that_are_no_product_are_one_sentence(base: Path, tmp_path: Path, option: dict[str, object]) -> None:
+    config = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", **option)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=f"was made with {next(iter(option))}"):
+        lora_changes(load_policy(str(base), str(tmp_path), device="cpu"))
+
+
+def test_an_adapter_of_the_embedding_counts_too(base: Path, tmp_path: Path) -> None:
+    config = LoraConfig(r=2, target_modules=["embed_tokens"], task_type="CAUSAL_LM")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_embedding" in name:
+                parameter.normal_(std=0.1)
+    model.save_pretrained(tmp_path)
+    found = measure_update(str(base), str(base), lora_changes(load_policy(str(base), str(tmp_path), device="cpu")), {})
+    changed = {layer["name"] for layer in found["layers"] if layer["sparsity"]["0"] < 1.0}
+    assert changed == {"embed_tokens"}
+
+
 def test_merging_an_adapter_gives_the_same_change(base: Path, adapter: Path, tmp_path: Path) -> None:
     from peft import PeftModel
 
