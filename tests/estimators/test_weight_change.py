@@ -62,6 +62,17 @@ def test_a_low_rank_update_has_at_most_that_rank(rank: int) -> None:
     assert found.stable_rank <= found.effective_rank <= rank + 1e-3
 
 
+@pytest.mark.parametrize("shape", [(30, 50), (50, 30), (1, 9)])
+def test_ranks_are_those_of_the_singular_values(shape: tuple[int, int]) -> None:
+    change = 1e-6 * torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    values = torch.linalg.svdvals(change.double())
+    shares = values / values.sum()
+    found = change_rank(change)
+    assert found.stable_rank == pytest.approx(float(values.square().sum() / values[0] ** 2))
+    assert found.effective_rank == pytest.approx(float((-(shares * shares.log()).sum()).exp()))
+    assert found.numerical_rank == torch.linalg.matrix_rank(change)
+
+
 def test_an_isometry_has_full_rank_in_every_sense() -> None:
     found = change_rank(2.5 * torch.eye(6))
     assert found.stable_rank == pytest.approx(6.0)
