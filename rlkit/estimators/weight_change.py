@@ -107,8 +107,8 @@ def change_rank(change: torch.Tensor) -> ChangeRank:
     if change.ndim != 2:
         raise ConfigError(f"A rank is of a matrix, but the change has shape {tuple(change.shape)}.")
     wide = change.double() if change.shape[0] <= change.shape[1] else change.double().T
-    # Eigenvalues of the smaller Gram matrix take a fraction of the time of singular values; in float64 what squaring loses
-    # lies below the threshold of the numerical rank.
+    # Eigenvalues of the smaller Gram matrix come several times faster than singular values; in float64, what squaring
+    # loses lies below the threshold of the numerical rank.
     values = torch.linalg.eigvalsh(wide @ wide.T).clamp(min=0.0).sqrt()
     largest = float(values.max()) if len(values) else 0.0
     if not largest:
