@@ -27,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="what rlkit eval has written")
     parser.add_argument("--base", metavar="MODEL_OR_DIR", help="a model or an evaluation to compare with")
+    parser.add_argument("--model", help="where the evaluated model lies now (default: where the evaluation says)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N prompts (default: all)")
     parser.add_argument(
         "--samples-per-prompt", type=int, default=8, metavar="K", help="only the first K samples (default: %(default)s)"
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     found = probe(
         args.directory,
         base=args.base,
+        model=args.model,
         limit=args.limit,
         samples_per_prompt=args.samples_per_prompt,
         batch_tokens=args.batch_tokens,

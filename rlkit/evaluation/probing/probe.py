@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlkit.errors import ConfigError, RlkitError
-from rlkit.evaluation.encoding import encode_prompts
 from rlkit.evaluation.hf_engine import HfEngine
 from rlkit.evaluation.probing.divergence_cells import divergence_section
 from rlkit.evaluation.probing.policy import Policy, load_policy, lora_changes, vocabulary_obstacle
-from rlkit.evaluation.probing.rescoring import is_plain, rescore
-from rlkit.evaluation.probing.selection import Selection, evaluation_in, restrict, select_samples
+from rlkit.evaluation.probing.rescoring import context_obstacle, is_plain, rescore
+from rlkit.evaluation.probing.selection import Selection, encode_selected, evaluation_in, restrict, select_samples
 from rlkit.evaluation.probing.states import last_states, rank_section
 from rlkit.evaluation.probing.token_cells import Scored, branching_section, entropy_section, top_k_section
 from rlkit.evaluation.probing.token_measure import TOP_K
@@ -34,6 +33,7 @@ def probe(
     directory: str | Path,
     *,
     base: str | None = None,
+    model: str | None = None,
     limit: int | None = None,
     samples_per_prompt: int = 8,
     batch_tokens: int | None = None,
@@ -46,6 +46,7 @@ def probe(
         directory: an evaluation, or a training run with one in `eval/`.
         base: what the model is compared with: another evaluation (its model and its samples), a model directory, an
             embedded model or a hub id.
+        model: where the evaluated model lies now, if not where the evaluation says.
         limit: only the first so many prompts.
         samples_per_prompt: only the first so many samples of each.
         batch_tokens: tokens read at once; None fits the memory.
@@ -65,7 +66,7 @@ def probe(
     selection = select_samples(directory, limit, samples_per_prompt)
     base_at = evaluation_in(base) if base is not None else None
     base_selection = select_samples(base_at, limit, samples_per_prompt) if base_at is not None else None
-    policy = load_policy(selection.model, selection.adapter, device=device, dtype=dtype)
+    policy = load_policy(model or selection.model, selection.adapter, device=device, dtype=dtype)
     base_policy = None
     if base is not None:
         named = (base, None) if base_selection is None else (base_selection.model, base_selection.adapter)
@@ -94,7 +95,7 @@ class _Probe:
 
     def run(self) -> dict[str, Any]:
         """Return the contents of probe.json."""
-        obstacle = vocabulary_obstacle(self.policy, self.base) if self.base is not None else "No base was given."
+        obstacle = self._obstacle()
         both = [self.policy] if self.base is None or obstacle else [self.policy, self.base]
         own = rescore(
             self.selection,
@@ -119,6 +120,12 @@ class _Probe:
         found["rank"] = self._part("rank", self._rank)
         found["reasons"] = self.reasons
         return found
+
+    def _obstacle(self) -> str | None:
+        if self.base is None:
+            return "No base was given."
+        vocabulary = vocabulary_obstacle(self.policy, self.base)
+        return vocabulary or context_obstacle(self.selection, self.policy, self.base)
 
     def _provenance(self) -> dict[str, Any]:
         base = self.base
@@ -157,6 +164,8 @@ class _Probe:
             raise ConfigError(obstacle)
         if self.base is None or self.base_selection is None:
             raise ConfigError("The base was given as a model; give an evaluation of it to measure on its samples.")
+        if too_long := context_obstacle(self.base_selection, self.base, self.policy):
+            raise ConfigError(too_long)
         records = restrict(self.base_selection, self.selection.rows)
         shared = {record["prompt_id"] for record in records}
         if not shared:
@@ -188,12 +197,13 @@ class _Probe:
         )
 
     def _rank(self) -> dict[str, Any]:
-        states = self._states(self.policy)
-        return rank_section(states, None if self.base is None else self._states(self.base))
+        base = self.base
+        base_states = None if base is None else self._part("rank.base", lambda: self._states(base))
+        return rank_section(self._states(self.policy), base_states)
 
     def _states(self, policy: Policy) -> Any:
         note(f"{self.selection.name}: states of {len(self.selection.all_rows)} prompts in {policy.name}")
-        prompts = encode_prompts(policy.tokenizer, self.selection.all_rows, policy.context)
+        prompts = encode_selected(self.selection, policy, self.selection.all_rows)
         return last_states(policy.model, prompts, self.batch_tokens)
 
     def _part(self, name: str, measure: Callable[[], Value]) -> Value | None:

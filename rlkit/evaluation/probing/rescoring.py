@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkit.errors import StoreError
-from rlkit.evaluation.encoding import encode_prompts
 from rlkit.evaluation.probing.policy import Policy
 from rlkit.evaluation.probing.reencoding import encode_samples, is_same, summarise_reencoding
-from rlkit.evaluation.probing.selection import Selection
+from rlkit.evaluation.probing.selection import Selection, encode_selected
 from rlkit.evaluation.probing.teacher_forcing import TokenValues, read_completions
 from rlkit.evaluation.probing.token_cells import Scored
 from rlkit.evaluation.probing.token_measure import TokenMeasure
@@ -57,7 +56,7 @@ def rescore(
         StoreError: no sample could be given its tokens back.
     """
     drawer = policies[0]
-    prompts = encode_prompts(drawer.tokenizer, rows, drawer.context)
+    prompts = encode_selected(selection, drawer, rows)
     samples = encode_samples(drawer.tokenizer, drawer.end_ids, rows, prompts, records, selection.sampling.stop)
     measure = TokenMeasure(None if is_plain(selection.sampling) else selection.sampling)
     found: list[tuple[Record, TokenValues]] = []
@@ -78,6 +77,19 @@ def rescore(
         [groups[row["id"]] for row in rows],
         summarise_reencoding(len(records), [(record, values["logps"]) for record, values in found], len(samples)),
     )
+
+
+def context_obstacle(selection: Selection, drawer: Policy, other: Policy) -> str | None:
+    """Return why a second model cannot read an evaluation's samples, as a sentence; None where it can."""
+    if other.context is None:
+        return None
+    prompts = dict(
+        zip((row["id"] for row in selection.rows), encode_selected(selection, drawer, selection.rows), strict=True)
+    )
+    longest = max(len(prompts[record["prompt_id"]]) + record["num_tokens"] for record in selection.records)
+    if longest <= other.context:
+        return None
+    return f"A sample and its prompt have {longest} tokens, but the context of {other.name} is {other.context}."
 
 
 def is_plain(sampling: SamplingConfig) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, StoreError
+from rlkit.evaluation.encoding import encode_prompts
+from rlkit.evaluation.probing.policy import Policy
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import CONFIG, REPORT, Record, read_config, read_json, read_samples
 from rlkit.types import Row
@@ -24,6 +26,8 @@ class Selection:
     adapter: str | None
     """Directory of a LoRA adapter on the model."""
     sampling: SamplingConfig
+    chat: Mapping[str, Any]
+    """How chat prompts were put to the model, where not by the tokenizer's template alone."""
     all_rows: list[Row]
     """`id` and `prompt` of every problem, in the order of the report."""
     rows: list[Row]
@@ -64,10 +68,25 @@ def select_samples(directory: str | Path, limit: int | None, samples_per_prompt:
         model=config["model"],
         adapter=config.get("adapter"),
         sampling=SamplingConfig.from_mapping(config["sampling"]),
+        chat=config.get("chat") or {},
         all_rows=rows,
         rows=selected,
         records=records,
     )
+
+
+def encode_selected(selection: Selection, policy: Policy, rows: Sequence[Row]) -> list[list[int]]:
+    """Return the token ids of prompts, as they were put to the model that drew the samples.
+
+    Raises:
+        ConfigError: they cannot be put to this model, or were put with another template than its own.
+    """
+    if selection.chat:
+        raise ConfigError(
+            f"The samples in {selection.directory} were drawn with chat settings ({', '.join(selection.chat)}), which "
+            "cannot be repeated here; probe an evaluation without them."
+        )
+    return encode_prompts(policy.tokenizer, rows, policy.context)
 
 
 def restrict(selection: Selection, rows: list[Row]) -> list[Record]:

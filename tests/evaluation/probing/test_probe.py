@@ -202,6 +202,32 @@ def test_samples_of_another_model_are_refused(base_run: Path, tmp_path: Path) ->
     with pytest.raises(StoreError, match="not the one that drew them"):
         probe(other, device="cpu")
     assert not (other / "probe.json").exists()
+    # The model has moved: with where it lies now, the samples are its own again.
+    moved = probe(other, model=str(base_run.parent / "base_model"), device="cpu")
+    assert moved["re_encoding"]["num_other_logp"] == 0
+
+
+def test_samples_under_chat_settings_are_refused(base_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(base_run, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["config"]["chat"] = {"system": "Be brief."}
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match=r"chat settings \(system\)"):
+        probe(other, device="cpu")
+
+
+def test_a_base_that_cannot_read_the_prompts_leaves_only_its_own_parts_out(tmp_path: Path) -> None:
+    short = build_tiny_model(tmp_path / "short", context=4)
+    evaluate(str(build_tiny_model(tmp_path / "model")), FirstLetter(), 2, tmp_path / "run", sampling=SAMPLING)
+    long = FirstLetter(6).load("test")[2]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    report["problems"][2]["prompt"] = long["prompt"] + " a a a"
+    (tmp_path / "run" / "report.json").write_text(json.dumps(report))
+    found = probe(tmp_path / "run", base=str(short), device="cpu")
+    assert found["rank"]["base"] is None
+    assert "tokens, but the context of" in found["reasons"]["kl_from_base"]
+    assert "context is 4" in found["reasons"]["rank.base"]
+    assert found["rank"]["model"]["rank_me"] > 1.0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
