@@ -129,9 +129,9 @@ def _candidates(
 def _spellings(
     tokenizer: PreTrainedTokenizerBase, prompt: Prompt, prompt_ids: list[int], text: str
 ) -> Iterator[list[int]]:
-    yield list(tokenizer(text, add_special_tokens=False)["input_ids"])
     if isinstance(prompt, str):
         # A tokenizer that marks words by the space before them spells a text differently at its own beginning.
         joint = list(tokenizer(prompt + text)["input_ids"])
         if joint[: len(prompt_ids)] == prompt_ids:
             yield joint[len(prompt_ids) :]
+    yield list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rlkit.evaluation.probing.reencoding import encode_samples, is_same, summarise_reencoding
 from tests.evaluation.conftest import WORDS
@@ -72,3 +73,22 @@ def test_every_sample_is_in_one_count() -> None:
     }
     assert found["share_left_out"] == 0.5
     assert found["logp_difference"]["largest"] == pytest.approx(0.1)
+
+
+def test_a_tokenizer_that_marks_the_beginning_of_a_text_encodes_prompt_and_completion_together() -> None:
+    vocabulary = {"\u2581": 0, "a": 1, "b": 2, "<end>": 3, "ab": 4, "bb": 5}
+    backend = Tokenizer(models.BPE(vocabulary, [("a", "b"), ("b", "b")]))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    marking = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>")
+    assert marking("b")["input_ids"] == [0, 2]
+
+    def tokens(prompt: str, completion: str, num_tokens: int) -> list[int] | None:
+        rows = [{"id": "p", "prompt": prompt}]
+        prompts = [marking(prompt)["input_ids"]]
+        found = encode_samples(marking, [3], rows, prompts, [record(completion, num_tokens, "length")], ())
+        return found[0].completion_ids if found else None
+
+    assert tokens("b a", "a", 1) == [1]
+    assert tokens("b", "ab", 1) == [4]
+    # "a" and "b" drawn apart, where the tokenizer merges them: two other tokens, which only their log-prob gives away.
+    assert tokens("b", "ab", 2) == [0, 4]
