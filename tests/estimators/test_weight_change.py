@@ -47,7 +47,7 @@ def test_rounding_to_bfloat16_makes_a_dense_update_look_sparse() -> None:
     assert counted(after - before, before).sparsity[0.0] < 0.01
     rounded = after.bfloat16().float() - before
     saved = counted(rounded, before)
-    # METRICS.md, section 3.5: 96.5 % bit-identical, 99.91 % within 1e-5, and yet of nearly full rank.
+    # 96.5 % bit-identical, 99.91 % within 1e-5, and yet of nearly full rank.
     assert saved.sparsity[0.0] == pytest.approx(0.965, abs=1e-3)
     assert saved.sparsity[1e-5] == pytest.approx(0.9991, abs=1e-4)
     assert change_rank(rounded).numerical_rank >= 999
