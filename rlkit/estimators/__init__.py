@@ -1,6 +1,24 @@
 """Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
 
-from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators.bayesian import (
+    PosteriorMean,
+    bayes_benchmark_pass_at_k,
+    bayes_pass_at_k,
+    bayes_pass_at_k_interval,
+    bayes_pass_at_k_sd,
+    probability_at_least,
+)
+from rlkit.estimators.beta import beta_cdf, beta_quantile
+from rlkit.estimators.beta_binomial import BetaBinomialFit, fit_beta_binomial
+from rlkit.estimators.classes import (
+    chao1,
+    good_turing_coverage,
+    hill_number,
+    miller_madow_entropy,
+    rarefied_distinct,
+    shannon_entropy,
+    simpson_diversity,
+)
 from rlkit.estimators.divergence import kl
 from rlkit.estimators.intervals import (
     Interval,
@@ -10,27 +28,75 @@ from rlkit.estimators.intervals import (
     paired_difference,
     pass_at_k_intervals,
 )
-from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_variance
+from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_jackknife_variance, pass_at_k_variance
+from rlkit.estimators.proportions import jeffreys_interval, wilson_interval
+from rlkit.estimators.reliability import (
+    cover_at_tau,
+    cover_posterior_at_tau,
+    g_pass_at_k,
+    mg_pass_at_k,
+    pass_hat_k,
+    strict_majority_at_k,
+)
 from rlkit.estimators.resampling import bootstrap_means, sign_flip_p_values
+from rlkit.estimators.selection import (
+    best_of_eligible,
+    best_of_k,
+    max_at_k,
+    selection_auroc,
+    surprisal_guided_pick,
+)
 from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.token_entropy import entropy_from_logits
+from rlkit.estimators.voting import MajorityVote, maj_at_k, majority_vote
 
 __all__ = [
+    "BetaBinomialFit",
     "Interval",
+    "MajorityVote",
+    "PosteriorMean",
     "auc_log2",
+    "bayes_benchmark_pass_at_k",
+    "bayes_pass_at_k",
+    "bayes_pass_at_k_interval",
+    "bayes_pass_at_k_sd",
+    "best_of_eligible",
+    "best_of_k",
+    "beta_cdf",
+    "beta_quantile",
     "bootstrap_means",
+    "chao1",
+    "cover_at_tau",
+    "cover_posterior_at_tau",
     "entropy_from_logits",
+    "fit_beta_binomial",
+    "g_pass_at_k",
+    "good_turing_coverage",
     "hill_number",
+    "jeffreys_interval",
     "kl",
+    "maj_at_k",
+    "majority_vote",
+    "max_at_k",
     "mean_interval",
     "mean_intervals",
+    "mg_pass_at_k",
+    "miller_madow_entropy",
     "paired_difference",
     "pass_at_k",
     "pass_at_k_curve",
     "pass_at_k_intervals",
+    "pass_at_k_jackknife_variance",
     "pass_at_k_variance",
+    "pass_hat_k",
+    "probability_at_least",
     "rarefied_distinct",
+    "selection_auroc",
     "shannon_entropy",
     "sign_flip_p_values",
+    "simpson_diversity",
+    "strict_majority_at_k",
     "student_t_quantile",
+    "surprisal_guided_pick",
+    "wilson_interval",
 ]

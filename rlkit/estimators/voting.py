@@ -1,0 +1,238 @@
+r"""maj@k: the probability that the most frequent answer among k samples is correct, exactly.
+
+k of n samples are drawn without replacement. Samples with one answer are a class; those without an answer abstain. The
+class drawn most often wins, ties are broken at random: the credit of a draw is the share of correct classes among the
+winners, and 0 where all abstain.
+
+**How.** Let class l have c_l samples. The draws in which a correct class j wins with m samples and t others tie with it
+are counted by the coefficient of z^k y^t in
+
+    C(c_j, m) z^m * (1+z)^a * prod_{l != j} ( sum_{x < m} C(c_l, x) z^x  +  y C(c_l, m) z^m ),
+
+a being the number that abstain, and each counts 1 / (t + 1) = integral of y^t over [0, 1]. So y is a quadrature node
+(Gauss-Legendre, exact for polynomials), z a polynomial of degree k, and one pass over the classes keeps two products,
+with and without a marked correct class. Every term is positive, so nothing cancels; with z tilted to p = k / n the
+coefficients are binomial probabilities, so nothing overflows either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rlkit.errors import ConfigError
+from rlkit.estimators.draws import as_integers
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+EXACT_OPERATIONS = 100_000_000
+"""Multiplications that an exact value may cost, about a tenth of a second; beyond, draws are simulated."""
+
+_LONGEST_SHIFTED = 4
+
+
+@dataclass(frozen=True)
+class MajorityVote:
+    """maj@k of one problem for several k, and how exact it is."""
+
+    values_K: FloatArray
+    """maj@k; NaN where k exceeds the number of samples."""
+    errors_K: FloatArray
+    """Standard error of simulated values; 0 where exact, NaN where undefined."""
+
+
+def maj_at_k(
+    counts: ArrayLike, is_correct: ArrayLike, k: ArrayLike, num_abstained: int = 0, **options: int
+) -> float | FloatArray:
+    """Return maj@k of one problem: `majority_vote` without its standard errors.
+
+    Args:
+        counts, is_correct, num_abstained: as for `majority_vote`.
+        k: budget, integers >= 1, any shape.
+        options: `max_operations`, `num_draws` and `seed` of `majority_vote`.
+
+    Returns:
+        Shape of k; range [0, pass@k]; NaN where k exceeds the number of samples. maj@2 is maj@1: a pair that disagrees
+        is decided by chance.
+
+    Raises:
+        ConfigError: as `majority_vote`.
+    """
+    ks = as_integers("k", k)
+    values = majority_vote(counts, is_correct, ks.ravel(), num_abstained, **options).values_K.reshape(ks.shape)
+    return float(values) if values.ndim == 0 else values
+
+
+def majority_vote(
+    counts: ArrayLike,
+    is_correct: ArrayLike,
+    ks: ArrayLike,
+    num_abstained: int = 0,
+    *,
+    max_operations: int = EXACT_OPERATIONS,
+    num_draws: int = 1000,
+    seed: int = 0,
+) -> MajorityVote:
+    """Return maj@k of one problem for each k.
+
+    Args:
+        counts: samples of each answer, shape (C,), integers >= 0.
+        is_correct: whether that answer is correct, shape (C,).
+        ks: budgets, integers >= 1, shape (K,).
+        num_abstained: samples without an answer.
+        max_operations: a k whose exact value costs more is simulated.
+        num_draws: draws of k samples to simulate.
+        seed: of the draws.
+
+    Returns:
+        Values and their standard errors. Unbiased for k fresh samples.
+
+    Raises:
+        ConfigError: the shapes differ, a count is no integer or negative, or a k is below 1.
+
+    Source: self-consistency, Wang et al. 2022, https://arxiv.org/abs/2203.11171; the exact expectation is ours.
+    """
+    counts_C, correct_C, ks_K = _checked_classes(counts, is_correct, ks, num_abstained)
+    total = int(counts_C.sum()) + num_abstained
+    values_K, errors_K = np.full(len(ks_K), np.nan), np.full(len(ks_K), np.nan)
+    for at, k in enumerate(ks_K.tolist()):
+        if k > total:
+            continue
+        # Where the draw leaves nothing to chance, or cannot be right or wrong, the answer is known.
+        known = _known_value(counts_C, correct_C, k, num_abstained)
+        if known is not None:
+            values_K[at], errors_K[at] = known, 0.0
+        elif exact_operations(counts_C, correct_C, k) <= max_operations:
+            values_K[at], errors_K[at] = _exact(counts_C, correct_C, k, num_abstained), 0.0
+        else:
+            rng = np.random.default_rng([seed, k])
+            values_K[at], errors_K[at] = _simulated(counts_C, correct_C, k, num_abstained, num_draws, rng)
+    return MajorityVote(values_K, errors_K)
+
+
+def exact_operations(counts: ArrayLike, is_correct: ArrayLike, k: int) -> int:
+    """Return about how many multiplications the exact maj@k takes: at most counts.sum() products of degree k."""
+    counts_C, correct_C = np.asarray(counts, dtype=np.int64), np.asarray(is_correct, dtype=bool)
+    most = int(min(k, counts_C[correct_C].max(initial=0)))
+    operations = 0
+    for m in range(1, most + 1):
+        num_large = int((counts_C >= m).sum())
+        length = m + 1 if m < _LONGEST_SHIFTED else k + 1
+        operations += 2 * _num_nodes(num_large, k, m) * num_large * length * (k + 1)
+    return operations
+
+
+def _checked_classes(
+    counts: ArrayLike, is_correct: ArrayLike, ks: ArrayLike, num_abstained: int
+) -> tuple[IntArray, NDArray[np.bool_], IntArray]:
+    counts_C, ks_K = as_integers("counts", counts), as_integers("k", ks)
+    correct_C = np.asarray(is_correct, dtype=bool)
+    if counts_C.shape != correct_C.shape or counts_C.ndim != 1:
+        raise ConfigError(
+            f"A vote needs one count and one flag an answer, but shapes are {counts_C.shape} and {correct_C.shape}."
+        )
+    if np.any(counts_C < 0) or num_abstained < 0:
+        raise ConfigError("Counts of answers and num_abstained cannot be negative.")
+    if np.any(ks_K < 1):
+        raise ConfigError(f"k must be at least 1, but {int(ks_K.min())} was given.")
+    voted = counts_C > 0
+    return counts_C[voted], correct_C[voted], ks_K
+
+
+def _known_value(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstained: int) -> float | None:
+    if not correct_C.any():
+        return 0.0
+    if correct_C.all() and num_abstained == 0:
+        return 1.0
+    if k == counts_C.sum() + num_abstained:
+        winners_C = counts_C == counts_C.max()
+        return float(correct_C[winners_C].mean())
+    return None
+
+
+def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstained: int) -> float:
+    total = int(counts_C.sum()) + num_abstained
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+    tilt = k / total
+
+    def binomial(size: int) -> FloatArray:
+        """Return the probabilities of 0..k successes among `size` at the tilted rate, shape (k + 1,)."""
+        drawn = np.arange(min(size, k) + 1)
+        logs = log_factorials[size] - log_factorials[drawn] - log_factorials[size - drawn]
+        shares = np.exp(logs + drawn * np.log(tilt) + (size - drawn) * np.log1p(-tilt))
+        return np.pad(shares, (0, k - len(drawn) + 1))
+
+    tables = {int(size): binomial(int(size)) for size in np.unique(counts_C)}
+    most = int(min(k, counts_C[correct_C].max()))
+    won = 0.0
+    for m in range(1, most + 1):
+        # Classes of fewer than m samples are below the winner whatever is drawn: one pool with those that abstain.
+        large = counts_C >= m
+        pool = binomial(int(counts_C[~large].sum()) + num_abstained)
+        classes = [
+            (tables[int(count)], bool(flag)) for count, flag in zip(counts_C[large], correct_C[large], strict=True)
+        ]
+        won += _won_with(m, classes, pool, k)
+    return min(won / float(binomial(total)[k]), 1.0)
+
+
+def _won_with(m: int, classes: list[tuple[FloatArray, bool]], pool: FloatArray, k: int) -> float:
+    """Return the credit of all draws of k whose winners have m samples each, in tilted units."""
+    nodes_Q, weights_Q = _quadrature(_num_nodes(len(classes), k, m))
+    unmarked_QK = np.broadcast_to(pool, (len(nodes_Q), k + 1))
+    marked_QK = np.zeros_like(unmarked_QK)
+    for table, is_correct in classes:
+        winning = np.zeros_like(unmarked_QK)
+        winning[:, m:] = table[m] * unmarked_QK[:, : k + 1 - m]
+        both_QK = _times(np.concatenate([unmarked_QK, marked_QK]), table[:m])
+        tied = np.zeros_like(unmarked_QK)
+        tied[:, m:] = table[m] * marked_QK[:, : k + 1 - m]
+        unmarked_QK = both_QK[: len(nodes_Q)] + nodes_Q[:, None] * winning
+        marked_QK = both_QK[len(nodes_Q) :] + nodes_Q[:, None] * tied + (winning if is_correct else 0.0)
+    return float(weights_Q @ marked_QK[:, k])
+
+
+def _times(polynomials_NK: FloatArray, factor_X: FloatArray) -> FloatArray:
+    """Return each polynomial times a factor, both by ascending powers, cut at the degree of the polynomials."""
+    size = polynomials_NK.shape[1]
+    if len(factor_X) < _LONGEST_SHIFTED:
+        product = factor_X[0] * polynomials_NK
+        for power in range(1, min(len(factor_X), size)):
+            product[:, power:] += factor_X[power] * polynomials_NK[:, : size - power]
+        return product
+    padded = np.concatenate([np.zeros(size - 1), factor_X, np.zeros(size)])
+    # Row i holds the factor shifted by i: a matrix product of positive numbers, exact to rounding, unlike an FFT.
+    shifted_KK = np.lib.stride_tricks.sliding_window_view(padded, size)[size - 1 :: -1][:size]
+    return polynomials_NK @ shifted_KK
+
+
+def _num_nodes(num_large: int, k: int, m: int) -> int:
+    """Return how many nodes integrate y^t exactly: t others tie, no more than there are or than k samples allow."""
+    most_tied = max(0, min(num_large, k // m) - 1)
+    return most_tied // 2 + 1
+
+
+def _quadrature(num_nodes: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
+    return (nodes + 1) / 2, weights / 2
+
+
+def _simulated(
+    counts_C: IntArray,
+    correct_C: NDArray[np.bool_],
+    k: int,
+    num_abstained: int,
+    num_draws: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    drawn_RC = rng.multivariate_hypergeometric(np.append(counts_C, num_abstained), k, size=num_draws)[:, :-1]
+    most_R1 = drawn_RC.max(axis=1, keepdims=True)
+    winners_RC = (drawn_RC == most_R1) & (most_R1 > 0)
+    credits_R = (winners_RC & correct_C).sum(axis=1) / np.maximum(winners_RC.sum(axis=1), 1)
+    # Draws that all agree are no proof of certainty: then the spread is that of one more success and one more failure.
+    share = (credits_R.sum() + 1.0) / (num_draws + 2.0)
+    deviation = credits_R.std(ddof=1) or np.sqrt(share * (1.0 - share))
+    return float(credits_R.mean()), float(deviation / np.sqrt(num_draws))
