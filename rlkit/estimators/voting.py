@@ -18,6 +18,7 @@ coefficients are binomial probabilities, so nothing overflows either.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -167,8 +168,10 @@ def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstain
 
     tables = {int(size): binomial(int(size)) for size in np.unique(counts_C)}
     most = int(min(k, counts_C[correct_C].max()))
+    # Fewer cannot win: k samples among so few classes put at least this many into one.
+    least = max(1, -(-(k - num_abstained) // len(counts_C)))
     won = 0.0
-    for m in range(1, most + 1):
+    for m in range(least, most + 1):
         # Classes of fewer than m samples are below the winner whatever is drawn: one pool with those that abstain.
         large = counts_C >= m
         pool = binomial(int(counts_C[~large].sum()) + num_abstained)
@@ -182,31 +185,32 @@ def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstain
 def _won_with(m: int, classes: list[tuple[FloatArray, bool]], pool: FloatArray, k: int) -> float:
     """Return the credit of all draws of k whose winners have m samples each, in tilted units."""
     nodes_Q, weights_Q = _quadrature(_num_nodes(len(classes), k, m))
-    unmarked_QK = np.broadcast_to(pool, (len(nodes_Q), k + 1))
-    marked_QK = np.zeros_like(unmarked_QK)
+    # Products without and with a marked correct class, for each node.
+    products_2QK = np.zeros((2, len(nodes_Q), k + 1))
+    products_2QK[0] = pool
     for table, is_correct in classes:
-        winning = np.zeros_like(unmarked_QK)
-        winning[:, m:] = table[m] * unmarked_QK[:, : k + 1 - m]
-        both_QK = _times(np.concatenate([unmarked_QK, marked_QK]), table[:m])
-        tied = np.zeros_like(unmarked_QK)
-        tied[:, m:] = table[m] * marked_QK[:, : k + 1 - m]
-        unmarked_QK = both_QK[: len(nodes_Q)] + nodes_Q[:, None] * winning
-        marked_QK = both_QK[len(nodes_Q) :] + nodes_Q[:, None] * tied + (winning if is_correct else 0.0)
-    return float(weights_Q @ marked_QK[:, k])
+        winning_2QK = table[m] * products_2QK[:, :, : k + 1 - m]
+        products_2QK = _times(products_2QK, table[:m])
+        products_2QK[:, :, m:] += nodes_Q[:, None] * winning_2QK
+        if is_correct:
+            products_2QK[1, :, m:] += winning_2QK[0]
+    return float(weights_Q @ products_2QK[1, :, k])
 
 
-def _times(polynomials_NK: FloatArray, factor_X: FloatArray) -> FloatArray:
+def _times(polynomials_2QK: FloatArray, factor_X: FloatArray) -> FloatArray:
     """Return each polynomial times a factor, both by ascending powers, cut at the degree of the polynomials."""
-    size = polynomials_NK.shape[1]
+    size = polynomials_2QK.shape[-1]
     if len(factor_X) < _LONGEST_SHIFTED:
-        product = factor_X[0] * polynomials_NK
+        product = factor_X[0] * polynomials_2QK
         for power in range(1, min(len(factor_X), size)):
-            product[:, power:] += factor_X[power] * polynomials_NK[:, : size - power]
+            product[:, :, power:] += factor_X[power] * polynomials_2QK[:, :, : size - power]
         return product
-    padded = np.concatenate([np.zeros(size - 1), factor_X, np.zeros(size)])
+    padded = np.zeros(2 * size - 1)
+    padded[size - 1 : size - 1 + len(factor_X)] = factor_X[:size]
     # Row i holds the factor shifted by i: a matrix product of positive numbers, exact to rounding, unlike an FFT.
-    shifted_KK = np.lib.stride_tricks.sliding_window_view(padded, size)[size - 1 :: -1][:size]
-    return polynomials_NK @ shifted_KK
+    shape, strides = (size, size), (-padded.itemsize, padded.itemsize)
+    shifted_KK = np.ascontiguousarray(np.lib.stride_tricks.as_strided(padded[size - 1 :], shape, strides))
+    return (polynomials_2QK.reshape(-1, size) @ shifted_KK).reshape(polynomials_2QK.shape)
 
 
 def _num_nodes(num_large: int, k: int, m: int) -> int:
@@ -215,6 +219,7 @@ def _num_nodes(num_large: int, k: int, m: int) -> int:
     return most_tied // 2 + 1
 
 
+@lru_cache(maxsize=1024)
 def _quadrature(num_nodes: int) -> tuple[FloatArray, FloatArray]:
     nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
     return (nodes + 1) / 2, weights / 2
