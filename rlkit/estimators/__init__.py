@@ -28,7 +28,13 @@ from rlkit.estimators.intervals import (
     paired_difference,
     pass_at_k_intervals,
 )
-from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_jackknife_variance, pass_at_k_variance
+from rlkit.estimators.passing import (
+    pass_at_k,
+    pass_at_k_curve,
+    pass_at_k_jackknife_variance,
+    pass_at_k_sampling_errors,
+    pass_at_k_variance,
+)
 from rlkit.estimators.proportions import jeffreys_interval, wilson_interval
 from rlkit.estimators.reliability import (
     cover_at_tau,
@@ -87,6 +93,7 @@ __all__ = [
     "pass_at_k_curve",
     "pass_at_k_intervals",
     "pass_at_k_jackknife_variance",
+    "pass_at_k_sampling_errors",
     "pass_at_k_variance",
     "pass_hat_k",
     "probability_at_least",

@@ -8,6 +8,7 @@ k, and neither tiny nor near-one probabilities lose digits (relative error < 1e-
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,7 +64,7 @@ def log_failure(n: IntArray, c: IntArray, ks: IntArray) -> FloatArray:
     return result
 
 
-def log_miss_rows(hits: IntArray | FloatArray, pool_K: IntArray | FloatArray) -> Iterator[tuple[int, FloatArray]]:
+def log_miss_rows(hits: NDArray[Any], pool_K: NDArray[Any]) -> Iterator[tuple[int, FloatArray]]:
     """Yield (first row, log-probabilities that draws 1..k all miss, k = 1..K), a bounded block of rows at a time.
 
     Args:

@@ -107,3 +107,36 @@ def pass_at_k_jackknife_variance(num_samples: ArrayLike, num_correct: ArrayLike,
     # k <= n - 1 wherever the difference is not NaN, so n is at least 2 there.
     variance = (fewer / np.maximum(n, 1)) * (c / np.maximum(n, 1)) * (n - c) * difference**2
     return float(variance) if variance.ndim == 0 else variance
+
+
+def pass_at_k_sampling_errors(num_samples: ArrayLike, num_correct: ArrayLike, ks: ArrayLike) -> FloatArray:
+    """Return the standard error of mean pass@k over these very problems: what drawing the samples anew would change.
+
+    Always smaller than the interval over problems, which contains it: `sqrt(sum v_i) / M`, v_i from
+    `pass_at_k_variance`, and from the jackknife where 2k > n.
+
+    Args:
+        num_samples, num_correct: n and c per problem, shape (M,).
+        ks: budgets, shape (K,).
+
+    Returns:
+        float64 of shape (K,), over the problems with n >= k; NaN where there are none or one of them has n = k, which
+        leaves a single subset to draw.
+
+    Raises:
+        ConfigError: as `pass_at_k`.
+    """
+    pairs = np.stack(np.broadcast_arrays(np.asarray(num_samples), np.asarray(num_correct)), axis=-1).reshape(-1, 2)
+    groups, multiplicity = np.unique(pairs, axis=0, return_counts=True)
+    n_M1, c_M1, ks_1K = groups[:, :1], groups[:, 1:], np.atleast_1d(np.asarray(ks))[None, :]
+    variances_MK = np.asarray(pass_at_k_variance(n_M1, c_M1, ks_1K))
+    jackknife_MK = np.asarray(pass_at_k_jackknife_variance(n_M1, c_M1, ks_1K))
+    variances_MK = np.where(np.isnan(variances_MK), jackknife_MK, variances_MK)
+    # Nothing varies where all are correct or wrong, also at k = n.
+    variances_MK = np.where((c_M1 == 0) | (c_M1 == n_M1), 0.0, variances_MK)
+    defined_MK = ks_1K <= n_M1
+    num_defined_K = multiplicity @ defined_MK
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(multiplicity @ np.where(defined_MK, variances_MK, 0.0)) / np.where(
+            num_defined_K, num_defined_K, np.nan
+        )

@@ -8,6 +8,7 @@ is random, so their mean value counts.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,7 +45,9 @@ def best_of_k(scores: ArrayLike, values: ArrayLike, k: ArrayLike) -> float | Flo
     if np.any(ks < 1):
         raise ConfigError(f"k must be at least 1, but {int(ks.min())} was given.")
     ranked_G, means_G = _tie_groups(scores_N, values_N)
-    weights_KG = np.diff(_chance_within(np.append(0, ranked_G), len(scores_N), ks.ravel()), axis=-1)
+    # The same for all problems of one size: worked out once.
+    within_KN = _chance_within(len(scores_N), tuple(ks.ravel().tolist()))
+    weights_KG = np.diff(within_KN[:, np.append(0, ranked_G)], axis=-1)
     expected = (weights_KG @ means_G).reshape(ks.shape)
     expected = np.where(ks > len(scores_N), np.nan, expected)
     return float(expected) if expected.ndim == 0 else expected
@@ -142,8 +145,9 @@ def _rank_groups(scores_N: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.bincount(groups_N, minlength=len(distinct) + int(unscored_N.any())), groups_N
 
 
-def _chance_within(ranks_G: NDArray[np.int64], n: int, ks_K: NDArray[np.int64]) -> FloatArray:
-    """Return C(rank, k) / C(n, k), the chance that all k are drawn at or below each rank, shape (K, G)."""
-    shape = (len(ks_K), len(ranks_G))
-    missed, ks = np.broadcast_to(n - ranks_G, shape), np.broadcast_to(ks_K[:, None], shape)
-    return np.exp(log_failure(np.full(shape, n), missed, ks))
+@lru_cache(maxsize=8)
+def _chance_within(n: int, ks: tuple[int, ...]) -> FloatArray:
+    """Return C(rank, k) / C(n, k), the chance that all k are drawn at or below each rank 0..n, shape (K, n + 1)."""
+    shape = (len(ks), n + 1)
+    missed, budgets = np.broadcast_to(n - np.arange(n + 1), shape), np.broadcast_to(np.array(ks)[:, None], shape)
+    return np.exp(log_failure(np.full(shape, n), missed, budgets))

@@ -156,61 +156,84 @@ def _known_value(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_a
 
 def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstained: int) -> float:
     total = int(counts_C.sum()) + num_abstained
-    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
-    tilt = k / total
-
-    def binomial(size: int) -> FloatArray:
-        """Return the probabilities of 0..k successes among `size` at the tilted rate, shape (k + 1,)."""
-        drawn = np.arange(min(size, k) + 1)
-        logs = log_factorials[size] - log_factorials[drawn] - log_factorials[size - drawn]
-        shares = np.exp(logs + drawn * np.log(tilt) + (size - drawn) * np.log1p(-tilt))
-        return np.pad(shares, (0, k - len(drawn) + 1))
-
-    tables = {int(size): binomial(int(size)) for size in np.unique(counts_C)}
+    binomials = _Binomials(total, k)
+    # Classes of one size lie together, so that what is made of a size serves all of them.
+    order = np.argsort(counts_C, kind="stable")
+    sizes, flags = counts_C[order], correct_C[order]
     most = int(min(k, counts_C[correct_C].max()))
     # Fewer cannot win: k samples among so few classes put at least this many into one.
-    least = max(1, -(-(k - num_abstained) // len(counts_C)))
+    least = max(1, -(-(k - num_abstained) // len(sizes)))
     won = 0.0
     for m in range(least, most + 1):
         # Classes of fewer than m samples are below the winner whatever is drawn: one pool with those that abstain.
-        large = counts_C >= m
-        pool = binomial(int(counts_C[~large].sum()) + num_abstained)
-        classes = [
-            (tables[int(count)], bool(flag)) for count, flag in zip(counts_C[large], correct_C[large], strict=True)
-        ]
-        won += _won_with(m, classes, pool, k)
-    return min(won / float(binomial(total)[k]), 1.0)
+        first = int(np.searchsorted(sizes, m))
+        pool = binomials.of(int(sizes[:first].sum()) + num_abstained)
+        classes = list(zip(sizes[first:].tolist(), flags[first:].tolist(), strict=True))
+        won += _won_with(m, classes, pool, binomials)
+    return min(won / float(binomials.of(total)[k]), 1.0)
 
 
-def _won_with(m: int, classes: list[tuple[FloatArray, bool]], pool: FloatArray, k: int) -> float:
+class _Binomials:
+    """Probabilities of 0..k successes at the rate k / total, for groups of any size, each worked out once."""
+
+    def __init__(self, total: int, k: int) -> None:
+        self.k = k
+        self._log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+        self._log_odds = np.log(k / total), np.log1p(-k / total)
+        self._known: dict[int, FloatArray] = {}
+
+    def of(self, size: int) -> FloatArray:
+        """Return the probabilities of 0..k successes among `size`, shape (k + 1,)."""
+        if size not in self._known:
+            hits = np.arange(min(size, self.k) + 1)
+            misses = size - hits
+            logs = self._log_factorials[size] - self._log_factorials[hits] - self._log_factorials[misses]
+            self._known[size] = np.zeros(self.k + 1)
+            self._known[size][: len(hits)] = np.exp(logs + hits * self._log_odds[0] + misses * self._log_odds[1])
+        return self._known[size]
+
+
+def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomials: _Binomials) -> float:
     """Return the credit of all draws of k whose winners have m samples each, in tilted units."""
+    k = binomials.k
     nodes_Q, weights_Q = _quadrature(_num_nodes(len(classes), k, m))
     # Products without and with a marked correct class, for each node.
     products_2QK = np.zeros((2, len(nodes_Q), k + 1))
     products_2QK[0] = pool
-    for table, is_correct in classes:
+    made_for, table, below_KK = 0, pool, None
+    for size, is_correct in classes:
+        if size != made_for:
+            made_for, table = size, binomials.of(size)
+            below_KK = None if m < _LONGEST_SHIFTED else _matrix_of(table[:m], k + 1)
         winning_2QK = table[m] * products_2QK[:, :, : k + 1 - m]
-        products_2QK = _times(products_2QK, table[:m])
+        if below_KK is None:
+            products_2QK = _times_short(products_2QK, table[:m])
+        else:
+            products_2QK = (products_2QK.reshape(-1, k + 1) @ below_KK).reshape(products_2QK.shape)
         products_2QK[:, :, m:] += nodes_Q[:, None] * winning_2QK
         if is_correct:
             products_2QK[1, :, m:] += winning_2QK[0]
     return float(weights_Q @ products_2QK[1, :, k])
 
 
-def _times(polynomials_2QK: FloatArray, factor_X: FloatArray) -> FloatArray:
-    """Return each polynomial times a factor, both by ascending powers, cut at the degree of the polynomials."""
+def _times_short(polynomials_2QK: FloatArray, factor_X: FloatArray) -> FloatArray:
+    """Return each polynomial times a short factor, both by ascending powers, cut at the degree of the polynomials."""
     size = polynomials_2QK.shape[-1]
-    if len(factor_X) < _LONGEST_SHIFTED:
-        product = factor_X[0] * polynomials_2QK
-        for power in range(1, min(len(factor_X), size)):
-            product[:, :, power:] += factor_X[power] * polynomials_2QK[:, :, : size - power]
-        return product
+    product = factor_X[0] * polynomials_2QK
+    for power in range(1, min(len(factor_X), size)):
+        product[:, :, power:] += factor_X[power] * polynomials_2QK[:, :, : size - power]
+    return product
+
+
+def _matrix_of(factor_X: FloatArray, size: int) -> FloatArray:
+    """Return the matrix by which a polynomial, as a row of `size` powers, is multiplied by a factor.
+
+    Row i holds the factor shifted by i: a product of positive numbers, exact to rounding, unlike an FFT.
+    """
     padded = np.zeros(2 * size - 1)
     padded[size - 1 : size - 1 + len(factor_X)] = factor_X[:size]
-    # Row i holds the factor shifted by i: a matrix product of positive numbers, exact to rounding, unlike an FFT.
-    shape, strides = (size, size), (-padded.itemsize, padded.itemsize)
-    shifted_KK = np.ascontiguousarray(np.lib.stride_tricks.as_strided(padded[size - 1 :], shape, strides))
-    return (polynomials_2QK.reshape(-1, size) @ shifted_KK).reshape(polynomials_2QK.shape)
+    strides = (-padded.itemsize, padded.itemsize)
+    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(padded[size - 1 :], (size, size), strides))
 
 
 def _num_nodes(num_large: int, k: int, m: int) -> int:
