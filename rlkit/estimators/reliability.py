@@ -62,7 +62,7 @@ def g_pass_at_k(
     Raises:
         ConfigError: as `pass_at_k`, or tau is outside [0, 1].
 
-    Source: Liu et al. 2024, https://arxiv.org/abs/2412.13147, equation 4. Their code takes ceil of a float product,
+    Source: Liu et al. 2024, https://arxiv.org/abs/2412.13147. Their code takes ceil of a float product,
     which for tau = 0.07, k = 100 asks for 8 successes, and gives 0 where k > n.
     """
     share = as_share(threshold)
@@ -81,7 +81,7 @@ def mg_pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: ArrayLike) -
     Raises:
         ConfigError: as `pass_at_k`.
 
-    Source: Liu et al. 2024, https://arxiv.org/abs/2412.13147, equation 6.
+    Source: Liu et al. 2024, https://arxiv.org/abs/2412.13147.
     """
     return _mean_credit(num_samples, num_correct, k, lambda j, k: 2.0 / k * np.maximum(j - (k + 1) // 2, 0))
 
@@ -110,7 +110,7 @@ def cover_at_tau(num_samples: ArrayLike, num_correct: ArrayLike, threshold: Thre
     Raises:
         ConfigError: counts are impossible, or tau is outside [0, 1].
 
-    Source: Kalayci et al. 2025, https://arxiv.org/abs/2510.08325; compared in whole numbers, c >= ceil(tau n).
+    Source: Cover@tau, https://arxiv.org/abs/2510.08325; compared in whole numbers, c >= ceil(tau n).
     """
     share = as_share(threshold)
     n, c, _ = checked_counts(num_samples, num_correct, 1)
