@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.estimators import pass_at_k, pass_at_k_curve, pass_at_k_jackknife_variance, pass_at_k_variance
+from rlkit.estimators import (
+    pass_at_k,
+    pass_at_k_curve,
+    pass_at_k_jackknife_variance,
+    pass_at_k_sampling_errors,
+    pass_at_k_variance,
+)
 
 
 def exact_pass_at_k(n: int, c: int, k: int) -> Fraction:
@@ -167,3 +173,20 @@ def test_scorio_refuses_what_does_not_exist() -> None:
     for flags, k in ((np.zeros((1, 4), dtype=int), 8), (np.zeros((1, 0), dtype=int), 1)):
         with pytest.raises((ValueError, IndexError)):
             scorio.pass_at_k(flags, k)
+
+
+def test_sampling_error_is_the_spread_of_the_mean_when_the_same_problems_are_sampled_again() -> None:
+    rng = np.random.default_rng(0)
+    rates, n, ks = np.array([0.05, 0.2, 0.5, 0.02, 0.3, 0.1]), 24, [1, 4, 8]
+    correct_RM = rng.binomial(n, rates, size=(4000, len(rates)))
+    means_RK = np.stack([np.mean(pass_at_k(n, correct_RM, k), axis=1) for k in ks], axis=1)
+    squares = [pass_at_k_sampling_errors(n, each, ks) ** 2 for each in correct_RM[:1500]]
+    np.testing.assert_allclose(np.sqrt(np.mean(squares, axis=0)), means_RK.std(axis=0), rtol=0.05)
+
+
+def test_sampling_error_needs_more_than_one_subset() -> None:
+    assert np.isnan(pass_at_k_sampling_errors([4, 4], [1, 4], [4, 5])).all()
+    assert pass_at_k_sampling_errors([4, 4], [0, 4], [4]).tolist() == [0.0]
+    expected = math.sqrt(pass_at_k_variance(8, 3, 2)) / 2
+    assert pass_at_k_sampling_errors([8, 8, 1], [3, 0, 1], 2) == pytest.approx([expected])
+    assert np.isnan(pass_at_k_sampling_errors([], [], [1])).all()
