@@ -56,8 +56,8 @@ def maj_at_k(
         options: `max_operations`, `num_draws` and `seed` of `majority_vote`.
 
     Returns:
-        Shape of k; range [0, pass@k]; NaN where k exceeds the number of samples. maj@2 is maj@1: a pair that disagrees
-        is decided by chance.
+        Shape of k; range [0, pass@k]; NaN where k exceeds the number of samples. Where none abstains
+        maj@2 is maj@1: a pair that disagrees is decided by chance.
 
     Raises:
         ConfigError: as `majority_vote`.
