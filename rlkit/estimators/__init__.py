@@ -1,9 +1,41 @@
 """Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
 
-from rlkit.estimators.branching import PromptBranching, branching_factor, prompt_branching
-from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators.bayesian import (
+    PosteriorMean,
+    bayes_benchmark_pass_at_k,
+    bayes_pass_at_k,
+    bayes_pass_at_k_interval,
+    bayes_pass_at_k_sd,
+    probability_at_least,
+)
+from rlkit.estimators.beta import (
+    beta_cdf,
+    beta_quantile,
+)
+from rlkit.estimators.beta_binomial import (
+    BetaBinomialFit,
+    fit_beta_binomial,
+)
+from rlkit.estimators.branching import (
+    PromptBranching,
+    branching_factor,
+    prompt_branching,
+)
+from rlkit.estimators.classes import (
+    chao1,
+    good_turing_coverage,
+    hill_number,
+    miller_madow_entropy,
+    rarefied_distinct,
+    shannon_entropy,
+    simpson_diversity,
+)
 from rlkit.estimators.divergence import kl
-from rlkit.estimators.drop_alarm import OveroptimisationAlarms, drop_alarm, overoptimisation_alarms
+from rlkit.estimators.drop_alarm import (
+    OveroptimisationAlarms,
+    drop_alarm,
+    overoptimisation_alarms,
+)
 from rlkit.estimators.exact_divergence import exact_kl
 from rlkit.estimators.intervals import (
     Interval,
@@ -13,53 +45,137 @@ from rlkit.estimators.intervals import (
     paired_difference,
     pass_at_k_intervals,
 )
-from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_variance
-from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
-from rlkit.estimators.resampling import bootstrap_means, sign_flip_p_values
+from rlkit.estimators.passing import (
+    pass_at_k,
+    pass_at_k_curve,
+    pass_at_k_jackknife_variance,
+    pass_at_k_sampling_errors,
+    pass_at_k_variance,
+)
+from rlkit.estimators.proportions import (
+    jeffreys_interval,
+    wilson_interval,
+)
+from rlkit.estimators.reliability import (
+    cover_at_tau,
+    cover_posterior_at_tau,
+    g_pass_at_k,
+    mg_pass_at_k,
+    pass_hat_k,
+    strict_majority_at_k,
+)
+from rlkit.estimators.representation_rank import (
+    alpha_req,
+    rank_me,
+    rank_me_covariance,
+    singular_spectrum,
+)
+from rlkit.estimators.resampling import (
+    bootstrap_means,
+    sign_flip_p_values,
+)
+from rlkit.estimators.selection import (
+    best_of_eligible,
+    best_of_k,
+    max_at_k,
+    selection_auroc,
+    surprisal_guided_pick,
+)
 from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.token_entropy import entropy_from_logits
-from rlkit.estimators.token_profiles import position_means, sequence_mean, share_above, token_mean, token_quantiles
-from rlkit.estimators.top_k_mass import TopK, entropy_bounds_from_top_k, top_k_of_logps
-from rlkit.estimators.weight_change import ChangeCounts, ChangeRank, change_rank
+from rlkit.estimators.token_profiles import (
+    position_means,
+    sequence_mean,
+    share_above,
+    token_mean,
+    token_quantiles,
+)
+from rlkit.estimators.top_k_mass import (
+    TopK,
+    entropy_bounds_from_top_k,
+    top_k_of_logps,
+)
+from rlkit.estimators.voting import (
+    MajorityVote,
+    maj_at_k,
+    majority_vote,
+)
+from rlkit.estimators.weight_change import (
+    ChangeCounts,
+    ChangeRank,
+    change_rank,
+)
 
 __all__ = [
+    "BetaBinomialFit",
     "ChangeCounts",
     "ChangeRank",
     "Interval",
+    "MajorityVote",
     "OveroptimisationAlarms",
+    "PosteriorMean",
     "PromptBranching",
     "TopK",
     "alpha_req",
     "auc_log2",
+    "bayes_benchmark_pass_at_k",
+    "bayes_pass_at_k",
+    "bayes_pass_at_k_interval",
+    "bayes_pass_at_k_sd",
+    "best_of_eligible",
+    "best_of_k",
+    "beta_cdf",
+    "beta_quantile",
     "bootstrap_means",
     "branching_factor",
     "change_rank",
+    "chao1",
+    "cover_at_tau",
+    "cover_posterior_at_tau",
     "drop_alarm",
     "entropy_bounds_from_top_k",
     "entropy_from_logits",
     "exact_kl",
+    "fit_beta_binomial",
+    "g_pass_at_k",
+    "good_turing_coverage",
     "hill_number",
+    "jeffreys_interval",
     "kl",
+    "maj_at_k",
+    "majority_vote",
+    "max_at_k",
     "mean_interval",
     "mean_intervals",
+    "mg_pass_at_k",
+    "miller_madow_entropy",
     "overoptimisation_alarms",
     "paired_difference",
     "pass_at_k",
     "pass_at_k_curve",
     "pass_at_k_intervals",
+    "pass_at_k_jackknife_variance",
+    "pass_at_k_sampling_errors",
     "pass_at_k_variance",
+    "pass_hat_k",
     "position_means",
+    "probability_at_least",
     "prompt_branching",
     "rank_me",
     "rank_me_covariance",
     "rarefied_distinct",
+    "selection_auroc",
     "sequence_mean",
     "shannon_entropy",
     "share_above",
     "sign_flip_p_values",
+    "simpson_diversity",
     "singular_spectrum",
+    "strict_majority_at_k",
     "student_t_quantile",
+    "surprisal_guided_pick",
     "token_mean",
     "token_quantiles",
     "top_k_of_logps",
+    "wilson_interval",
 ]

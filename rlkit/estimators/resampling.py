@@ -6,6 +6,8 @@ together. NaN marks "undefined for this problem" and is left out of that column 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -43,6 +45,9 @@ def bootstrap_means(
     defined_MK = ~np.isnan(values_MK)
     filled_MK = np.where(defined_MK, values_MK, 0.0)
     everywhere = bool(defined_MK.all())
+    if multiplicity_M is None and num_resamples * num_rows <= _CHUNK_ENTRIES:
+        weights_RM = _equal_weights(num_resamples, num_rows, seed)
+        return _weighted_means(weights_RM, filled_MK, num_problems if everywhere else weights_RM @ defined_MK)
     rng = np.random.default_rng(seed)
     means_RK = np.empty((num_resamples, num_columns))
     chunk = max(1, _CHUNK_ENTRIES // num_rows)
@@ -50,9 +55,23 @@ def bootstrap_means(
         size = min(chunk, num_resamples - start)
         weights_RM = rng.multinomial(num_problems, multiplicity / num_problems, size=size).astype(np.float64)
         counts_RK = num_problems if everywhere else weights_RM @ defined_MK.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            means_RK[start : start + size] = (weights_RM @ filled_MK) / counts_RK
+        means_RK[start : start + size] = _weighted_means(weights_RM, filled_MK, counts_RK)
     return means_RK
+
+
+@lru_cache(maxsize=2)
+def _equal_weights(num_resamples: int, num_problems: int, seed: int) -> FloatArray:
+    """Return the weights of resampled problems: a report asks for the same ones for every quantity."""
+    rng = np.random.default_rng(seed)
+    shares = np.ones(num_problems) / num_problems
+    weights_RM = rng.multinomial(num_problems, shares, size=num_resamples).astype(np.float64)
+    weights_RM.flags.writeable = False
+    return weights_RM
+
+
+def _weighted_means(weights_RM: FloatArray, filled_MK: FloatArray, counts_RK: FloatArray | int) -> FloatArray:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weights_RM @ filled_MK) / counts_RK)
 
 
 def sign_flip_p_values(differences_MK: ArrayLike, num_flips: int = 10_000, seed: int = 0) -> FloatArray:
