@@ -1,6 +1,7 @@
 """Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
 
 from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators.decomposition import DiversityLoss, split_diversity_loss
 from rlkit.estimators.divergence import kl
 from rlkit.estimators.intervals import (
     Interval,
@@ -16,6 +17,7 @@ from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.token_entropy import entropy_from_logits
 
 __all__ = [
+    "DiversityLoss",
     "Interval",
     "auc_log2",
     "bootstrap_means",
@@ -32,5 +34,6 @@ __all__ = [
     "rarefied_distinct",
     "shannon_entropy",
     "sign_flip_p_values",
+    "split_diversity_loss",
     "student_t_quantile",
 ]
