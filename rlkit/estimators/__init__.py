@@ -13,6 +13,12 @@ from rlkit.estimators.intervals import (
 )
 from rlkit.estimators.passing import pass_at_k, pass_at_k_curve, pass_at_k_variance
 from rlkit.estimators.resampling import bootstrap_means, sign_flip_p_values
+from rlkit.estimators.sample_coverage import (
+    chao1_classes,
+    good_turing_coverage,
+    miller_madow_entropy,
+    simpson_index,
+)
 from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.token_entropy import entropy_from_logits
 
@@ -21,11 +27,14 @@ __all__ = [
     "Interval",
     "auc_log2",
     "bootstrap_means",
+    "chao1_classes",
     "entropy_from_logits",
+    "good_turing_coverage",
     "hill_number",
     "kl",
     "mean_interval",
     "mean_intervals",
+    "miller_madow_entropy",
     "paired_difference",
     "pass_at_k",
     "pass_at_k_curve",
@@ -34,6 +43,7 @@ __all__ = [
     "rarefied_distinct",
     "shannon_entropy",
     "sign_flip_p_values",
+    "simpson_index",
     "split_diversity_loss",
     "student_t_quantile",
 ]
