@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -40,10 +42,19 @@ def self_bleu(texts: Sequence[str], max_texts: int | None = None, seed: int = 0)
         written = [written[at] for at in chosen]
     if len(written) < 2:
         return math.nan
-    try:
-        from sacrebleu import sentence_bleu
-    except ImportError as error:
-        raise ConfigError("Self-BLEU needs sacrebleu, which is not installed; run `pip install sacrebleu`.") from error
-    scores = [sentence_bleu(text, written[:at] + written[at + 1 :]).score / 100 for at, text in enumerate(written)]
+    bleu = _load_bleu()
+    scores = [
+        bleu.sentence_score(text, written[:at] + written[at + 1 :]).score / 100 for at, text in enumerate(written)
+    ]
     # Equal texts score 1.0000000000000004.
     return min(float(np.mean(scores)), 1.0)
+
+
+@cache
+def _load_bleu() -> Any:
+    """Return the metric behind `sacrebleu.sentence_bleu`; kept, as it remembers the words of each text."""
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError as error:
+        raise ConfigError("Self-BLEU needs sacrebleu, which is not installed; run `pip install sacrebleu`.") from error
+    return BLEU(effective_order=True)
