@@ -1,6 +1,7 @@
 """What counts as different: partitions of a group into classes, and what a group's classes say about its variety."""
 
 from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
+from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
 from rlkit.diversity.compression import compression_ratio, cross_compression_gain
 from rlkit.diversity.contract import judge_pairs, label_group, read_features, read_vectors
@@ -20,6 +21,7 @@ from rlkit.diversity.lexical import (
     self_repetition,
 )
 from rlkit.diversity.llm_judge import LlmJudge
+from rlkit.diversity.meanings import semantic_entropy
 from rlkit.diversity.ngrams import unique_ngram_share
 from rlkit.diversity.novelty_bench import (
     distinct_k,
@@ -31,8 +33,6 @@ from rlkit.diversity.novelty_bench import (
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
 from rlkit.diversity.reasoning import split_reasoning
-from rlkit.diversity.self_bleu import self_bleu
-from rlkit.diversity.semantic_entropy import semantic_entropy
 from rlkit.diversity.solution_sets import SolutionCoverage, cover_solutions, set_jaccard_distance
 from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
 

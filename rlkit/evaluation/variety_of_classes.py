@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.diversity.closure import label_by_first_seen
-from rlkit.diversity.semantic_entropy import semantic_entropy
+from rlkit.diversity.meanings import semantic_entropy
 from rlkit.estimators import hill_number, rarefied_distinct, simpson_index
 from rlkit.evaluation.sample_index import class_of
 from rlkit.evaluation.variety_of_texts import BLOCKS, cut_blocks, mean_defined

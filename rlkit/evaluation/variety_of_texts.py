@@ -13,10 +13,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.compression import compression_ratio
 from rlkit.diversity.lexical import EAD_ORDERS, adjust_distinct
 from rlkit.diversity.ngram_table import NgramTable, number_ngrams
-from rlkit.diversity.self_bleu import self_bleu
 from rlkit.diversity.vendi import vendi_scores_of_kernels
 
 BLOCKS = (4, 16)

@@ -8,8 +8,8 @@ import random
 
 import pytest
 
+from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.compression import compression_ratio, cross_compression_gain
-from rlkit.diversity.self_bleu import self_bleu
 from rlkit.errors import ConfigError
 
 CATS = ["the cat sat on the mat", "the cat sat on a mat", "a dog ran in the park"]

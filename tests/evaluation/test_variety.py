@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from rlkit.diversity import HashedNgrams
+from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.cosine import mean_cosine_distance
 from rlkit.diversity.lexical import distinct_n, expectation_adjusted_distinct
-from rlkit.diversity.self_bleu import self_bleu
 from rlkit.diversity.vendi import vendi_score
 from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import hill_number, simpson_index, split_diversity_loss

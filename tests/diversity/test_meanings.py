@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.diversity.semantic_entropy import semantic_entropy
+from rlkit.diversity.meanings import semantic_entropy
 from rlkit.errors import ConfigError
 from rlkit.estimators import shannon_entropy
 
