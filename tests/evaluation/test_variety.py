@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,12 @@ def test_no_problems_give_an_empty_report() -> None:
     assert per_problem == []
     assert report["all"] == {}
     assert report["formats"]["dominant_share"] is None
+
+
+def test_every_number_of_the_report_is_on_the_page_about_diversity(measured) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "diversity.md").read_text()
+    # The page names each metric once, whatever the size of its blocks and the embedding.
+    for name in measured[1]["all"]:
+        plain = re.sub(r"_at_\d+$", "", name)
+        plain = plain.replace("vendi_1_hashed_ngrams", "vendi_1_").replace("vendi_2_hashed_ngrams", "vendi_2_")
+        assert f"`{plain}" in page, name
