@@ -52,7 +52,7 @@ AT_THE_TOP: dict[str, set[str]] = {
 WHERE_USED: dict[str, set[str]] = {
     "terminal": {"rich"},
     "report": {"rich"},
-    "diversity": {"openai", "safetensors", "transformers"},
+    "diversity": {"openai", "sacrebleu", "safetensors", "transformers"},
     "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},

@@ -1,16 +1,40 @@
 """What counts as different: partitions of a group into classes, and what a group's classes say about its variety."""
 
 from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
+from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
+from rlkit.diversity.compression import compression_ratio, cross_compression_gain
 from rlkit.diversity.contract import judge_pairs, label_group, read_features, read_vectors
+from rlkit.diversity.cosine import mean_cosine_distance, mean_cross_cosine, repetition_histogram
 from rlkit.diversity.cross_encoder import CrossEncoder
+from rlkit.diversity.cross_input import measure_across_prompts
 from rlkit.diversity.embeddings import EMBEDDINGS, Embedding, HashedNgrams, SentenceEmbedding, resolve_embedding
+from rlkit.diversity.formats import classify_format, dominant_share, effective_formats, format_shares, js_divergence
 from rlkit.diversity.group_metrics import summarise_groups
 from rlkit.diversity.key_partitions import CanonicalExpression, FinalAnswer, NormalisedText
+from rlkit.diversity.lexical import (
+    collect_ngrams,
+    distinct_n,
+    expectation_adjusted_distinct,
+    ngram_jaccard_distance,
+    novel_ngram_share,
+    self_repetition,
+)
 from rlkit.diversity.llm_judge import LlmJudge
+from rlkit.diversity.meanings import semantic_entropy
 from rlkit.diversity.ngrams import unique_ngram_share
+from rlkit.diversity.novelty_bench import (
+    distinct_k,
+    distinctness,
+    partition_by_first_member,
+    utility_k,
+    utility_of_reward,
+)
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
+from rlkit.diversity.reasoning import split_reasoning
+from rlkit.diversity.solution_sets import SolutionCoverage, cover_solutions, set_jaccard_distance
+from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
 
 __all__ = [
     "EMBEDDINGS",
@@ -29,17 +53,47 @@ __all__ = [
     "PairwisePartition",
     "Partition",
     "SentenceEmbedding",
+    "SolutionCoverage",
+    "classify_format",
     "close_pairs",
+    "collect_ngrams",
+    "compression_ratio",
+    "cover_solutions",
+    "cross_compression_gain",
     "cut_after_answer",
+    "distinct_k",
+    "distinct_n",
+    "distinctness",
+    "dominant_share",
+    "effective_formats",
+    "expectation_adjusted_distinct",
     "false_merge_chance",
+    "format_shares",
+    "js_divergence",
     "judge_pairs",
     "label_by_first_seen",
     "label_group",
+    "mean_cosine_distance",
+    "mean_cross_cosine",
+    "measure_across_prompts",
+    "ngram_jaccard_distance",
+    "novel_ngram_share",
+    "partition_by_first_member",
     "read_answer",
     "read_features",
     "read_vectors",
+    "repetition_histogram",
     "resolve_embedding",
     "resolve_partition",
+    "self_bleu",
+    "self_repetition",
+    "semantic_entropy",
+    "set_jaccard_distance",
+    "split_reasoning",
     "summarise_groups",
     "unique_ngram_share",
+    "utility_k",
+    "utility_of_reward",
+    "vendi_score",
+    "vendi_scores_of_kernels",
 ]

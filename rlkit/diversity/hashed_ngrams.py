@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -51,9 +53,15 @@ class HashedNgrams:
     def _count(self, text: str) -> np.ndarray:
         units = list(text) if self.unit == "char" else text.split()
         joint = "" if self.unit == "char" else " "
-        starts = range(max(len(units) - self.n + 1, 1))
-        counts_E = np.zeros(self.dims)
-        for gram, count in Counter(joint.join(units[start : start + self.n]) for start in starts).items():
-            number = int.from_bytes(hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        runs = zip(*(islice(units, start, None) for start in range(min(self.n, len(units)))), strict=False)
+        counts_E = [0] * self.dims
+        for gram, count in Counter(map(joint.join, runs)).items():
+            number = _hash(gram)
             counts_E[(number >> 1) % self.dims] += count if number & 1 else -count
-        return counts_E
+        return np.array(counts_E, dtype=np.float64)
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(gram: str) -> int:
+    """Return 64 bits of BLAKE2b, remembered: texts repeat each other's short grams, and hashing is most of the cost."""
+    return int.from_bytes(hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest())

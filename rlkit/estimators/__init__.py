@@ -30,6 +30,7 @@ from rlkit.estimators.classes import (
     shannon_entropy,
     simpson_diversity,
 )
+from rlkit.estimators.decomposition import DiversityLoss, split_diversity_loss
 from rlkit.estimators.divergence import kl
 from rlkit.estimators.drop_alarm import (
     OveroptimisationAlarms,
@@ -110,6 +111,7 @@ __all__ = [
     "BetaBinomialFit",
     "ChangeCounts",
     "ChangeRank",
+    "DiversityLoss",
     "Interval",
     "MajorityVote",
     "OveroptimisationAlarms",
@@ -171,6 +173,7 @@ __all__ = [
     "sign_flip_p_values",
     "simpson_diversity",
     "singular_spectrum",
+    "split_diversity_loss",
     "strict_majority_at_k",
     "student_t_quantile",
     "surprisal_guided_pick",
