@@ -1,4 +1,4 @@
-"""From a directory of samples to its report: no model, one pass over the samples, everything else from counts."""
+"""From a directory of samples to its report: no model, a pass for the counts and one for the texts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rlkit.evaluation.extrapolation import extrapolate
 from rlkit.evaluation.metrics import METRICS, distinct_at_k_cells, k_grid, pass_at_k_cells, verdict_cells
 from rlkit.evaluation.problems import ProblemCounts, count_problems, describe_problems
 from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.variety import measure_variety
 
 if TYPE_CHECKING:
     from rlkit.evaluation.evaluate import EvaluationPlan
@@ -29,6 +30,9 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     config = plan.config
     counts = count_problems(plan.rows, read_samples(plan.output))
     problems = describe_problems(counts)
+    varieties, variety = measure_variety(plan.output, plan.rows)
+    for problem, values in zip(problems, varieties, strict=True):
+        problem["variety"] = values
     return {
         "name": plan.name,
         "model": config.model,
@@ -40,6 +44,7 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
         "sampling": config.sampling.as_json(),
         "config_hash": config.digest,
         **measure_problems(counts, problems, config.n),
+        "variety": variety,
         "problems": problems,
     }
 
