@@ -31,6 +31,10 @@ class RewardError(RlkitError, RuntimeError):
     """Rewards failed more often than allowed, or a reward broke its contract."""
 
 
+class EngineError(RlkitError, RuntimeError):
+    """What samples are drawn from (a server, a device) failed while they were drawn; what was drawn before is kept."""
+
+
 class StoreError(RlkitError, RuntimeError):
     """A run or sample directory holds something other than what is about to be written there."""
 

@@ -53,7 +53,7 @@ WHERE_USED: dict[str, set[str]] = {
     "terminal": {"rich"},
     "report": {"rich"},
     "diversity": {"openai", "sacrebleu", "safetensors", "transformers"},
-    "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
+    "evaluation": {"openai", "peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }

@@ -20,7 +20,7 @@ from rlkit import __version__
 from rlkit.errors import ConfigError, RewardError, RlkitError, suggest
 from rlkit.terminal import is_first_on_machine
 
-VERBS = ("train", "eval", "compare", "probe", "report", "recipes", "explain", "partition", "demo", "doctor")
+VERBS = ("train", "eval", "grade", "compare", "probe", "report", "recipes", "explain", "partition", "demo", "doctor")
 
 _TRAIN, _EVAL = "rlkit-diversity[train]", "rlkit-diversity[eval]"
 _EXTRAS = {

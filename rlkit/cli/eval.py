@@ -6,15 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rlkit.errors import ConfigError
+
 _DESCRIPTION = """\
 Draw N completions for each problem of a task, grade them, and write DIR/samples.jsonl and DIR/report.json: pass@k for
 every k up to N, pass^k, maj@k and their kin with 95 % intervals over problems, distinct correct solutions, entropies.
 
 The same command continues an evaluation that was interrupted or killed, and reuses one that is finished.
+Several temperatures, --temperature 0.6,0.8,1.0, are as many evaluations, in DIR/t0.6, DIR/t0.8 and DIR/t1.
 
   rlkit eval --model countdown-tiny --task countdown --n 128 --output runs/base
   rlkit eval --model Qwen/Qwen3-0.6B --task '{name: countdown, format: chat}' --n 64 --output runs/qwen \\
       --engine '{name: vllm, tensor_parallel_size: 2}' --temperature 0.6 --top-p 0.95 --max-tokens 4096
+  rlkit eval --model Qwen/Qwen3-0.6B --task '{name: countdown, format: chat}' --n 64 --output runs/served \
+      --engine '{name: openai, base_url: [http://a:8000/v1, http://b:8000/v1]}' --template-arg enable_thinking=false
 """
 
 
@@ -30,6 +35,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     what.add_argument(
         "--model", required=True, help="a directory, an embedded model such as countdown-tiny, or a hub id"
     )
+    what.add_argument(
+        "--adapter",
+        metavar="DIR",
+        help="LoRA adapter to put on the model, unmerged; a --model that is only an adapter brings its base",
+    )
     what.add_argument("--task", required=True, help="a name, or {name: ..., param: ...} with its parameters")
     what.add_argument("--n", required=True, type=int, help="samples a prompt; pass@k is known for k = 1..N")
     what.add_argument("--output", required=True, metavar="DIR", help="directory to write or continue")
@@ -37,12 +47,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of the split")
     what.add_argument("--name", help="what reports call this evaluation (default: the directory's name)")
     _add_sampling_options(parser.add_argument_group("how to sample"))
+    _add_prompt_options(parser.add_argument_group("how chat prompts are put"))
+    add_grading_options(parser.add_argument_group("how to grade"))
     parser.set_defaults(run=run)
 
 
 def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--engine", default="hf", help="hf, vllm, or {name: ..., param: ...} (default: %(default)s)")
-    group.add_argument("--temperature", type=float, default=1.0, help="(default: %(default)s)")
+    group.add_argument(
+        "--engine", default="hf", help="hf, vllm, openai, or {name: ..., param: ...} (default: %(default)s)"
+    )
+    group.add_argument("--temperature", default="1.0", metavar="T[,T...]", help="(default: %(default)s)")
     group.add_argument(
         "--top-p", type=float, default=1.0, help="keep this much probability (default: %(default)s, all)"
     )
@@ -55,13 +69,106 @@ def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
 
 
+def _add_prompt_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--system", metavar="TEXT", help="system message, or @FILE with it")
+    group.add_argument("--chat-template", metavar="FILE", help="chat template in Jinja (default: the model's own)")
+    group.add_argument(
+        "--template-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what the template is told, such as enable_thinking=false; may be repeated",
+    )
+
+
+def add_grading_options(group: argparse._ActionsContainer, tag: str | None = "think") -> None:
+    """Add the options that `rlkit eval` and `rlkit grade` share; a tag of None keeps the one in use."""
+    group.add_argument(
+        "--thinking-tag",
+        default=tag,
+        metavar="TAG",
+        help="leave <TAG>...</TAG> out of what is graded; '' grades whole texts (default: %s)" % (tag or "as before"),
+    )
+    group.add_argument(
+        "--partition", metavar="SPEC", help="what `class` in samples.jsonl means, as in a recipe (default: the answer)"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit eval`."""
-    from rlkit.evaluation import SamplingConfig, evaluate
+    from rlkit.evaluation.evaluate import plan_evaluation, run_evaluation
     from rlkit.terminal import note
 
-    sampling = SamplingConfig(
-        temperature=args.temperature,
+    chat = _read_chat(args)
+    plans = [
+        plan_evaluation(
+            args.model,
+            read_spec(args.task, "--task"),
+            args.n,
+            output,
+            engine=read_spec(args.engine, "--engine"),
+            split=args.split,
+            limit=args.limit,
+            sampling=_sampling(args, temperature),
+            name=name,
+            adapter=args.adapter,
+            chat=chat,
+            thinking_tag=args.thinking_tag or None,
+            partition=read_spec(args.partition, "--partition") if args.partition else None,
+        )
+        for temperature, output, name in _evaluations(args)
+    ]
+    for plan in plans:
+        report = run_evaluation(plan)
+        print(summarise(report))
+        for warning in warnings_of(report):
+            note(warning)
+        note(f"Wrote {plan.output / 'report.json'}")
+    return 0
+
+
+def _evaluations(args: argparse.Namespace) -> list[tuple[float, Path, str | None]]:
+    """Return temperature, directory and name of each evaluation that is asked for."""
+    output = Path(args.output).expanduser()
+    words = [word.strip() for word in args.temperature.split(",")]
+    try:
+        temperatures = [float(word) for word in words]
+    except ValueError:
+        raise ConfigError(
+            f"--temperature was given as {args.temperature!r}; write a number, or several: 0.6,0.8,1.0."
+        ) from None
+    if len(temperatures) == 1:
+        return [(temperatures[0], output, args.name)]
+    if len(set(temperatures)) < len(temperatures):
+        raise ConfigError(f"--temperature was given as {args.temperature!r}; write each temperature once.")
+    if (output / "config.json").is_file():
+        raise ConfigError(f"{output} holds one evaluation; choose another output for several temperatures.")
+    stem = args.name or output.resolve().name
+    return [(each, output / f"t{each:g}", f"{stem} t{each:g}") for each in temperatures]
+
+
+def _read_chat(args: argparse.Namespace) -> Any:
+    from rlkit.evaluation.chat_format import ChatFormat
+    from rlkit.recipe.yaml_text import parse_yaml
+
+    system = args.system
+    if system is not None and system.startswith("@"):
+        system = Path(system[1:]).expanduser().read_text(encoding="utf-8")
+    template = Path(args.chat_template).expanduser().read_text(encoding="utf-8") if args.chat_template else None
+    template_args = {}
+    for text in args.template_arg:
+        key, is_given, value = text.partition("=")
+        if not is_given:
+            raise ConfigError(f"--template-arg was given as {text!r}; write key=value, such as enable_thinking=false.")
+        template_args[key] = parse_yaml(value, "--template-arg")
+    return ChatFormat(system=system, template=template, template_args=template_args)
+
+
+def _sampling(args: argparse.Namespace, temperature: float) -> Any:
+    from rlkit.evaluation import SamplingConfig
+
+    return SamplingConfig(
+        temperature=temperature,
         top_p=args.top_p,
         top_k=args.top_k,
         min_p=args.min_p,
@@ -69,22 +176,6 @@ def run(args: argparse.Namespace) -> int:
         stop=tuple(args.stop),
         seed=args.seed,
     )
-    report = evaluate(
-        args.model,
-        _read_spec(args.task, "--task"),
-        args.n,
-        args.output,
-        engine=_read_spec(args.engine, "--engine"),
-        split=args.split,
-        limit=args.limit,
-        sampling=sampling,
-        name=args.name,
-    )
-    print(summarise(report))
-    for warning in warnings_of(report):
-        note(warning)
-    note(f"Wrote {Path(args.output) / 'report.json'}")
-    return 0
 
 
 def summarise(report: dict[str, Any]) -> str:
@@ -126,7 +217,8 @@ def _cell_text(cell: dict[str, Any]) -> str:
     return f"{cell['value']:.3f} {interval}" + (f"  ({defined} of {total} problems)" if defined < total else "")
 
 
-def _read_spec(text: str, option: str) -> Any:
+def read_spec(text: str, option: str) -> Any:
+    """Return a plug-in as a command line names it: a name as it is, or a mapping in YAML."""
     if not text.lstrip().startswith("{"):
         return text
     from rlkit.recipe.yaml_text import parse_yaml

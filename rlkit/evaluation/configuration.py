@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.types import PluginSpec, Row
 
@@ -37,17 +38,48 @@ class EvaluationConfig:
     n: int
     """Samples a prompt."""
     engine: Any
-    """As in a recipe."""
+    """As in a recipe, without what is in `connection`."""
     sampling: SamplingConfig
+    adapter: str | None = None
+    """LoRA adapter on the model, as the user named it."""
+    adapter_fingerprint: str | None = None
+    """Digest of the adapter's files; for one that a server knows by name, the name."""
+    chat: ChatFormat = field(default_factory=ChatFormat)
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the engine that do not decide what is drawn: addresses, deadlines, how much at once."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        return {**self.__dict__, "sampling": self.sampling.as_json()}
+        """Return the fields as JSON types; what is not used is left out, so that older directories can go on."""
+        values = {**self.__dict__, "sampling": self.sampling.as_json(), "chat": self.chat.as_json()}
+        return {name: value for name, value in values.items() if value or name not in _LEFT_OUT}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EvaluationConfig:
+        """Build from what `as_json` gave, also in an older version; what is no field today is passed over."""
+        known = {each.name for each in fields(cls)}
+        parts = {name: value for name, value in values.items() if name in known}
+        parts |= {
+            "sampling": SamplingConfig.from_mapping(values["sampling"]),
+            "chat": ChatFormat(**values.get("chat", {})),
+        }
+        return cls(**parts)
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that two configurations share only when they are the same."""
         return digest_of(_identity(self.as_json()))
+
+
+_LEFT_OUT = ("adapter", "adapter_fingerprint", "chat", "connection")
+
+
+def split_spec(spec: Any, connection: Collection[str]) -> tuple[Any, dict[str, Any]]:
+    """Return a plug-in as `describe_spec` gives it, and, apart, those of its parameters that are named."""
+    described = describe_spec(spec)
+    if not isinstance(described, Mapping):
+        return described, {}
+    apart = {name: value for name, value in described.items() if name in connection}
+    return describe_spec({name: value for name, value in described.items() if name not in connection}), apart
 
 
 def describe_spec(spec: PluginSpec) -> Any:
@@ -97,14 +129,15 @@ def digest_of(value: Any) -> str:
 
 # What the two digests stand for, said in words: sixteen digits would tell nobody what to do.
 _WORDS = {
+    "adapter_fingerprint": "the adapter is another, or its files have changed since",
     "model_fingerprint": "the model's files have changed since",
     "prompts_digest": "the task gives other problems than then",
 }
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    # The same files under another path are the same model.
-    return {name: value for name, value in config.items() if name != "model"}
+    # The same files under another path are the same model, and other servers of a model draw the same.
+    return {name: value for name, value in config.items() if name not in ("model", "adapter", "connection")}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

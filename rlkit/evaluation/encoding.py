@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.types import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_AS_IT_IS = ChatFormat()
 
 
 def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
@@ -23,18 +27,22 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
         raise load_error(model, error) from error
 
 
-def encode_prompts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], context: int | None) -> list[list[int]]:
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], context: int | None, chat: ChatFormat = _AS_IT_IS
+) -> list[list[int]]:
     """Return the token ids of each row's prompt; chat prompts go through the tokenizer's chat template.
 
     Args:
         tokenizer: the model's.
         rows: problems with `id` and `prompt`.
         context: longest sequence the model takes; None where it has no limit.
+        chat: the template, where it is not the tokenizer's own, and what it is told.
 
     Raises:
-        ConfigError: a chat prompt but no chat template, an empty prompt, or one that leaves no room for an answer.
+        ConfigError: a chat prompt but no chat template, a template that fails on it, an empty prompt, or one that
+            leaves no room for an answer.
     """
-    encoded = [_encode(tokenizer, row) for row in rows]
+    encoded = [_encode(tokenizer, row, chat) for row in rows]
     for row, ids in zip(rows, encoded, strict=True):
         if not ids:
             raise ConfigError(
@@ -85,13 +93,26 @@ def _cut_at_stop(text: str, stop: Sequence[str]) -> str:
     return text[: min(found)] if found else text
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
+def _encode(tokenizer: PreTrainedTokenizerBase, row: Row, chat: ChatFormat) -> list[int]:
     prompt = row["prompt"]
     if isinstance(prompt, str):
         return list(tokenizer(prompt)["input_ids"])
-    if not tokenizer.chat_template:
+    if not (chat.template or tokenizer.chat_template):
         raise ConfigError(
             f"The prompt of problem {row['id']!r} is a chat, but the model's tokenizer has no chat template; "
-            "choose an instruct model or a task format with plain prompts."
+            "choose an instruct model, give a chat template, or choose a task format with plain prompts."
         )
-    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False))
+    # A template is a program that came with the model or the user; whatever it raises says so.
+    try:
+        ids = tokenizer.apply_chat_template(
+            prompt,
+            chat_template=chat.template,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+            **chat.template_args,
+        )
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(f"The chat template fails on the prompt of problem {row['id']!r}: {reason}.") from error
+    return list(ids)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from rlkit.errors import PluginError
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.plugins import PluginKind, resolve
 from rlkit.types import PluginSpec, Row
@@ -30,9 +31,10 @@ class Sample:
     num_tokens: int
     """Tokens drawn, the end token included."""
     finish_reason: str
-    """`stop` (end token or stop text) or `length` (cut at max_tokens or at the model's context)."""
-    logp_sum: float
-    """Natural log-probability of the drawn tokens, summed."""
+    """`stop` (end token or stop text) or `length` (cut at max_tokens or at the model's context); a server may name
+    another, such as `content_filter`, and what ended so is not scored."""
+    logp_sum: float | None
+    """Natural log-probability of the drawn tokens, summed; None where the engine cannot know it."""
     entropy_mean: float | None
     """Mean over the drawn tokens of the next-token entropy, in nats; None where the engine cannot know it."""
 
@@ -44,14 +46,27 @@ class Sample:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Draws samples from a model."""
+    """Draws samples from a model.
+
+    An engine may further declare `connection: ClassVar[tuple[str, ...]]`, the parameters that say where and how fast
+    samples are drawn and not which (they may change while an evaluation goes on), and
+    `names_models: ClassVar[bool] = True` when model and adapter are names that somebody else knows, not files.
+    """
 
     def check(self) -> None:
         """Raise ConfigError when this engine cannot run here (a package is missing), without loading anything heavy."""
         ...
 
     def sample(
-        self, model: str, rows: Sequence[Row], n: int, sampling: SamplingConfig, done: Container[SampleKey]
+        self,
+        model: str,
+        rows: Sequence[Row],
+        n: int,
+        sampling: SamplingConfig,
+        done: Container[SampleKey],
+        *,
+        adapter: str | None = None,
+        chat: ChatFormat = ...,
     ) -> Iterator[list[Sample]]:
         """Yield samples in batches, each as soon as it is complete, in any order.
 
@@ -62,6 +77,9 @@ class Engine(Protocol):
             n: samples a prompt.
             sampling: temperature and so on.
             done: samples that need not be drawn; drawing them again is allowed.
+            adapter: directory of a LoRA adapter to put on the model. This and `chat` are passed only where an
+                evaluation sets them: an engine may leave them out and serves the others.
+            chat: the chat template and what it is told; the system message is in the prompts already.
         """
         ...
 
@@ -72,6 +90,7 @@ ENGINES = PluginKind(
     builtins={
         "hf": "rlkit.evaluation.hf_engine:HfEngine",
         "vllm": "rlkit.evaluation.vllm_engine:VllmEngine",
+        "openai": "rlkit.evaluation.openai_engine:OpenaiEngine",
     },
 )
 

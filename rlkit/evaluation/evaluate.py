@@ -8,37 +8,32 @@ Called again with the same arguments, it continues where it stopped; when nothin
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlkit.errors import ConfigError
-from rlkit.evaluation.configuration import EvaluationConfig, describe_spec, model_fingerprint, prompts_digest
-from rlkit.evaluation.engine import Engine, resolve_engine
+from rlkit.errors import StoreError
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.grading import Grader
 from rlkit.evaluation.measure import build_report
+from rlkit.evaluation.planning import EvaluationPlan, plan_evaluation, settings_of
 from rlkit.evaluation.progress import SamplingProgress
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import REPORT, SampleStore, check_directory, write_json
-from rlkit.models import locate_model
-from rlkit.tasks import resolve_task
+from rlkit.evaluation.solution_classes import classify_samples
+from rlkit.evaluation.store import (
+    CLASSES,
+    REPORT,
+    VERDICTS,
+    SampleStore,
+    read_config,
+    read_samples,
+    replace_graded,
+    write_json,
+)
 from rlkit.terminal import note
-from rlkit.types import PluginSpec, Row, Task
+from rlkit.types import PluginSpec
 
-
-@dataclass(frozen=True)
-class EvaluationPlan:
-    """An evaluation whose every argument has been checked, and for which nothing heavy has been loaded."""
-
-    name: str
-    model_path: str
-    task: Task
-    rows: list[Row]
-    engine: Engine
-    config: EvaluationConfig
-    output: Path
+__all__ = ["EvaluationPlan", "evaluate", "plan_evaluation", "run_evaluation"]
 
 
 def evaluate(
@@ -52,19 +47,28 @@ def evaluate(
     limit: int | None = None,
     sampling: SamplingConfig | Mapping[str, Any] | None = None,
     name: str | None = None,
+    adapter: str | None = None,
+    chat: ChatFormat | None = None,
+    thinking_tag: str | None = "think",
+    partition: PluginSpec | None = None,
 ) -> dict[str, Any]:
     """Draw n samples for each problem of a task, grade them, and report pass@k and diversity with intervals.
 
     Args:
-        model: a directory, the name of an embedded model, or a hub id.
+        model: a directory, the name of an embedded model, or a hub id; a directory that holds only a LoRA adapter means
+            its base model with it.
         task: as in a recipe.
         n: samples a prompt, at least 1; pass@k is then known for k = 1..n.
         output: directory of this evaluation; continued when it holds the same one.
-        engine: as in a recipe: `hf`, `vllm`, or a plug-in.
+        engine: as in a recipe: `hf`, `vllm`, `openai`, or a plug-in.
         split: of the task.
         limit: take only the first so many problems of the split.
         sampling: temperature, truncation, length, seed; a mapping is checked like a recipe.
         name: what reports call this evaluation; by default the directory's name, or its parent's where it is `eval`.
+        adapter: directory of a LoRA adapter to put on the model; for servers, the name they know it by.
+        chat: system message and chat template of chat prompts.
+        thinking_tag: of the reasoning that is left out before grading; None grades whole texts.
+        partition: what `class` in samples.jsonl means, as in a recipe; None for the answer.
 
     Returns:
         What was written to `output/report.json`.
@@ -72,48 +76,24 @@ def evaluate(
     Raises:
         ConfigError, PluginError: an argument is not allowed, or names something that does not exist.
         StoreError: the directory holds something else, is in use, or cannot be written.
+        EngineError: what samples are drawn from failed meanwhile; what was drawn is kept.
     """
     plan = plan_evaluation(
-        model, task, n, output, engine=engine, split=split, limit=limit, sampling=sampling, name=name
-    )
-    return run_evaluation(plan)
-
-
-def plan_evaluation(
-    model: str,
-    task: PluginSpec,
-    n: int,
-    output: str | Path,
-    *,
-    engine: PluginSpec = "hf",
-    split: str = "test",
-    limit: int | None = None,
-    sampling: SamplingConfig | Mapping[str, Any] | None = None,
-    name: str | None = None,
-) -> EvaluationPlan:
-    """Check every argument of `evaluate`, without loading a model or changing a file."""
-    if not isinstance(sampling, SamplingConfig):
-        sampling = SamplingConfig.from_mapping(sampling or {})
-    _check_counts(n, limit, sampling)
-    model_path = locate_model(model)
-    resolved_engine = resolve_engine(engine)
-    resolved_engine.check()
-    resolved_task = resolve_task(task)
-    rows = _load_rows(resolved_task, split, limit)
-    config = EvaluationConfig(
-        model=model,
-        model_fingerprint=model_fingerprint(model_path),
-        task=describe_spec(task),
+        model,
+        task,
+        n,
+        output,
+        engine=engine,
         split=split,
         limit=limit,
-        prompts_digest=prompts_digest(rows),
-        n=n,
-        engine=describe_spec(engine),
         sampling=sampling,
+        name=name,
+        adapter=adapter,
+        chat=chat,
+        thinking_tag=thinking_tag,
+        partition=partition,
     )
-    output = Path(output).expanduser()
-    check_directory(output, config)
-    return EvaluationPlan(name or _name_of(output), model_path, resolved_task, rows, resolved_engine, config, output)
+    return run_evaluation(plan)
 
 
 def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
@@ -122,7 +102,7 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
     Raises:
         KeyboardInterrupt: with a message of how much is kept.
     """
-    with SampleStore(plan.output, plan.config) as store:
+    with SampleStore(plan.output, plan.config, plan.grader_of_samples) as store:
         total = len(plan.rows) * plan.config.n
         if len(store.done) < total:
             try:
@@ -130,15 +110,19 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
             except KeyboardInterrupt as interrupt:
                 kept = f"{len(store.done):,} of {total:,} samples are kept in {plan.output}"
                 raise KeyboardInterrupt(f"interrupted: {kept}; the same command goes on from there.") from interrupt
+        if plan.partition is not None:
+            _assign_classes(plan)
         report = build_report(plan)
         write_json(plan.output / REPORT, report)
     return report
 
 
 def _draw_missing(plan: EvaluationPlan, store: SampleStore, total: int) -> None:
-    grader = Grader(plan.task, plan.rows)
+    grader = Grader(plan.task, plan.rows, plan.thinking_tag)
     config = plan.config
-    batches = plan.engine.sample(plan.model_path, plan.rows, config.n, config.sampling, store.done)
+    rows = config.chat.apply_system(plan.rows)
+    settings = settings_of(plan.adapter_path, config.chat)
+    batches = plan.engine.sample(plan.model_path, rows, config.n, config.sampling, store.done, **settings)
     try:
         with SamplingProgress(plan.name, total, len(store.done)) as progress:
             for batch in batches:
@@ -153,25 +137,18 @@ def _draw_missing(plan: EvaluationPlan, store: SampleStore, total: int) -> None:
         note(f"The verifier of {plan.task.name} failed on {count} samples, which count as unscored: {error}")
 
 
-def _check_counts(n: int, limit: int | None, sampling: SamplingConfig) -> None:
-    if not isinstance(n, int) or n < 1:
-        raise ConfigError(f"n was given as {n!r}; write at least 1 sample a prompt (pass@k needs n >= k).")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit was given as {limit}; write at least 1 problem, or leave it out for all.")
-    if sampling.temperature == 0.0 and n > 1:
-        raise ConfigError(f"temperature 0 gives the same completion every time; write n 1 instead of {n}, or raise it.")
-
-
-def _load_rows(task: Task, split: str, limit: int | None) -> list[Row]:
-    rows = list(task.load(split))[:limit]
-    if not rows:
-        raise ConfigError(f"The split {split!r} of task {task.name!r} has no problems; choose another split.")
-    ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
-    if count > 1:
-        raise ConfigError(f"The task {task.name!r} gives {count} problems the id {most_common!r}; ids must be unique.")
-    return rows
-
-
-def _name_of(output: Path) -> str:
-    resolved = output.resolve()
-    return resolved.parent.name if resolved.name == "eval" else resolved.name
+def _assign_classes(plan: EvaluationPlan) -> None:
+    assert plan.partition is not None
+    assert plan.grader is not None
+    header = read_config(plan.output)
+    # Of a directory that another grader has judged, the verdicts stay that grader's.
+    stored = dict(header.get("grader") or plan.grader)
+    if stored.pop("pending", None) == VERDICTS:
+        raise StoreError(f"Grading {plan.output} again was broken off; finish it with rlkit grade {plan.output}.")
+    grader = Grader(plan.task, plan.rows, stored["thinking_tag"])
+    classes = classify_samples(plan.output, plan.rows, plan.partition, grader)
+    records = (
+        {**record, "class": classes.get((record["prompt_id"], record["sample"]))}
+        for record in read_samples(plan.output)
+    )
+    replace_graded(plan.output, header, {**stored, "partition": plan.grader["partition"]}, records, CLASSES)

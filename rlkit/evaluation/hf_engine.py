@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import re
+import warnings
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlkit.errors import ConfigError
+from rlkit.evaluation.adapters import read_adapter_config
 from rlkit.evaluation.batching import Span, bytes_per_token, halve, plan_batches
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.encoding import (
     context_length,
     decode_completions,
@@ -41,6 +44,7 @@ _GPU_CACHE_SHARE = 0.5
 _STEP_BYTES_PER_LOGIT = 32
 # Noise is drawn for blocks of steps, so that a short completion under a generous max_tokens costs little.
 _NOISE_BLOCK = 64
+_NO_CHAT = ChatFormat()
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,20 @@ class HfEngine:
         """Accept every machine: transformers is a core dependency and runs on a CPU."""
 
     def sample(
-        self, model: str, rows: Sequence[Row], n: int, sampling: SamplingConfig, done: Container[SampleKey]
+        self,
+        model: str,
+        rows: Sequence[Row],
+        n: int,
+        sampling: SamplingConfig,
+        done: Container[SampleKey],
+        *,
+        adapter: str | None = None,
+        chat: ChatFormat = _NO_CHAT,
     ) -> Iterator[list[Sample]]:
         """Yield one list of samples a batch; a batch of which any sample is missing is drawn whole, as it first was."""
-        loaded = _Loaded.load(model, self)
+        loaded = _Loaded.load(model, self, adapter)
         try:
-            prompts = encode_prompts(loaded.tokenizer, rows, loaded.context)
+            prompts = encode_prompts(loaded.tokenizer, rows, loaded.context, chat)
             for batch in loaded.plan(prompts, n, sampling, self.batch_tokens):
                 keys = ((rows[span.prompt]["id"], number) for span in batch for number in span.samples())
                 if not all(key in done for key in keys):
@@ -95,7 +107,7 @@ class _Loaded:
     context: int | None
 
     @classmethod
-    def load(cls, name: str, engine: HfEngine) -> _Loaded:
+    def load(cls, name: str, engine: HfEngine, adapter: str | None = None) -> _Loaded:
         import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
@@ -110,9 +122,12 @@ class _Loaded:
         dtype = "float32" if engine.dtype == "auto" and device == "cpu" else engine.dtype
         disable_progress_bar()
         try:
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device).eval()
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
         except (OSError, ValueError) as error:
             raise load_error(name, error) from error
+        if adapter is not None:
+            model = _put_on(model, name, adapter)
+        model = model.to(device).eval()
         return cls(
             model,
             tokenizer,
@@ -227,6 +242,36 @@ class _StopTest:
     def __call__(self, ids: list[int]) -> bool:
         text = self._tokenizer.decode(ids[-self._window :], skip_special_tokens=True)
         return any(stop in text for stop in self._stop)
+
+
+def _put_on(model: PreTrainedModel, name: str, adapter: str) -> PreTrainedModel:
+    """Return the model with a LoRA adapter in its layers, added at each forward pass and not merged.
+
+    Raises:
+        ConfigError: peft is not installed, or the adapter does not fit.
+    """
+    read_adapter_config(adapter)
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+    except ImportError as error:
+        raise ConfigError("An adapter needs the package peft, which is not installed; pip install peft.") from error
+    from peft.utils import load_peft_weights
+
+    try:
+        # What is missing in the file only warns, and would leave the base model under the adapter's name.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wrapped = PeftModel.from_pretrained(model, adapter)
+        wanted, given = set(get_peft_model_state_dict(wrapped)), set(load_peft_weights(adapter, device="cpu"))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise ConfigError(f"The adapter {adapter!r} does not fit the model {name!r}: {reason}.") from error
+    if stray := sorted(wanted ^ given):
+        raise ConfigError(
+            f"The adapter {adapter!r} does not fit the model {name!r}: {stray[0]} is in only one of the two."
+        )
+    base: PreTrainedModel = wrapped.get_base_model()
+    return base
 
 
 def _release_memory() -> None:

@@ -1,6 +1,6 @@
 """A directory of samples that only ever grows, survives `kill -9` and refuses to mix two configurations.
 
-    DIR/config.json     the configuration and its digest, written before the first sample
+    DIR/config.json     the configuration and its digest, written before the first sample, and the grader apart from it
     DIR/samples.jsonl   one graded sample a line, appended in whole batches
     DIR/report.json     metrics, recomputed from the samples
 
@@ -13,16 +13,19 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig, differences
 from rlkit.evaluation.engine import SampleKey
 
 CONFIG, SAMPLES, REPORT, _LOCK = "config.json", "samples.jsonl", "report.json", ".lock"
+
+VERDICTS, CLASSES = "verdicts", "classes"
+"""What config.json calls `pending` while samples.jsonl is replaced."""
 
 Record = dict[str, Any]
 """One line of samples.jsonl."""
@@ -31,9 +34,9 @@ Record = dict[str, Any]
 class SampleStore:
     """The samples of one configuration; one process at a time may have it open."""
 
-    def __init__(self, path: str | Path, config: EvaluationConfig) -> None:
+    def __init__(self, path: str | Path, config: EvaluationConfig, grader: Mapping[str, Any] | None = None) -> None:
         self.path = Path(path).expanduser()
-        self.config = config
+        self.config, self.grader = config, grader
         self.done: set[SampleKey] = set()
         self._open = contextlib.ExitStack()
 
@@ -44,13 +47,13 @@ class SampleStore:
             StoreError: another process writes here, or the directory holds another evaluation or something else.
         """
         check_directory(self.path, self.config)
-        with _as_store_error(self.path):
+        with as_store_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._open.enter_context(_locked(self.path / _LOCK))
+            self._open.enter_context(locked(self.path))
             # Only now is nobody else writing: what was checked above may have been created in between.
             check_directory(self.path, self.config)
-            if not (self.path / CONFIG).is_file() or read_config(self.path)["hash"] != self.config.digest:
-                write_json(self.path / CONFIG, {"hash": self.config.digest, "config": self.config.as_json()})
+            if not self._has_header():
+                write_json(self.path / CONFIG, self._header())
             self._file = self._open.enter_context((self.path / SAMPLES).open("ab", buffering=0))
             _cut_torn_line(self.path / SAMPLES)
         self.done.update((record["prompt_id"], record["sample"]) for record in read_samples(self.path))
@@ -62,6 +65,18 @@ class SampleStore:
         """Close the file and release the lock."""
         self._open.close()
 
+    def _has_header(self) -> bool:
+        if not (self.path / CONFIG).is_file():
+            return False
+        stored = read_config(self.path)
+        # Without samples nothing has been graded, and the grader is whoever comes now.
+        is_empty = next(read_samples(self.path), None) is None
+        return stored["hash"] == self.config.digest and not (is_empty and stored != self._header())
+
+    def _header(self) -> dict[str, Any]:
+        header = {"hash": self.config.digest, "config": self.config.as_json()}
+        return header if self.grader is None else header | {"grader": dict(self.grader)}
+
     def append(self, records: Sequence[Record]) -> None:
         """Write a batch at once and to disk; samples that are already there are left out.
 
@@ -69,8 +84,8 @@ class SampleStore:
             StoreError: the disk is full or cannot be written.
         """
         new = [record for record in records if (record["prompt_id"], record["sample"]) not in self.done]
-        lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in new)
-        with _as_store_error(self.path):
+        lines = "".join(map(_as_line, new))
+        with as_store_error(self.path):
             unwritten = memoryview(lines.encode("utf-8", errors="replace"))
             # Unbuffered, as a buffer that a full disk did not take would be tried again when the file is closed.
             while unwritten:
@@ -151,27 +166,78 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file in one step that a crash cannot tear; NaN is refused, as JSON has none."""
     draft = path.with_name(f".{path.name}.part")
-    with _as_store_error(path.parent):
+    with as_store_error(path.parent):
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        os.replace(draft, path)
+        with draft.open("w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            replace_file(file, draft, path)
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process from writing in a sample directory.
+
+    Raises:
+        StoreError: another process is writing there.
+    """
     # The kernel drops this lock with the process, however it ends.
-    with path.open("ab") as file:
+    with (path / _LOCK).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                f"{path.parent} is being written by another process; wait for it, or choose another output."
+                f"{path} is being written by another process; wait for it, or choose another output."
             ) from error
         yield
 
 
 @contextlib.contextmanager
-def _as_store_error(path: Path) -> Iterator[None]:
+def _write_samples(path: Path, records: Iterable[Record]) -> Iterator[Callable[[], None]]:
+    """Write all lines of samples.jsonl beside it, and give what puts them in its place; the caller holds the lock.
+
+    Until that is called, and whatever happens before, the old lines are there; the draft goes when it is not called.
+    """
+    draft = path / f".{SAMPLES}.part"
+    try:
+        with draft.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(_as_line(record) for record in records)
+            yield lambda: replace_file(file, draft, path / SAMPLES)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def replace_graded(
+    path: Path, header: Mapping[str, Any], grader: Mapping[str, Any], records: Iterator[Record], what: str = VERDICTS
+) -> None:
+    """Put records in the place of those that are there, and their grader into config.json; the caller holds the lock.
+
+    Args:
+        path: sample directory.
+        header: what config.json holds, or is to hold.
+        grader: see `describe_grader`.
+        records: all lines of samples.jsonl; may be read from the file that is replaced.
+        what: `verdicts` or `classes`, of which a kill at the wrong moment leaves it open whose they are.
+    """
+    with _write_samples(path, records) as put_in_place:
+        write_json(path / CONFIG, {**header, "grader": {**grader, "pending": what}})
+        put_in_place()
+    write_json(path / CONFIG, {**header, "grader": dict(grader)})
+
+
+def _as_line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def replace_file(file: IO[Any], draft: Path, path: Path) -> None:
+    """Put a draft, which is still open, in the place of a file: after a crash there is one or the other, whole."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def as_store_error(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a StoreError."""
     try:
         yield
     except OSError as error:

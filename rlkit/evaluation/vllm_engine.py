@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
+from rlkit.evaluation.adapters import adapter_rank
+from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.encoding import (
     decode_completions,
     encode_prompts,
@@ -31,6 +33,9 @@ _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _LARGEST_VOCABULARY_WITH_ENTROPY = 1024
 # Requests in the queue cost memory and nothing else; twice what runs at once keeps the engine fed.
 _QUEUED_PER_RUNNING = 2
+# Those that vLLM 0.31 takes as max_lora_rank.
+_LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+_NO_CHAT = ChatFormat()
 
 
 @dataclass(frozen=True)
@@ -73,20 +78,28 @@ class VllmEngine:
             raise ConfigError(f"The engine vllm cannot be used: {obstacle}; mend that, or write engine hf.")
 
     def sample(
-        self, model: str, rows: Sequence[Row], n: int, sampling: SamplingConfig, done: Container[SampleKey]
+        self,
+        model: str,
+        rows: Sequence[Row],
+        n: int,
+        sampling: SamplingConfig,
+        done: Container[SampleKey],
+        *,
+        adapter: str | None = None,
+        chat: ChatFormat = _NO_CHAT,
     ) -> Iterator[list[Sample]]:
         """Yield one list a prompt, as soon as its n samples are complete."""
         missing = [row for row in rows if any((row["id"], number) not in done for number in range(n))]
         tokenizer = load_tokenizer(model)
-        llm = self._load(model)
+        llm = self._load(model, adapter)
         try:
             config = llm.llm_engine.model_config
-            prompts = encode_prompts(tokenizer, missing, config.max_model_len)
-            yield from _Requests(llm, tokenizer, missing, prompts, n, sampling, self.max_num_seqs).run()
+            prompts = encode_prompts(tokenizer, missing, config.max_model_len, chat)
+            yield from _Requests(llm, tokenizer, missing, prompts, n, sampling, self.max_num_seqs, adapter).run()
         finally:
             _release(llm)
 
-    def _load(self, model: str) -> LLM:
+    def _load(self, model: str, adapter: str | None) -> LLM:
         import torch
 
         on_gpu = torch.cuda.is_available()
@@ -96,6 +109,8 @@ class VllmEngine:
         options: dict[str, Any] = {} if not on_gpu else {"gpu_memory_utilization": self.gpu_memory_utilization}
         if self.max_model_len is not None:
             options["max_model_len"] = self.max_model_len
+        if adapter is not None:
+            options |= {"enable_lora": True, "max_lora_rank": _allowed_rank(adapter)}
         try:
             return LLM(
                 model,
@@ -125,9 +140,11 @@ class _Requests:
         n: int,
         sampling: SamplingConfig,
         max_num_seqs: int,
+        adapter: str | None = None,
     ) -> None:
         self._engine, self._tokenizer, self._rows, self._prompts = llm.llm_engine, tokenizer, rows, prompts
         self._n, self._sampling = n, sampling
+        self._lora = _lora_request(adapter) if adapter is not None else None
         config = self._engine.model_config
         self._ends = end_token_ids(tokenizer, config.try_get_generation_config().get("eos_token_id"))
         vocabulary = config.get_vocab_size()
@@ -171,7 +188,9 @@ class _Requests:
             flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        self._engine.add_request(str(index), {"prompt_token_ids": self._prompts[index]}, params)
+        self._engine.add_request(
+            str(index), {"prompt_token_ids": self._prompts[index]}, params, lora_request=self._lora
+        )
 
     def _samples(self, output: RequestOutput) -> list[Sample]:
         prompt_id = self._rows[int(output.request_id)]["id"]
@@ -189,6 +208,22 @@ class _Requests:
             )
             for each, text in zip(outputs, texts, strict=True)
         ]
+
+
+def _allowed_rank(adapter: str) -> int:
+    rank = adapter_rank(adapter)
+    allowed = next((each for each in _LORA_RANKS if each >= rank), None)
+    if allowed is None:
+        raise ConfigError(
+            f"The adapter {adapter!r} has rank {rank}, and vLLM takes at most {_LORA_RANKS[-1]}; write engine hf."
+        )
+    return allowed
+
+
+def _lora_request(adapter: str) -> Any:
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest("adapter", 1, os.path.abspath(adapter))
 
 
 def _mean_entropy(logprobs: Any) -> float:

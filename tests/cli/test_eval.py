@@ -9,7 +9,8 @@ import pytest
 
 from rlkit.cli import main
 from rlkit.cli.eval import summarise, warnings_of
-from tests.evaluation.conftest import build_tiny_model
+from rlkit.types import Grade, Row
+from tests.evaluation.conftest import FirstLetter, build_tiny_model
 
 TASK = f"{{name: {Path(__file__).parent.parent / 'evaluation' / 'conftest.py'}:FirstLetter, num_problems: 3}}"
 
@@ -60,6 +61,18 @@ def test_it_writes_the_three_files_and_prints_the_numbers(
         (["--engine", "vlm"], "Did you mean 'vllm'"),
         (["--engine", "{name: hf, dtype: half}"], "hf was given dtype='half'. Allowed: auto"),
         (["--temperature", "-1"], "temperature was given as -1.0"),
+        (["--temperature", "hot"], "--temperature was given as 'hot'"),
+        (["--temperature", "0.5,x"], "write a number, or several"),
+        (["--temperature", "1,1.0"], "write each temperature once"),
+        (["--template-arg", "enable_thinking"], "write key=value"),
+        (["--template-arg", "a=1"], "is plain text, on which template_args would have no effect"),
+        (["--system", "Be brief."], "is plain text, on which system would have no effect"),
+        (["--system", "@no-such-file"], "no-such-file cannot be used"),
+        (["--chat-template", "no-such-file"], "no-such-file cannot be used"),
+        (["--thinking-tag", "<think>"], "the tag's name without brackets"),
+        (["--partition", "final_anser"], "Did you mean 'final_answer'"),
+        (["--adapter", "./missing"], "There is no adapter in './missing'"),
+        (["--engine", "{name: openai, base_url: nowhere}"], "write http://host:port/v1"),
         (["--top-p", "0"], "top_p was given as 0.0"),
         (["--limit", "0"], "limit was given as 0"),
         (["--output", __file__], "is a file"),
@@ -84,6 +97,98 @@ def test_another_configuration_is_refused(model: str, tmp_path: Path, capsys: py
     assert main([*arguments, "--n", "2"]) == 0
     assert main([*arguments, "--n", "3"]) == 2
     assert "n is 2 there and 3 here; choose another output" in capsys.readouterr().err
+
+
+def test_several_temperatures_are_as_many_evaluations(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "eval",
+        "--model",
+        model,
+        "--task",
+        TASK,
+        "--n",
+        "4",
+        "--max-tokens",
+        "5",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert main([*words, "--temperature", "0.6, 1"]) == 0
+    reports = [json.loads((tmp_path / "out" / name / "report.json").read_text()) for name in ("t0.6", "t1")]
+    assert [report["sampling"]["temperature"] for report in reports] == [0.6, 1.0]
+    assert [report["name"] for report in reports] == ["out t0.6", "out t1"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["t0.6", "t1"]
+    # A temperature of its own is an evaluation like any other.
+    assert main([*words[:-1], str(tmp_path / "out" / "t0.6"), "--temperature", "0.6"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--temperature", "0.6"]) == 2
+    assert "but no evaluation" in capsys.readouterr().err
+    assert main([*words[:-1], str(tmp_path / "out" / "t1"), "--temperature", "0.5,2"]) == 2
+    assert "holds one evaluation" in capsys.readouterr().err
+
+
+def test_chat_settings_reach_the_model_and_its_configuration(model: str, tmp_path: Path) -> None:
+    template, system = tmp_path / "template.jinja", tmp_path / "system.txt"
+    template.write_text("{% for m in messages %}{{ m.content }} {% endfor %}{{ 'h' if loud else 'g' }}")
+    system.write_text("b")
+    task = f"{{name: {Path(__file__)}:Chats, num_problems: 3}}"
+    words = [
+        "eval",
+        "--model",
+        model,
+        "--task",
+        task,
+        "--n",
+        "2",
+        "--max-tokens",
+        "5",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    words += ["--chat-template", str(template), "--template-arg", "loud=true"]
+    assert main([*words, "--system", f"@{system}"]) == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["config"]["chat"] == {
+        "system": "b", "template": template.read_text(), "template_args": {"loud": True}
+    }  # fmt: skip
+    assert main([*words, "--system", "c"]) == 2
+    assert main([*words, "--system", "b"]) == 0
+
+
+class Chats(FirstLetter):
+    """The same problems as chats."""
+
+    def load(self, split: str) -> list[Row]:
+        return [row | {"prompt": [{"role": "user", "content": row["prompt"]}]} for row in super().load(split)]
+
+    def grade(self, completion: str, row: Row) -> Grade:
+        return super().grade(completion, row | {"prompt": row["prompt"][0]["content"]})
+
+
+def test_a_chat_without_a_template_is_one_sentence_and_loses_nothing(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = f"{{name: {Path(__file__)}:Chats, num_problems: 3}}"
+    words = [
+        "eval",
+        "--model",
+        model,
+        "--task",
+        task,
+        "--n",
+        "2",
+        "--max-tokens",
+        "5",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert main(words) == 2
+    assert "has no chat template; choose" in capsys.readouterr().err.splitlines()[-1]
+    template = tmp_path / "template.jinja"
+    template.write_text("{{ messages[0].content }}")
+    assert main([*words, "--chat-template", str(template)]) == 0
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

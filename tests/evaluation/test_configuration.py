@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from rlkit.evaluation import configuration
-from rlkit.evaluation.configuration import describe_spec, differences, model_fingerprint, prompts_digest
+from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.configuration import (
+    EvaluationConfig,
+    describe_spec,
+    differences,
+    model_fingerprint,
+    prompts_digest,
+    split_spec,
+)
 from tests.evaluation.conftest import FirstLetter
 from tests.evaluation.test_store import CONFIG
 
@@ -24,6 +32,10 @@ from tests.evaluation.test_store import CONFIG
         {"prompts_digest": "q"},
         {"model_fingerprint": "g"},
         {"sampling": dataclasses.replace(CONFIG.sampling, seed=1)},
+        {"adapter_fingerprint": "a"},
+        {"chat": ChatFormat(system="b")},
+        {"chat": ChatFormat(template="b")},
+        {"chat": ChatFormat(template_args={"enable_thinking": False})},
     ],
 )
 def test_every_setting_that_changes_samples_changes_the_digest(change: dict[str, object]) -> None:
@@ -35,6 +47,38 @@ def test_every_setting_that_changes_samples_changes_the_digest(change: dict[str,
 def test_equal_configurations_have_equal_digests() -> None:
     assert dataclasses.replace(CONFIG, model="another path").digest == CONFIG.digest
     assert differences(CONFIG.as_json(), CONFIG.as_json()) == []
+    assert dataclasses.replace(CONFIG, connection={"base_url": "elsewhere"}).digest == CONFIG.digest
+    assert dataclasses.replace(CONFIG, adapter="another path").digest == CONFIG.digest
+
+
+def test_configurations_of_before_there_were_adapters_and_chats_are_the_same_today() -> None:
+    assert CONFIG.as_json().keys() == {
+        "model", "model_fingerprint", "task", "split", "limit", "prompts_digest", "n", "engine", "sampling"
+    }  # fmt: skip
+    assert CONFIG.digest == "21eaf55da5f16f65"
+
+
+def test_configurations_come_back_from_their_json() -> None:
+    rich = dataclasses.replace(
+        CONFIG,
+        adapter="a",
+        adapter_fingerprint="b",
+        chat=ChatFormat(system="s", template_args={"x": 1}),
+        connection={"concurrency": 4},
+        sampling=dataclasses.replace(CONFIG.sampling, stop=("x",)),
+    )
+    assert EvaluationConfig.from_json(rich.as_json()) == rich
+    assert EvaluationConfig.from_json(CONFIG.as_json() | {"of tomorrow": 1}) == CONFIG
+
+
+def test_where_samples_come_from_is_told_apart_from_which_they_are() -> None:
+    spec = {"name": "openai", "base_url": "http://a/v1", "concurrency": 4, "dialect": "openai"}
+    assert split_spec(spec, ("base_url", "concurrency")) == (
+        {"name": "openai", "dialect": "openai"},
+        {"base_url": "http://a/v1", "concurrency": 4},
+    )
+    assert split_spec({"name": "openai", "base_url": "x"}, ("base_url",)) == ("openai", {"base_url": "x"})
+    assert split_spec("hf", ("base_url",)) == ("hf", {})
 
 
 def test_specs_are_told_apart_by_content_not_by_spelling() -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
+import random
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rlkit.cli import main
 from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import pass_at_k
 from rlkit.evaluation import Sample, evaluate
-from rlkit.types import Row
+from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.store import read_samples
+from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
 
 SAMPLING = {"max_tokens": 20, "seed": 1}
@@ -116,22 +125,94 @@ def test_what_is_missing_is_drawn_as_it_first_was(finished: Path, tiny_model: Pa
 
 
 @pytest.mark.slow
-def test_killed_at_many_moments_it_ends_with_the_same_report(tiny_model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rlkit", "eval", "--model", str(tiny_model), "--n", "64", "--max-tokens", "20"]
-    command += ["--task", f"{Path(__file__).parent / 'conftest.py'}:FirstLetter", "--name", "x"]
-    command += ["--engine", "{name: hf, batch_tokens: 100}"]
-    subprocess.run([*command, "--output", str(tmp_path / "whole")], check=True, capture_output=True)
-    samples = tmp_path / "killed" / "samples.jsonl"
-    for _ in range(4):
-        size = samples.stat().st_size if samples.exists() else 0
-        with subprocess.Popen([*command, "--output", str(samples.parent)], stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and not (samples.exists() and samples.stat().st_size > size):
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-    assert 0 < len(samples.read_text().splitlines()) < 6 * 64
-    subprocess.run([*command, "--output", str(samples.parent)], check=True, capture_output=True)
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_samples_and_report(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """One evaluation, killed and continued twenty times: from before the first file to after the last sample.
+
+    Real processes, but forked from one that has imported everything, which is most of the time of so small a run.
+    """
+    words = ["eval", "--model", str(tiny_model), "--n", "64", "--max-tokens", "20", "--name", "x"]
+    words += ["--task", f"{Path(__file__).parent / 'conftest.py'}:FirstLetter"]
+    words += ["--engine", "{name: hf, batch_tokens: 100}", "--output"]
+    subprocess.run([sys.executable, "-m", "rlkit", *words, str(tmp_path / "whole")], check=True, capture_output=True)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["rlkit.evaluation.hf_engine", "transformers.models.llama.modeling_llama"])
+    samples, rng = tmp_path / "killed" / "samples.jsonl", random.Random(0)
+    sizes = []
+    for number in range(20):
+        before = samples.read_bytes() if samples.exists() else b""
+        process = processes.Process(target=main, args=([*words, str(samples.parent)],))
+        process.start()
+        if number % 4:
+            wait_for_growth(process, samples, len(before))
+            time.sleep(rng.uniform(0, 0.02))
+        else:
+            # While loading.
+            time.sleep(rng.uniform(0, 1.0))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        after = samples.read_bytes() if samples.exists() else b""
+        # Whole lines stay as they are; only a torn last one may have been cut off.
+        assert after.startswith(before[: before.rfind(b"\n") + 1])
+        sizes.append(len(after))
+    assert len(set(sizes)) > 10
+    subprocess.run([sys.executable, "-m", "rlkit", *words, str(samples.parent)], check=True, capture_output=True)
     assert lines_by_key(samples.parent) == lines_by_key(tmp_path / "whole")
     assert (samples.parent / "report.json").read_bytes() == (tmp_path / "whole" / "report.json").read_bytes()
+
+
+def wait_for_growth(process: BaseProcess, file: Path, size: int) -> None:
+    """Return when a file is larger than that, or a process has ended."""
+    while process.is_alive() and not (file.exists() and file.stat().st_size > size):
+        time.sleep(0.002)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["small file system", "largest file"])
+def test_a_disk_that_fills_up_is_one_sentence_and_what_is_on_it_is_kept(
+    tiny_model: Path, tmp_path: Path, limit: str
+) -> None:
+    output, task = tmp_path / "disk" / "out", f"{Path(__file__).parent / 'conftest.py'}:FirstLetter"
+    output.parent.mkdir()
+    words = ["--model", str(tiny_model), "--task", task, "--n", "64", "--max-tokens", "20", "--output", str(output)]
+    command = [sys.executable, "-m", "rlkit", "eval", *words, "--engine", "{name: hf, batch_tokens: 100}"]
+    with small_disk(output.parent, limit) as limits:
+        ran = subprocess.run(command, capture_output=True, text=True, preexec_fn=limits)
+        assert ran.returncode == 2
+        assert "cannot be written: " in ran.stderr.splitlines()[-1]
+        assert "what is in it is kept." in ran.stderr.splitlines()[-1]
+        assert "Traceback" not in ran.stderr
+        kept = list(read_samples(output))
+        assert 0 < len(kept) < 6 * 64
+        shutil.copytree(output, tmp_path / "more")
+    command[command.index(str(output))] = str(tmp_path / "more")
+    subprocess.run(command, check=True, capture_output=True)
+    whole = lines_by_key(tmp_path / "more")
+    assert len(whole) == 6 * 64
+    assert all(whole[record["prompt_id"], record["sample"]] == record for record in kept)
+
+
+def limit_files() -> None:
+    # Without this the kernel ends the process where a full disk would give an error.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (32768, 32768))
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, limit: str) -> Iterator[Callable[[], None] | None]:
+    """Make a folder too small: a file system of 32 KiB, or a process whose files cannot grow beyond that."""
+    if limit == "largest file":
+        yield limit_files
+        return
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a file system is not allowed here")
+    try:
+        yield None
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.slow
@@ -178,6 +259,21 @@ def test_an_engine_of_one_s_own_is_enough(tiny_model: Path, tmp_path: Path) -> N
     }  # fmt: skip
 
 
+class NoGold(FirstLetter):
+    def grade(self, completion: str, row: Row) -> Grade:
+        return Grade(completion == row["gold"], "compared")
+
+
+class OneWithoutGold(FirstLetter):
+    def load(self, split: str) -> list[Row]:
+        rows = [row | {"gold": "a"} for row in super().load(split)]
+        del rows[4]["gold"]
+        return rows
+
+    def grade(self, completion: str, row: Row) -> Grade:
+        return Grade(completion == row["gold"], "compared")
+
+
 class NoProblems(FirstLetter):
     def load(self, split: str) -> list[Row]:
         return []
@@ -198,6 +294,12 @@ class SameId(FirstLetter):
         ({"engine": "vlm"}, PluginError, "Did you mean 'vllm'"),
         ({"task": "countdwn"}, PluginError, "Did you mean 'countdown'"),
         ({"task": NoProblems()}, ConfigError, "has no problems"),
+        ({"task": NoGold()}, ConfigError, "'test-0' of the task 'first_letter' has no column 'gold'"),
+        ({"task": OneWithoutGold()}, ConfigError, "'test-4' of the task 'first_letter' has no column 'gold'"),
+        ({"chat": ChatFormat(system="Be brief.")}, ConfigError, "is plain text, on which system would have no effect"),
+        ({"thinking_tag": "<think>"}, ConfigError, "the tag's name without brackets"),
+        ({"partition": "normalized_text"}, PluginError, "Did you mean 'normalised_text'"),
+        ({"adapter": "./missing"}, ConfigError, "There is no adapter in './missing'"),
         ({"task": SameId()}, ConfigError, "gives 2 problems the id 'twin'"),
         ({"sampling": {"temperature": 0}}, ConfigError, "same completion every time"),
         ({"sampling": {"top_q": 0}}, ConfigError, "Did you mean 'top_"),

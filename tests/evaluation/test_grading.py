@@ -56,6 +56,7 @@ def test_records_hold_every_field_and_no_nan() -> None:
         "correct": True,
         "verdict": "correct",
         "answer": "ab",
+        "class": "ab",
     }
     odd = grader.record(sample("a", logp_sum=-math.inf, entropy_mean=None))
     assert (odd["logp_sum"], odd["logp_mean"], odd["entropy_mean"]) == (None, None, None)

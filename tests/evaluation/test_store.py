@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import SampleStore, check_directory, read_samples
+from rlkit.evaluation.store import SampleStore, check_directory, read_config, read_samples, replace_graded
 
 CONFIG = EvaluationConfig(
     model="m",
@@ -55,6 +56,38 @@ def test_the_configuration_is_kept_with_its_hash(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["hash"] == CONFIG.digest
     assert config["config"]["sampling"]["temperature"] == 1.0
+
+
+def test_the_grader_is_whoever_graded_the_first_sample(tmp_path: Path) -> None:
+    graders = [{"task": "t", "thinking_tag": tag} for tag in ("think", "reason")]
+    for grader in graders:
+        with SampleStore(tmp_path, CONFIG, grader):
+            pass
+        assert json.loads((tmp_path / "config.json").read_text())["grader"] == grader
+    with SampleStore(tmp_path, CONFIG, graders[0]) as store:
+        store.append([record("a", 0)])
+    with SampleStore(tmp_path, CONFIG, graders[1]):
+        pass
+    assert json.loads((tmp_path / "config.json").read_text())["grader"] == graders[0]
+
+
+def test_lines_are_replaced_all_at_once_or_not_at_all(tmp_path: Path) -> None:
+    with SampleStore(tmp_path, CONFIG) as store:
+        store.append([record("a", 0), record("a", 1)])
+    header, before = read_config(tmp_path), (tmp_path / "samples.jsonl").read_bytes()
+
+    def breaks_off() -> Iterator[dict[str, object]]:
+        yield record("a", 0, "new")
+        raise RuntimeError("the verifier went mad")
+
+    with pytest.raises(RuntimeError):
+        replace_graded(tmp_path, header, {"task": "t"}, breaks_off())
+    assert (tmp_path / "samples.jsonl").read_bytes() == before
+    assert read_config(tmp_path) == header
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json", "samples.jsonl"]
+    replace_graded(tmp_path, header, {"task": "t"}, iter([record("a", 0, "new")]))
+    assert stored(tmp_path) == [record("a", 0, "new")]
+    assert read_config(tmp_path) == {**header, "grader": {"task": "t"}}
 
 
 @pytest.mark.parametrize("torn_at", [1, 10, 30])

@@ -1,0 +1,218 @@
+"""An evaluation with every argument checked, before anything heavy is loaded or any file changed."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkit.diversity import Partition, resolve_partition
+from rlkit.errors import ConfigError, EngineError, StoreError
+from rlkit.evaluation.adapters import Policy, locate_policy
+from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.configuration import (
+    EvaluationConfig,
+    describe_spec,
+    model_fingerprint,
+    prompts_digest,
+    split_spec,
+)
+from rlkit.evaluation.engine import Engine, Sample, resolve_engine
+from rlkit.evaluation.grader_identity import describe_grader, grades_alike
+from rlkit.evaluation.sampling import SamplingConfig
+from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_samples
+from rlkit.evaluation.thinking import check_thinking_tag
+from rlkit.tasks import resolve_task
+from rlkit.terminal import note
+from rlkit.types import PluginSpec, Row, Task
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """An evaluation whose every argument has been checked, and for which nothing heavy has been loaded."""
+
+    name: str
+    model_path: str
+    task: Task
+    rows: list[Row]
+    engine: Engine
+    config: EvaluationConfig
+    output: Path
+    adapter_path: str | None = None
+    thinking_tag: str | None = "think"
+    grader: Mapping[str, Any] | None = None
+    """As config.json names it."""
+    partition: Partition | None = None
+    """What `class` in samples.jsonl means; None for the answer."""
+
+    @property
+    def grader_of_samples(self) -> Mapping[str, Any] | None:
+        """The grader while samples are drawn: classes are told apart when all are there."""
+        return None if self.grader is None else {**self.grader, "partition": None}
+
+
+@dataclass(frozen=True)
+class GradesOnly:
+    """The engine of a plan that draws nothing."""
+
+    def check(self) -> None:
+        """Accept every machine."""
+
+    def sample(self, *_: Any, **__: Any) -> Iterator[list[Sample]]:
+        """Refuse."""
+        raise EngineError("This evaluation is only graded; rlkit eval draws what is missing.")
+
+
+def plan_evaluation(
+    model: str,
+    task: PluginSpec,
+    n: int,
+    output: str | Path,
+    *,
+    engine: PluginSpec = "hf",
+    split: str = "test",
+    limit: int | None = None,
+    sampling: SamplingConfig | Mapping[str, Any] | None = None,
+    name: str | None = None,
+    adapter: str | None = None,
+    chat: ChatFormat | None = None,
+    thinking_tag: str | None = "think",
+    partition: PluginSpec | None = None,
+) -> EvaluationPlan:
+    """Check every argument of `evaluate`, without loading a model or changing a file."""
+    if not isinstance(sampling, SamplingConfig):
+        sampling = SamplingConfig.from_mapping(sampling or {})
+    chat, output = chat or ChatFormat(), Path(output).expanduser()
+    _check_counts(n, limit, sampling)
+    check_thinking_tag(thinking_tag)
+    resolved_engine = resolve_engine(engine)
+    is_name = getattr(resolved_engine, "names_models", False)
+    policy = locate_policy(model, adapter, is_name=is_name)
+    _check_takes(resolved_engine, policy, chat)
+    resolved_task = resolve_task(task)
+    rows = _load_rows(resolved_task, split, limit)
+    _check_gold(resolved_task, rows)
+    chat.apply_system(rows)
+    plan = EvaluationPlan(
+        name=name or name_of(output),
+        model_path=policy.model if is_name else policy.model_path,
+        task=resolved_task,
+        rows=rows,
+        engine=resolved_engine,
+        config=_configure(policy, task, split, limit, rows, n, engine, resolved_engine, sampling, chat),
+        output=output,
+        adapter_path=policy.adapter_path,
+        thinking_tag=thinking_tag,
+        grader=describe_grader(resolved_task, task, thinking_tag, partition),
+        partition=None if partition is None else resolve_partition(partition),
+    )
+    check_directory(output, plan.config)
+    _check_can_go_on(plan)
+    return plan
+
+
+def _configure(
+    policy: Policy,
+    task: PluginSpec,
+    split: str,
+    limit: int | None,
+    rows: list[Row],
+    n: int,
+    engine: PluginSpec,
+    resolved_engine: Engine,
+    sampling: SamplingConfig,
+    chat: ChatFormat,
+) -> EvaluationConfig:
+    engine_spec, connection = split_spec(engine, getattr(resolved_engine, "connection", ()))
+    return EvaluationConfig(
+        model=policy.model,
+        model_fingerprint=model_fingerprint(policy.model_path),
+        task=describe_spec(task),
+        split=split,
+        limit=limit,
+        prompts_digest=prompts_digest(rows),
+        n=n,
+        engine=engine_spec,
+        sampling=sampling,
+        adapter=policy.adapter,
+        adapter_fingerprint=None if policy.adapter_path is None else model_fingerprint(policy.adapter_path),
+        chat=chat,
+        connection=connection,
+    )
+
+
+def settings_of(adapter: str | None, chat: ChatFormat) -> dict[str, Any]:
+    """Return the keyword arguments that an engine must know for this evaluation; none for a plain one."""
+    settings: dict[str, Any] = {} if adapter is None else {"adapter": adapter}
+    return settings | ({"chat": chat} if chat.template or chat.template_args else {})
+
+
+def _check_takes(engine: Engine, policy: Policy, chat: ChatFormat) -> None:
+    taken = inspect.signature(engine.sample).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        return
+    for setting in settings_of(policy.adapter_path, chat):
+        if setting not in {parameter.name for parameter in taken}:
+            raise ConfigError(f"The engine {engine!r} takes no {setting}; write hf or vllm, or leave it out.")
+
+
+def _check_gold(task: Task, rows: list[Row]) -> None:
+    """Raise ConfigError where a verifier misses a column, which would leave every sample of the problem unscored."""
+    columns = {name for name, value in rows[0].items() if value is not None}
+    unlike = (row for row in rows if {name for name, value in row.items() if value is not None} != columns)
+    for row in (rows[0], *unlike):
+        try:
+            task.grade("", row)
+        except KeyError as error:
+            raise ConfigError(
+                f"Problem {row['id']!r} of the task {task.name!r} has no column {error}, which its verifier needs; add "
+                "it to the data, or leave the problem out."
+            ) from error
+        except Exception:
+            continue
+
+
+def _check_can_go_on(plan: EvaluationPlan) -> None:
+    """Check what drawing needs, where anything is missing: the engine, and a grader like the one before."""
+    is_ours = (plan.output / CONFIG).is_file()
+    done = {(record["prompt_id"], record["sample"]) for record in read_samples(plan.output)} if is_ours else set()
+    stored = read_config(plan.output).get("grader") if done else None
+    assert plan.grader is not None
+    if len(done) >= len(plan.rows) * plan.config.n:
+        if not grades_alike(stored, plan.grader):
+            note(f"The verdicts in {plan.output} are another grader's; rlkit grade {plan.output} gives this one's.")
+        return
+    if not grades_alike(stored, plan.grader) or (stored or {}).get("partition") not in (None, plan.grader["partition"]):
+        raise StoreError(
+            f"The samples in {plan.output} were graded in another way (task, verifier, thinking tag or partition); "
+            f"grade them again with rlkit grade {plan.output}, with the same options, or choose another output."
+        )
+    plan.engine.check()
+
+
+def _check_counts(n: int, limit: int | None, sampling: SamplingConfig) -> None:
+    if not isinstance(n, int) or n < 1:
+        raise ConfigError(f"n was given as {n!r}; write at least 1 sample a prompt (pass@k needs n >= k).")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit was given as {limit}; write at least 1 problem, or leave it out for all.")
+    if sampling.temperature == 0.0 and n > 1:
+        raise ConfigError(f"temperature 0 gives the same completion every time; write n 1 instead of {n}, or raise it.")
+
+
+def _load_rows(task: Task, split: str, limit: int | None) -> list[Row]:
+    rows = list(task.load(split))[:limit]
+    if not rows:
+        raise ConfigError(f"The split {split!r} of task {task.name!r} has no problems; choose another split.")
+    ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
+    if count > 1:
+        raise ConfigError(f"The task {task.name!r} gives {count} problems the id {most_common!r}; ids must be unique.")
+    return rows
+
+
+def name_of(output: Path) -> str:
+    """Return what an evaluation is called after its directory."""
+    resolved = output.resolve()
+    return resolved.parent.name if resolved.name == "eval" else resolved.name

@@ -1,0 +1,81 @@
+"""Which solution each stored sample is, by a partition of one's choice: needs whole groups, so it follows sampling."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlkit.diversity import Partition
+from rlkit.diversity.contract import label_group, read_features
+from rlkit.diversity.text_partition import KeyPartition
+from rlkit.evaluation.engine import SampleKey
+from rlkit.evaluation.grading import Grader
+from rlkit.evaluation.store import SAMPLES, Record, read_samples
+from rlkit.types import Row
+
+_LONGEST_KEY = 120
+"""Characters of a class; longer keys (whole texts) end in a digest."""
+
+
+def classify_samples(
+    path: str | Path, rows: Sequence[Row], partition: Partition, grader: Grader
+) -> dict[SampleKey, str]:
+    """Return the class of each stored sample.
+
+    A partition by keys gives the key, which means the same in every directory. Others judge within a group, all samples
+    of a prompt by their number: `class 0`, `class 1`, ... in the order of first appearance, which mean nothing outside.
+
+    Args:
+        path: sample directory.
+        rows: problems; their columns go to the partition beside `truncated`. Samples of other problems get no class.
+        partition: what counts as different.
+        grader: leaves reasoning out of the texts that are compared.
+
+    Raises:
+        PluginError: the partition raises, or returns something else than it should.
+    """
+    by_id = {row["id"]: row for row in rows}
+    classes: dict[SampleKey, str] = {}
+    for prompt_id, group in _read_groups(Path(path)):
+        if prompt_id in by_id:
+            names = _name_group(group, by_id[prompt_id], partition, grader)
+            classes |= {(prompt_id, record["sample"]): name for record, name in zip(group, names, strict=True)}
+    return classes
+
+
+def _name_group(group: list[Record], row: Row, partition: Partition, grader: Grader) -> list[str]:
+    texts_G = [grader.answer_text(record["completion"]) or "" for record in group]
+    columns: dict[str, Sequence[Any]] = {name: [row[name]] * len(group) for name in row if name != "completions"}
+    columns["truncated"] = [record["finish_reason"] == "length" for record in group]
+    features_G = read_features(partition, texts_G, **columns)
+    if isinstance(partition, KeyPartition):
+        return [_shorten(feature) for feature in features_G]
+    return [f"class {label}" for label in label_group(partition, features_G)]
+
+
+def _shorten(key: str) -> str:
+    if len(key) <= _LONGEST_KEY:
+        return key
+    return f"{key[: _LONGEST_KEY - 17]}#{hashlib.sha256(key.encode('utf-8', errors='replace')).hexdigest()[:16]}"
+
+
+def _read_groups(path: Path) -> Iterator[tuple[str, list[Record]]]:
+    """Yield the samples of each prompt by number, one prompt's texts in memory at a time."""
+    offsets: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    if not (path / SAMPLES).is_file():
+        return
+    with (path / SAMPLES).open("rb") as file:
+        start = 0
+        for record, line in zip(read_samples(path), file, strict=False):
+            offsets[record["prompt_id"]].setdefault(record["sample"], start)
+            start += len(line)
+        for prompt_id, starts in offsets.items():
+            group = []
+            for _, at in sorted(starts.items()):
+                file.seek(at)
+                group.append(json.loads(file.readline()))
+            yield prompt_id, group
