@@ -2,6 +2,7 @@
 
 from rlkit.estimators.branching import PromptBranching, branching_factor, prompt_branching
 from rlkit.estimators.classes import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators.decomposition import DiversityLoss, split_diversity_loss
 from rlkit.estimators.divergence import kl
 from rlkit.estimators.drop_alarm import OveroptimisationAlarms, drop_alarm, overoptimisation_alarms
 from rlkit.estimators.exact_divergence import exact_kl
@@ -25,6 +26,7 @@ from rlkit.estimators.weight_change import ChangeCounts, ChangeRank, change_rank
 __all__ = [
     "ChangeCounts",
     "ChangeRank",
+    "DiversityLoss",
     "Interval",
     "OveroptimisationAlarms",
     "PromptBranching",
@@ -58,6 +60,7 @@ __all__ = [
     "share_above",
     "sign_flip_p_values",
     "singular_spectrum",
+    "split_diversity_loss",
     "student_t_quantile",
     "token_mean",
     "token_quantiles",
