@@ -11,16 +11,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rlkit.errors import ConfigError
 from rlkit.estimators import estimate_crossing
 from rlkit.evaluation.metrics import k_grid
 from rlkit.evaluation.paired_columns import VARIETY_PARTS, PairedStatistics, compare_columns, paired_columns
 from rlkit.evaluation.paired_support import compare_sharpness, compare_support
 from rlkit.evaluation.paired_variety import comparable_variety, losses_as_json, narrowed_measures, split_losses
-from rlkit.evaluation.pairing import differing_settings, pair_reports, unpaired_note
+from rlkit.evaluation.pairing import Pairing, differing_settings, pair_reports, unpaired_note
 from rlkit.evaluation.report_file import Report, read_report
 from rlkit.evaluation.verdict import adjust_questions, judge, plan_needed, reach_budget
-from rlkit.evaluation.verdict_rules import INCONCLUSIVE, Evidence
+from rlkit.evaluation.verdict_rules import INCONCLUSIVE, SMALLEST_CHANGE, Evidence
 
 __all__ = ["Report", "compare_runs", "compare_several", "read_report"]
 
@@ -121,7 +123,8 @@ def _sections(found: PairedStatistics, ks: Sequence[int], measures: Sequence[str
 def _crossing(found: PairedStatistics, grid: Sequence[int], level: float) -> dict[str, Any]:
     at = found.index([f"pass@{k}" for k in grid])
     means = [found.intervals[i].value for i in at]
-    return estimate_crossing(grid, means, found.resamples_RK[:, at], found.errors_K[at], level).as_json()
+    errors = np.maximum(found.errors_K[at], SMALLEST_CHANGE)
+    return estimate_crossing(grid, means, found.resamples_RK[:, at], errors, level).as_json()
 
 
 def _gather(comparison: dict[str, Any], found: PairedStatistics, n: int, narrowed: dict[str, Any]) -> Evidence:

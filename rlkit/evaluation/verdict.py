@@ -14,6 +14,7 @@ from rlkit.evaluation.pairing import Pairing
 from rlkit.evaluation.verdict_rules import (
     INCONCLUSIVE,
     RULES,
+    SMALLEST_CHANGE,
     Decision,
     Evidence,
     Rule,
@@ -67,10 +68,10 @@ def plan_needed(pairing: Pairing, statistics: PairedStatistics, evidence: Eviden
         the first step of Holm's adjustment; None where no number would, or it is not known.
     """
     asked = {1: evidence.accuracy} | ({evidence.reach_k: evidence.reach} if evidence.reach else {})
-    open_ks = [k for k, cell in asked.items() if cell["p_value"] is not None and cell["low"] is not None]
-    if not open_ks:
+    asked = {k: cell for k, cell in asked.items() if cell["p_value"] is not None and cell["low"] is not None}
+    if not asked:
         return {}
-    k = min(open_ks, key=lambda k: asked[k]["p_value"])
+    k = min(asked, key=lambda k: (abs(asked[k]["difference"]) < SMALLEST_CHANGE, asked[k]["p_value"]))
     num_questions = sum(not math.isnan(p_value) for p_value in evidence.adjusted.values())
     n_base, c_base, n_run, c_run = pairing.counts()
     within_M = np.asarray(pass_at_k_variance(n_base, c_base, k)) + np.asarray(pass_at_k_variance(n_run, c_run, k))

@@ -16,6 +16,10 @@ from rlkit.evaluation.metrics import Cell
 
 INCONCLUSIVE = "inconclusive"
 
+SMALLEST_CHANGE = 0.001
+"""A smaller change of a mean decides nothing, however sure: where every problem is solved by both, pass@(n/2) differs by
+millionths, and always in the same direction."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -48,7 +52,8 @@ class Evidence:
             return False
         # With a single problem there is no interval, and nothing is shown.
         limit = cell["low"] if sign > 0 else cell["high"]
-        return limit is not None and sign * limit > 0 and cell["p_value"] < 1.0 - self.level
+        is_clear = limit is not None and sign * limit > 0 and cell["p_value"] < 1.0 - self.level
+        return is_clear and sign * cell["difference"] >= SMALLEST_CHANGE
 
 
 @dataclass(frozen=True)
