@@ -66,6 +66,10 @@ def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool) -> None
     if len(comparisons) > 1:
         console.print(build_overview(comparisons))
     for comparison in comparisons:
-        console.print(build_table(comparison))
+        table = build_table(comparison)
+        # Measured as if there were room: rich would otherwise answer that cut columns fit.
+        if console.measure(table, options=console.options.update(max_width=1000)).maximum > console.width:
+            table = build_table(comparison, for_each_k_alone=True)
+        console.print(table)
         for line in describe_comparison(comparison, all_ids):
             console.print(line, markup=False, soft_wrap=True)

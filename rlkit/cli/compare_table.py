@@ -18,19 +18,21 @@ def describe_verdict(comparison: dict[str, Any]) -> str:
     return f"{names}{kind}: {comparison['verdict']['sentence']}"
 
 
-def build_table(comparison: dict[str, Any]) -> Table:
-    """Return a comparison as a table, one quantity a row."""
+def build_table(comparison: dict[str, Any], for_each_k_alone: bool = False) -> Table:
+    """Return a comparison as a table, one quantity a row; narrower without what holds for all budgets at once."""
     from rich.text import Text
 
     a, b = comparison["a"]["name"], comparison["b"]["name"]
     paired = comparison["num_paired"]
     level = f"{comparison['level']:.0%}"
     table = _new_table(f"{b} minus {a}, {paired} problems")
-    for heading in ("", a, b, f"difference [{level} interval]", "p", "[all k at once]", "p, all k"):
+    together = () if for_each_k_alone else ("[all k at once]", "p, all k")
+    for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
         table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
     for name, cell in _rows(comparison).items():
         defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
-        table.add_row(*map(Text, (name.replace("_", " ") + defined, *_cell_texts(cell), *_family_texts(cell))))
+        texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
+        table.add_row(*map(Text, (name.replace("_", " ") + defined, *texts)))
     return table
 
 
@@ -71,7 +73,7 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False) -> It
     if sharpness["slope"] is not None:
         yield (
             f"Sharpening index: slope {sharpness['slope']:.2f}, correlation {_number(sharpness['correlation'], 2)}"
-            " of the logits of success rates (above 1: easy problems gained most)"
+            " of the logits of success rates (above 1: easy problems gained more than hard ones)"
         )
     for name, loss in comparison["decomposition"].items():
         yield _describe_loss(name, loss)

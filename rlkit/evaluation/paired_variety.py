@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rlkit.estimators import DiversityLoss, split_diversity_loss
 from rlkit.evaluation.metrics import Problem
 from rlkit.evaluation.paired_columns import VARIETY_PARTS, Columns
 from rlkit.evaluation.pairing import Pairing
+
+SMALLEST_LOSS = 0.01
+"""Share of the base's variety below which a loss is not called a collapse."""
 
 _PARTS_OF_A_LOSS = ("total", "quality_control", "residual", "rho")
 
@@ -71,9 +76,14 @@ def narrowed_measures(
     """Return the measures by which more than half of a loss is narrowing among correct answers, beyond doubt.
 
     The whole interval of the loss must lie above 0 and that of rho above 1/2. Several measures are several looks, so
-    the intervals have the level `1 - (1 - level) / number of measures` (Bonferroni).
+    the intervals have the level `1 - (1 - level) / number of measures` (Bonferroni). A loss of less than 1 % of what
+    the base has is none, however sure it is.
     """
-    candidates = [name for name, loss in losses.items() if _is_narrowing(loss)]
+    candidates = [
+        name
+        for name, loss in losses.items()
+        if _is_narrowing(loss) and loss.total.value >= SMALLEST_LOSS * float(np.nanmean(base[f"all/{name}"]))
+    ]
     if len(losses) == 1:
         return {name: losses[name] for name in candidates}
     strict = split_losses(base, run, candidates, 1.0 - (1.0 - level) / max(1, len(losses)), seed)

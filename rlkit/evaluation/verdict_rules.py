@@ -17,8 +17,8 @@ from rlkit.evaluation.metrics import Cell
 INCONCLUSIVE = "inconclusive"
 
 SMALLEST_CHANGE = 0.001
-"""A smaller change of a mean decides nothing, however sure: where every problem is solved by both, pass@(n/2) differs by
-millionths, and always in the same direction."""
+"""A smaller change of a mean decides nothing, however sure: where both solve every problem, pass@(n/2) may differ by
+millionths, and all in one direction."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "harmful collapse",
         "narrowing among correct answers",
-        "by some measure of variety, all outputs lost (interval above 0) and more than half of that, rho, is lost "
-        "among correct outputs (interval above 1/2); at a level adjusted for the number of measures",
+        "by some measure of variety, all outputs lost (1 % of the base's or more, interval above 0) and more than "
+        "half of that, rho, is lost among correct outputs (interval above 1/2); at a level adjusted for the number of "
+        "measures",
         _narrowing,
     ),
     Rule(

@@ -87,6 +87,11 @@ def test_losing_wrong_answers_alone_is_no_collapse() -> None:
     assert found["word"] == "sharpening"
 
 
+def test_a_sure_but_tiny_loss_is_no_collapse() -> None:
+    found = verdict(BASE, BASE, variety_a=variety(0, 0), variety_b=variety(0.006, 0.006))
+    assert found["word"] == "inconclusive"
+
+
 def test_near_the_border_nothing_is_claimed() -> None:
     found = verdict(BASE, np.concatenate([EASY + 0.01, HARD]))
     assert (found["word"], found["rule"], found["deciding"], found["also"]) == ("inconclusive", None, {}, [])
@@ -116,7 +121,8 @@ def test_a_run_against_itself_is_inconclusive_and_nothing_would_settle_it() -> N
 
 
 def test_where_both_solve_everything_millionths_are_no_shrinkage() -> None:
-    found = compare_runs(simulate_report("a", EASY, N, 1), simulate_report("b", EASY - 0.01, N, 2))
+    changes = np.where(np.arange(100) % 2, 0.19, -0.18)
+    found = compare_runs(simulate_report("a", EASY, N, 1), simulate_report("b", EASY + changes, N, 2))
     assert found["pass_at_k"]["32"]["p_value"] < 0.05
     assert found["pass_at_k"]["32"]["high"] < 0
     assert found["verdict"]["word"] == "inconclusive"
