@@ -24,6 +24,8 @@ from cost.models import build_tokenizer  # noqa: E402
 from cost.stopwatch import Stopwatch  # noqa: E402
 from cost.texts import write_worked  # noqa: E402
 from diversity_cost import main  # noqa: E402
+from passk_speed import main as main_passk  # noqa: E402
+from passk_speed import spread  # noqa: E402
 from update.rollouts import Size, count_without_signal, draw_lengths, draw_rollouts, give_rewards  # noqa: E402
 from update_speed import main as main_update  # noqa: E402
 
@@ -160,6 +162,44 @@ def test_mistakes_about_updates_are_told(words, capsys):
     with pytest.raises(SystemExit, match="2"):
         main_update(words)
     assert words[1] in capsys.readouterr().err
+
+
+def test_a_small_curve_is_timed_and_agrees_with_the_reference(tmp_path):
+    written = tmp_path / "new" / "passk.json"
+    sizes = ["--problems", "40", "--samples", "12", "--resamples", "20", "--repeats", "2"]
+    done = run(*sizes, "--json", str(written), script="passk_speed.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(written.read_text())
+    curve, intervals = found["curve"], found["intervals"]
+    assert found["settings"] == {"problems": 40, "samples": 12, "resamples": 20}
+    assert curve["largest_difference"] < 1e-12
+    assert curve["reference_ks"] == 12
+    lowest, highest = curve["rlkit_range_s"]
+    assert 0 < lowest <= curve["rlkit_s"] <= highest
+    assert curve["ratio"] == pytest.approx(curve["reference_s"] / curve["rlkit_s"])
+    assert f"{curve['ratio']:,.0f} times" in done.stdout
+    assert 0 < intervals["before_mib"] <= intervals["peak_mib"]
+    assert min(intervals["seconds"], intervals["rows_s"]) > 0
+
+
+def test_a_part_of_the_reference_is_scaled_up_and_said_so(capsys):
+    assert main_passk(["--problems", "20", "--samples", "16", "--resamples", "5", "--reference-ks", "4"]) == 0
+    assert "from 4 values of k" in capsys.readouterr().out
+    assert spread(16, 4) == [1, 6, 11, 16]
+    assert spread(3, 9) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("words", [["--problems", "0"], ["--samples", "x"], ["--resamples", "-1"]], ids=" ".join)
+def test_mistakes_about_curves_are_told(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main_passk(words)
+    assert words[1] in capsys.readouterr().err
+
+
+def test_help_of_the_curve_benchmark_shows_how_to_run_it(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main_passk(["--help"])
+    assert "python benchmarks/passk_speed.py" in capsys.readouterr().out
 
 
 def test_lengths_are_spread_around_a_third_of_the_longest():

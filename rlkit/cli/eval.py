@@ -8,7 +8,7 @@ from typing import Any
 
 _DESCRIPTION = """\
 Draw N completions for each problem of a task, grade them, and write DIR/samples.jsonl and DIR/report.json: pass@k for
-every k up to N with 95 % intervals over problems, distinct correct solutions, coverage of the solution set, entropies.
+every k up to N, pass^k, maj@k and their kin with 95 % intervals over problems, distinct correct solutions, entropies.
 
 The same command continues an evaluation that was interrupted or killed, and reuses one that is finished.
 
@@ -91,11 +91,15 @@ def summarise(report: dict[str, Any]) -> str:
     """Return the headline numbers as lines of text, each with its interval."""
     from rlkit.evaluation.metrics import k_grid
 
-    cells = {f"pass@{k}": report["pass_at_k"][str(k)] for k in k_grid(report["n"])}
+    n = report["n"]
+    cells = {f"pass@{k}": report["pass_at_k"][str(k)] for k in k_grid(n)}
+    # All of 8 correct, and a vote of everything: the two ends of what a user of one answer would get.
+    reliable = max(k for k in k_grid(n) if k <= 8)
+    cells |= {f"pass^{reliable}": report["pass_hat_k"][str(reliable)], f"maj@{n}": report["maj_at_k"][str(n)]}
     shown = ("distinct_correct", "solution_coverage", "token_entropy", "num_tokens", "truncated", "unscored")
     cells |= {name.replace("_", " "): report["metrics"][name] for name in shown}
     width = max(map(len, cells))
-    size = f"{report['num_problems']} problems x {report['n']} samples"
+    size = f"{report['num_problems']} problems x {n} samples"
     head = f"{report['name']}: {size}, mean [95 % interval over problems]"
     return "\n".join([head, *(f"  {name:<{width}}  {_cell_text(cell)}" for name, cell in cells.items())])
 

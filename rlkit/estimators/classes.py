@@ -1,7 +1,7 @@
 """Diversity of one problem's samples from how often each class (answer, canonical solution) occurred.
 
 `counts` is always a vector with one entry a class. Plug-in entropy and Hill numbers grow with the number of samples:
-compare them at equal sample sizes only. `rarefied_distinct` is free of that bias.
+compare them at equal sample sizes only. `rarefied_distinct` and `simpson_diversity` are free of that bias.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError
+from rlkit.estimators.draws import as_integers
 from rlkit.estimators.passing import pass_at_k
 
 
@@ -84,6 +85,80 @@ def rarefied_distinct(counts: ArrayLike, k: ArrayLike, num_samples: int | None =
     counts_C = np.append(counts_C, 0)
     distinct = np.sum(pass_at_k(total, counts_C, ks[..., None]), axis=-1)
     return float(distinct) if np.ndim(distinct) == 0 else distinct
+
+
+def miller_madow_entropy(counts: ArrayLike) -> float:
+    """Return the Shannon entropy with the first-order correction of its bias, in nats: plus (C - 1) / (2 n).
+
+    Args:
+        counts: shape (C,), integers >= 0; zeros are no classes.
+
+    Returns:
+        Range [0, inf); NaN when all counts are zero. Still too low where many classes went unseen: see
+        `good_turing_coverage`.
+
+    Source: Miller 1955, "Note on the bias of information estimates".
+    """
+    sizes = _sizes(counts)
+    return shannon_entropy(sizes) + (len(sizes) - 1) / (2 * int(sizes.sum())) if len(sizes) else math.nan
+
+
+def simpson_diversity(counts: ArrayLike) -> float:
+    """Return the unbiased chance that two samples are of different classes, `1 - sum c (c-1) / (n (n-1))`.
+
+    Free of the number of samples, and the mean distinctness of DARLING (arXiv 2509.02534).
+
+    Args:
+        counts: shape (C,), integers >= 0.
+
+    Returns:
+        Range [0, 1]; NaN for fewer than two samples.
+
+    Source: Simpson 1949, "Measurement of diversity", Nature 163.
+    """
+    sizes = _sizes(counts)
+    total = int(sizes.sum())
+    return 1.0 - float(np.sum(sizes * (sizes - 1))) / (total * (total - 1)) if total > 1 else math.nan
+
+
+def chao1(counts: ArrayLike) -> float:
+    """Return a lower bound of the number of classes, the unseen ones included: C + f1 (f1 - 1) / (2 (f2 + 1)).
+
+    f1 and f2 are the numbers of classes seen once and twice; this is the bias-corrected form, finite for f2 = 0.
+
+    Args:
+        counts: shape (C,), integers >= 0.
+
+    Returns:
+        Range [C, inf); NaN when all counts are zero.
+
+    Source: Chao 1984, "Nonparametric estimation of the number of classes in a population".
+    """
+    sizes = _sizes(counts)
+    once, twice = int((sizes == 1).sum()), int((sizes == 2).sum())
+    return len(sizes) + once * (once - 1) / (2 * (twice + 1)) if len(sizes) else math.nan
+
+
+def good_turing_coverage(counts: ArrayLike) -> float:
+    """Return the estimated probability that the next sample is of a class already seen, `1 - f1 / n`.
+
+    Args:
+        counts: shape (C,), integers >= 0.
+
+    Returns:
+        Range [0, 1]; NaN when all counts are zero.
+
+    Source: Good 1953, "The population frequencies of species and the estimation of population parameters".
+    """
+    sizes = _sizes(counts)
+    return 1.0 - int((sizes == 1).sum()) / int(sizes.sum()) if len(sizes) else math.nan
+
+
+def _sizes(counts: ArrayLike) -> NDArray[np.int64]:
+    values = as_integers("counts", counts)
+    if np.any(values < 0):
+        raise ConfigError("Class counts must be finite and not negative.")
+    return values[values > 0]
 
 
 def _shares(counts: ArrayLike) -> NDArray[np.float64]:

@@ -128,6 +128,7 @@ def pass_at_k_intervals(
     level: float = 0.95,
     *,
     method: str = "auto",
+    num_resamples: int = 2000,
     seed: int = 0,
 ) -> list[Interval]:
     """Return mean pass@k over problems with its interval, for each k.
@@ -136,14 +137,22 @@ def pass_at_k_intervals(
         num_samples: n per problem, shape (M,).
         num_correct: c per problem, shape (M,).
         ks: budgets, each >= 1. Problems with n < k are undefined at that k and left out of it, and counted as such.
-        level, method, seed: as for `mean_interval`.
+        level, method, num_resamples, seed: as for `mean_interval`.
 
     Equal (n, c) are merged before resampling, so cost depends on n rather than on the number of problems.
     """
     pairs = np.stack(np.broadcast_arrays(np.asarray(num_samples), np.asarray(num_correct)), axis=-1).reshape(-1, 2)
     groups, multiplicity = np.unique(pairs, axis=0, return_counts=True)
     values_MK = np.asarray(pass_at_k(groups[:, :1], groups[:, 1:], np.asarray(ks)[None, :]))
-    return mean_intervals(values_MK, level, method=method, bounds=(0.0, 1.0), seed=seed, multiplicity_M=multiplicity)
+    return mean_intervals(
+        values_MK,
+        level,
+        method=method,
+        bounds=(0.0, 1.0),
+        num_resamples=num_resamples,
+        seed=seed,
+        multiplicity_M=multiplicity,
+    )
 
 
 def paired_difference(

@@ -7,6 +7,7 @@ together. NaN marks "undefined for this problem" and is left out of that column 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +46,9 @@ def bootstrap_means(
     defined_MK = ~np.isnan(values_MK)
     filled_MK = np.where(defined_MK, values_MK, 0.0)
     everywhere = bool(defined_MK.all())
+    if multiplicity_M is None and num_resamples * num_rows <= _CHUNK_ENTRIES:
+        weights_RM = _equal_weights(num_resamples, num_rows, seed)
+        return _weighted_means(weights_RM, filled_MK, num_problems if everywhere else weights_RM @ defined_MK)
     rng = np.random.default_rng(seed)
     means_RK = np.empty((num_resamples, num_columns))
     chunk = max(1, _CHUNK_ENTRIES // num_rows)
@@ -56,9 +60,21 @@ def bootstrap_means(
             else rng.multinomial(num_problems, multiplicity / num_problems, size=size).astype(np.float64)
         )
         counts_RK = num_problems if everywhere else weights_RM @ defined_MK.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            means_RK[start : start + size] = (weights_RM @ filled_MK) / counts_RK
+        means_RK[start : start + size] = _weighted_means(weights_RM, filled_MK, counts_RK)
     return means_RK
+
+
+@lru_cache(maxsize=2)
+def _equal_weights(num_resamples: int, num_problems: int, seed: int) -> FloatArray:
+    """Return the weights of resampled problems: a report asks for the same ones for every quantity."""
+    weights_RM = _count_draws(np.random.default_rng(seed), num_resamples, num_problems)
+    weights_RM.flags.writeable = False
+    return weights_RM
+
+
+def _weighted_means(weights_RM: FloatArray, filled_MK: FloatArray, counts_RK: FloatArray | int) -> FloatArray:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weights_RM @ filled_MK) / counts_RK)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,10 @@ from rlkit.errors import ConfigError
 from rlkit.evaluation.configuration import EvaluationConfig, describe_spec, model_fingerprint, prompts_digest
 from rlkit.evaluation.engine import Engine, resolve_engine
 from rlkit.evaluation.grading import Grader
-from rlkit.evaluation.metrics import METRICS, distinct_at_k_cells, k_grid, pass_at_k_cells, verdict_cells
-from rlkit.evaluation.problems import count_problems
+from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.progress import SamplingProgress
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import REPORT, SampleStore, check_directory, read_samples, write_json
+from rlkit.evaluation.store import REPORT, SampleStore, check_directory, write_json
 from rlkit.models import locate_model
 from rlkit.tasks import resolve_task
 from rlkit.terminal import note
@@ -134,28 +133,6 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
         report = build_report(plan)
         write_json(plan.output / REPORT, report)
     return report
-
-
-def build_report(plan: EvaluationPlan) -> dict[str, Any]:
-    """Return the report of the samples that are in the output directory; needs no model."""
-    config = plan.config
-    problems = [counts.as_json() for counts in count_problems(plan.rows, read_samples(plan.output))]
-    return {
-        "name": plan.name,
-        "model": config.model,
-        "task": plan.task.name,
-        "split": config.split,
-        "engine": config.engine if isinstance(config.engine, str) else config.engine["name"],
-        "n": config.n,
-        "num_problems": len(problems),
-        "sampling": config.sampling.as_json(),
-        "config_hash": config.digest,
-        "pass_at_k": pass_at_k_cells(problems, range(1, config.n + 1)),
-        "distinct_at_k": distinct_at_k_cells(problems, k_grid(config.n)),
-        "metrics": {name: metric.cell(problems) for name, metric in METRICS.items()},
-        "verdicts": verdict_cells(problems),
-        "problems": problems,
-    }
 
 
 def _draw_missing(plan: EvaluationPlan, store: SampleStore, total: int) -> None:

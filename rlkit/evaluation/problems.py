@@ -8,8 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlkit.estimators import shannon_entropy
+import numpy as np
+
+from rlkit.estimators import jeffreys_interval, shannon_entropy
+from rlkit.evaluation.scored import ScoredSamples
 from rlkit.types import Prompt, Row
+
+NO_ANSWER = ""
+"""Key of the scored samples without an answer, in `answers`."""
 
 
 @dataclass
@@ -26,9 +32,12 @@ class ProblemCounts:
     num_unscored: int = 0
     num_truncated: int = 0
     classes: Counter[str] = field(default_factory=Counter)
-    """Correct samples by canonical answer."""
-    answers: Counter[str | None] = field(default_factory=Counter)
-    """Scored samples by answer, right or wrong; None counts those without one."""
+    """Correct samples by canonical solution, which is the answer where the task names no other."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """Scored samples by answer, right or wrong; `NO_ANSWER` counts those without one."""
+    correct_answers: Counter[str] = field(default_factory=Counter)
+    """The correct ones among them."""
+    samples: ScoredSamples = field(default_factory=ScoredSamples)
     verdicts: Counter[str] = field(default_factory=Counter)
     """All samples by verdict."""
     num_tokens: int = 0
@@ -50,11 +59,15 @@ class ProblemCounts:
             self.num_unscored += 1
             return
         self.num_samples += 1
-        self.answers[record["answer"]] += 1
+        self.samples.add(record)
+        answer = record["answer"] or NO_ANSWER
+        self.answers[answer] += 1
         if record["correct"]:
             self.num_correct += 1
+            self.correct_answers[answer] += 1
             # A task without canonical answers has one class, so that distinct solutions are never overstated.
-            self.classes[record["answer"] if record["answer"] is not None else ""] += 1
+            solution = record.get("class")
+            self.classes[answer if solution is None else solution] += 1
 
     @property
     def num_drawn(self) -> int:
@@ -63,6 +76,17 @@ class ProblemCounts:
 
     def as_json(self) -> dict[str, Any]:
         """Return the problem's entry of report.json; undefined numbers are None."""
+        numbers = {
+            "answer_entropy": shannon_entropy(list(self.answers.values())),
+            "token_entropy": _ratio(self.entropy_sum, self.num_tokens),
+            "surprisal": _ratio(-self.logp_sum, self.num_tokens),
+            "num_tokens": _ratio(self.num_tokens, self.num_drawn),
+            "num_tokens_correct": self.samples.mean_tokens(True),
+            "num_tokens_wrong": self.samples.mean_tokens(False),
+            "confident_pick": self.samples.pick("logp_mean"),
+            "surprising_pick": self.samples.pick("surprisal_mean"),
+            "logp_auroc": self.samples.logp_auroc(),
+        }
         return {
             "id": self.id,
             "prompt": self.prompt,
@@ -72,13 +96,22 @@ class ProblemCounts:
             "num_solutions": self.num_solutions,
             "num_unscored": self.num_unscored,
             "num_truncated": self.num_truncated,
-            "classes": dict(sorted(self.classes.items(), key=lambda item: (-item[1], item[0]))),
+            "classes": dict(_most_frequent_first(self.classes)),
+            "answers": {key: [count, self.correct_answers[key]] for key, count in _most_frequent_first(self.answers)},
             "verdicts": dict(sorted(self.verdicts.items())),
-            "answer_entropy": _or_none(shannon_entropy(list(self.answers.values()))),
-            "token_entropy": _or_none(_ratio(self.entropy_sum, self.num_tokens)),
-            "surprisal": _or_none(_ratio(-self.logp_sum, self.num_tokens)),
-            "num_tokens": _or_none(_ratio(self.num_tokens, self.num_drawn)),
+            **{name: _or_none(value) for name, value in numbers.items()},
         }
+
+
+def describe_problems(counts: Sequence[ProblemCounts]) -> list[dict[str, Any]]:
+    """Return the entries of report.json: `as_json` of each problem, with Jeffreys' interval of its success rate."""
+    table = np.array([(each.num_samples, each.num_correct) for each in counts], dtype=np.int64).reshape(-1, 2)
+    pairs, index = np.unique(table, axis=0, return_inverse=True)
+    limits = np.stack(jeffreys_interval(pairs[:, 0], pairs[:, 1]), axis=1)[index.reshape(-1)]
+    return [
+        {**each.as_json(), "pass_rate_low": _or_none(low), "pass_rate_high": _or_none(high)}
+        for each, (low, high) in zip(counts, limits.tolist(), strict=True)
+    ]
 
 
 def count_problems(rows: Sequence[Row], records: Iterable[Mapping[str, Any]]) -> list[ProblemCounts]:
@@ -94,6 +127,10 @@ def count_problems(rows: Sequence[Row], records: Iterable[Mapping[str, Any]]) ->
             seen.add(key)
             counts[record["prompt_id"]].add(record)
     return list(counts.values())
+
+
+def _most_frequent_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _ratio(total: float, count: int) -> float:

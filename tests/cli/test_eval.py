@@ -105,11 +105,15 @@ def test_undefined_numbers_and_warnings_are_said() -> None:
         "n": 1,
         "num_problems": 4,
         "pass_at_k": {"1": cell(0.25, 3)},
+        "pass_hat_k": {"1": cell(0.25, 3)},
+        "maj_at_k": {"1": cell(None, 0)},
         "metrics": {name: cell(0.25) for name in names} | {"solution_coverage": cell(None, 0)},
         "sampling": {"max_tokens": 7},
     }
     text = summarise(report)
     assert "pass@1             0.250 [0.125, 0.500]  (3 of 4 problems)" in text
+    assert "pass^1             0.250 [0.125, 0.500]  (3 of 4 problems)" in text
+    assert "maj@1              undefined (0 of 4 problems)" in text
     assert "solution coverage  undefined (0 of 4 problems)" in text
     assert warnings_of(report) == [
         "25% of the samples were cut at 7 tokens and count as wrong; raise --max-tokens.",

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.estimators import hill_number, rarefied_distinct, shannon_entropy
+from rlkit.estimators import (
+    chao1,
+    good_turing_coverage,
+    hill_number,
+    miller_madow_entropy,
+    rarefied_distinct,
+    shannon_entropy,
+    simpson_diversity,
+)
 
 COUNTS = [3, 2, 1, 2]
 some_counts = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda counts: sum(counts) > 0)
@@ -71,3 +79,56 @@ def test_impossible_input_is_refused() -> None:
         hill_number([1], -1)
     with pytest.raises(ConfigError, match="not negative"):
         shannon_entropy([1, -1])
+
+
+def test_golden_numbers_of_what_was_not_seen() -> None:
+    assert miller_madow_entropy(COUNTS) == pytest.approx(1.5083883431)
+    assert simpson_diversity(COUNTS) == pytest.approx(0.8214285714)
+    assert chao1(COUNTS) == 4.0
+    assert good_turing_coverage(COUNTS) == 0.875
+
+
+@given(some_counts)
+def test_simpson_is_the_share_of_unlike_pairs_and_rarefies_to_two(counts: list[int]) -> None:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    if len(labels) < 2:
+        assert math.isnan(simpson_diversity(counts))
+        return
+    unlike = np.mean([a != b for a, b in combinations(labels, 2)])
+    assert simpson_diversity(counts) == pytest.approx(unlike, abs=1e-12)
+    assert rarefied_distinct(counts, 2) == pytest.approx(1 + unlike, abs=1e-12)
+    distinctness = [(len(labels) - labels.count(label)) / (len(labels) - 1) for label in labels]
+    assert np.mean(distinctness) == pytest.approx(unlike, abs=1e-12)
+
+
+@given(some_counts)
+def test_estimates_of_the_unseen_never_fall_below_the_seen(counts: list[int]) -> None:
+    seen = sum(count > 0 for count in counts)
+    assert chao1(counts) >= seen
+    assert miller_madow_entropy(counts) >= shannon_entropy(counts)
+    assert 0 <= good_turing_coverage(counts) <= 1
+
+
+def test_corrections_come_closer_to_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(40))
+    truth = float(-np.sum(shares * np.log(shares)))
+    drawn = rng.multinomial(60, shares, size=400)
+    plug_in, corrected = (np.mean([f(each) for each in drawn]) for f in (shannon_entropy, miller_madow_entropy))
+    assert plug_in < corrected < truth
+    assert truth - corrected < 0.5 * (truth - plug_in)
+    unseen = np.mean([shares[each == 0].sum() for each in drawn])
+    assert 1 - np.mean([good_turing_coverage(each) for each in drawn]) == pytest.approx(unseen, abs=0.02)
+    assert np.mean([len(each[each > 0]) for each in drawn]) < np.mean([chao1(each) for each in drawn]) <= 40
+
+
+def test_nothing_seen_says_nothing_about_the_unseen() -> None:
+    for measure in (miller_madow_entropy, simpson_diversity, chao1, good_turing_coverage):
+        assert math.isnan(measure([]))
+        assert math.isnan(measure([0, 0]))
+        with pytest.raises(ConfigError):
+            measure([-1, 2])
+        with pytest.raises(ConfigError, match="whole numbers"):
+            measure([0.5])
+    assert chao1([1, 1, 1]) == 6.0
+    assert good_turing_coverage([1, 1]) == 0.0

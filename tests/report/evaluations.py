@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from rlkit.evaluation.configuration import EvaluationConfig
-from rlkit.evaluation.evaluate import EvaluationPlan, build_report
+from rlkit.evaluation.evaluate import EvaluationPlan
+from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import write_json
 
