@@ -116,10 +116,11 @@ def _describe_loss(name: str, loss: dict[str, Any]) -> str:
 
 def _rows(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
     passes = {f"pass@{k}": cell for k, cell in comparison["pass_at_k"].items()}
+    votes = {f"maj@{k}": cell for k, cell in comparison["maj_at_k"].items()}
     # pass^1 is pass@1.
     hats = {f"pass^{k}": cell for k, cell in comparison["pass_hat_k"].items() if k != "1"}
     variety = {f"{name}, {part}": cell for part, cells in comparison["variety"].items() for name, cell in cells.items()}
-    return passes | hats | comparison["metrics"] | variety
+    return passes | votes | hats | comparison["metrics"] | variety
 
 
 def _new_table(title: str) -> Table:

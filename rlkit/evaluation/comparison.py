@@ -16,7 +16,13 @@ import numpy as np
 from rlkit.errors import ConfigError
 from rlkit.estimators import estimate_crossing
 from rlkit.evaluation.metrics import k_grid
-from rlkit.evaluation.paired_columns import VARIETY_PARTS, PairedStatistics, compare_columns, paired_columns
+from rlkit.evaluation.paired_columns import (
+    VARIETY_PARTS,
+    PairedStatistics,
+    compare_columns,
+    paired_columns,
+    vote_budgets,
+)
 from rlkit.evaluation.paired_support import compare_sharpness, compare_support
 from rlkit.evaluation.paired_variety import comparable_variety, losses_as_json, narrowed_measures, split_losses
 from rlkit.evaluation.pairing import Pairing, differing_settings, pair_reports, unpaired_note
@@ -44,8 +50,8 @@ def compare_runs(
 
     Returns:
         `{"a", "b", "num_paired", "num_only_a", "num_only_b", "level", "notes", "system_level", "pass_at_k",
-        "pass_hat_k", "metrics", "variety", "crossing", "support", "sharpening_index", "decomposition", "retained",
-        "verdict"}`; undefined numbers are None.
+        "pass_hat_k", "maj_at_k", "metrics", "variety", "crossing", "support", "sharpening_index", "decomposition",
+        "retained", "verdict"}`; undefined numbers are None.
 
         A cell is `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`: both means and their
         difference over the problems where both are defined, its bootstrap interval (Student's t below 50 problems), and
@@ -62,12 +68,13 @@ def compare_runs(
         raise ConfigError(f"pass@k is compared at budgets of at least 1, but {list(ks)} was given.")
     measures, variety_notes = comparable_variety(pairing)
     budgets = sorted({*ks, *k_grid(pairing.n), reach_budget(pairing.n)})
-    base, run = paired_columns(pairing, budgets, measures)
+    votes = vote_budgets(pairing)
+    base, run = paired_columns(pairing, budgets, votes, measures)
     found = compare_columns(base, run, [f"pass@{k}" for k in ks], level, seed)
     losses = split_losses(base, run, measures, level, seed)
     comparison = {
         **_heading(pairing, level, variety_notes),
-        **_sections(found, ks, measures),
+        **_sections(found, ks, votes, measures),
         "crossing": _crossing(found, k_grid(pairing.n), level),
         "support": compare_support(pairing, seed),
         "sharpening_index": compare_sharpness(pairing),
@@ -108,11 +115,16 @@ def _heading(pairing: Pairing, level: float, variety_notes: list[str]) -> dict[s
     }
 
 
-def _sections(found: PairedStatistics, ks: Sequence[int], measures: Sequence[str]) -> dict[str, Any]:
+def _sections(
+    found: PairedStatistics, ks: Sequence[int], votes: Sequence[int], measures: Sequence[str]
+) -> dict[str, Any]:
     varieties = [f"{part}/{name}" for part in VARIETY_PARTS for name in measures]
-    metrics = [name for name in found.names if not name.startswith(("pass@", "pass^")) and name not in varieties]
+    metrics = [
+        name for name in found.names if not name.startswith(("pass@", "pass^", "maj@")) and name not in varieties
+    ]
     return {
         "pass_at_k": {str(k): found.family_cell(f"pass@{k}") for k in ks},
+        "maj_at_k": {str(k): found.cell(f"maj@{k}") for k in votes},
         "pass_hat_k": {str(k): found.cell(f"pass^{k}") for k in ks},
         "metrics": {name: found.cell(name) for name in metrics},
         "variety": {part: {name: found.cell(f"{part}/{name}") for name in measures} for part in VARIETY_PARTS},

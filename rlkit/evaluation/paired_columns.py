@@ -15,11 +15,13 @@ from rlkit.estimators import (
     bootstrap_means,
     mean_intervals,
     pass_at_k,
+    pass_hat_k,
     ratio_of_means,
     sign_flip_test,
     widen,
     widening_factors,
 )
+from rlkit.evaluation.curves import maj_at_k_votes
 from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns
 from rlkit.evaluation.pairing import Pairing
 
@@ -32,31 +34,39 @@ Columns = Mapping[str, FloatArray]
 _METRICS_FREE_OF_N = ("token_entropy", "surprisal", "num_tokens", "truncated")
 _METRICS_AT_EQUAL_N = ("auc_log2", "answer_entropy")
 
+_MOST_VOTES = 1000
+
 VARIETY_PARTS = ("all", "correct")
 """The two sets of outputs whose variety a report can hold: all of a problem's, and its correct ones."""
 
 
-def paired_columns(pairing: Pairing, ks: Collection[int], variety: Sequence[str]) -> tuple[Columns, Columns]:
+def paired_columns(
+    pairing: Pairing, ks: Collection[int], votes: Sequence[int], variety: Sequence[str]
+) -> tuple[Columns, Columns]:
     """Return every quantity of the base and of the run, under the same names in the same order.
 
     Args:
         pairing: the shared problems.
         ks: budgets of pass@k and pass^k.
+        votes: budgets of maj@k.
         variety: metrics of variety to compare; they become `all/NAME` and `correct/NAME`.
     """
-    base, run = (dict(_columns(side, ks, pairing, variety)) for side in (pairing.base, pairing.run))
+    base, run = (dict(_columns(side, ks, votes, pairing, variety)) for side in (pairing.base, pairing.run))
     return base, run
 
 
 def _columns(
-    problems: Sequence[Problem], ks: Collection[int], pairing: Pairing, variety: Sequence[str]
+    problems: Sequence[Problem], ks: Collection[int], votes: Sequence[int], pairing: Pairing, variety: Sequence[str]
 ) -> Iterator[tuple[str, FloatArray]]:
     num_samples = np.array([problem["num_samples"] for problem in problems])
     num_correct = np.array([problem["num_correct"] for problem in problems])
     for k in ks:
         yield f"pass@{k}", np.asarray(pass_at_k(num_samples, num_correct, k))
-        # All of k samples are correct when not one of them is among the wrong ones.
-        yield f"pass^{k}", 1.0 - np.asarray(pass_at_k(num_samples, num_samples - num_correct, k))
+        yield f"pass^{k}", np.asarray(pass_hat_k(num_samples, num_correct, k))
+    if votes:
+        found = maj_at_k_votes(problems, votes)
+        for at, k in enumerate(votes):
+            yield f"maj@{k}", np.array([vote.values_K[at] for vote in found])
     # Where some samples went ungraded, what is left is still compared at one number on both sides.
     distinct = distinct_at_k_columns(problems, [pairing.n])[:, 0]
     yield "distinct_correct", distinct
@@ -66,6 +76,16 @@ def _columns(
     for part in VARIETY_PARTS:
         for name in variety:
             yield f"{part}/{name}", _variety_column(problems, part, name)
+
+
+def vote_budgets(pairing: Pairing) -> list[int]:
+    """Return the budgets at which majority votes are compared: 8 and n; none where a report lacks the answers.
+
+    A vote of few samples among many answers takes milliseconds a problem, so beyond 1000 problems only n is left.
+    """
+    if not all("answers" in problem for problem in (*pairing.base, *pairing.run)):
+        return []
+    return [*([8] if pairing.n > 8 and len(pairing.base) <= _MOST_VOTES else []), pairing.n]
 
 
 def _variety_column(problems: Sequence[Problem], part: str, name: str) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlkit.errors import ConfigError, StoreError
-from rlkit.estimators import pass_at_k, rarefied_distinct, split_diversity_loss
+from rlkit.estimators import maj_at_k, pass_at_k, rarefied_distinct, split_diversity_loss
 from rlkit.evaluation import compare_runs, compare_several, read_report
 from tests.evaluation.simulated import make_problem, simulate_report
 from tests.evaluation.simulated import make_report as report_of
@@ -149,6 +149,25 @@ def test_all_of_k_correct_is_compared_too() -> None:
     cell = compare_runs(A, B)["pass_hat_k"]["2"]
     c = np.array(CORRECT_A)
     assert cell["a"] == pytest.approx(np.mean(c * (c - 1) / (16 * 15)))
+
+
+def with_answers(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report with one right and two wrong answers a problem."""
+    problems = []
+    for problem in report["problems"]:
+        right, wrong = problem["num_correct"], problem["num_samples"] - problem["num_correct"]
+        answers = {"right": [right, right], "x": [wrong // 2, 0], "y": [wrong - wrong // 2, 0]}
+        problems.append({**problem, "answers": {key: counts for key, counts in answers.items() if counts[0]}})
+    return {**report, "problems": problems}
+
+
+def test_votes_are_compared_where_both_say_how_often_each_answer_was_given() -> None:
+    found = compare_runs(with_answers(A), with_answers(B))["maj_at_k"]
+    assert list(found) == ["8", "16"]
+    for k in (8, 16):
+        expected = [maj_at_k([c, (16 - c) // 2, 16 - c - (16 - c) // 2], [True, False, False], k) for c in CORRECT_A]
+        assert found[str(k)]["a"] == pytest.approx(np.mean(expected))
+    assert compare_runs(with_answers(A), B)["maj_at_k"] == {}
 
 
 def test_gained_and_lost_problems_are_named() -> None:
