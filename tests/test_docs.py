@@ -12,6 +12,12 @@ import pytest
 import rlkit
 from rlkit.cli import build_parser
 from rlkit.diversity import summarise_groups
+from rlkit.estimators.support import SURELY_SOLVABLE
+from rlkit.evaluation import compare_runs
+from rlkit.evaluation.paired_variety import SMALLEST_LOSS
+from rlkit.evaluation.verdict import FAILING_WORDS
+from rlkit.evaluation.verdict_rules import RULES, SMALLEST_CHANGE
+from tests.evaluation.simulated import simulate_report
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -84,3 +90,30 @@ def summary_names() -> list[str]:
     """Return the names of the numbers about the groups of a generation batch."""
     nothing = np.zeros((1, 2))
     return list(summarise_groups(nothing.astype(int), nothing, nothing == 0))
+
+
+def test_the_table_of_verdicts_is_what_the_rules_say() -> None:
+    page = (ROOT / "docs" / "comparing.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    start = rows.index(["verdict", "rule", "holds when"]) + 2
+    stated = rows[start : start + len(RULES)]
+    assert stated == [[rule.word, rule.name, rule.condition] for rule in RULES]
+    assert rows[start + len(RULES)][0] == "inconclusive"
+    (failing,) = re.findall(r"the verdict of a run is ([^.]+?), and 0 otherwise", " ".join(page.split()))
+    assert failing.replace(" or ", ", ").split(", ") == [*FAILING_WORDS]
+    # The table writes 0.05 and 1/2 where the rules compute 1 - level and n // 2.
+    assert f"by less than {SMALLEST_CHANGE} decides nothing" in page
+    assert f"in at least {SURELY_SOLVABLE} samples of n" in page
+    assert f"({SMALLEST_LOSS:.0%}".replace("%", " %") in page
+
+
+def test_every_part_of_a_comparison_is_explained() -> None:
+    page = (ROOT / "docs" / "comparing.md").read_text()
+    comparison = compare_runs(*(simulate_report(name, np.full(9, 0.5), 8, seed) for seed, name in enumerate("ab")))
+    support = {name for name in comparison["support"] if not name.startswith("num_")}
+    parts = {"crossing", "metrics", "variety", "retained", "decomposition", "sharpening_index"} & {*comparison}
+    cell = {"low_simultaneous", "high_simultaneous", "p_adjusted"} & {*comparison["pass_at_k"]["1"]}
+    assert len(parts) + len(cell) == 9
+    crossing = {*comparison["crossing"]} - {"num_resamples"}
+    missing = [name for name in (support | parts | cell | crossing) - {"crossing"} if f"`{name}`" not in page]
+    assert not missing

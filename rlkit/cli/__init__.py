@@ -3,8 +3,8 @@
 A verb's module has `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`.
 Modules are imported to draw up `--help`, so they import nothing heavy at the top.
 
-Exit codes: 0 done, 2 a mistake in what was asked (one sentence on standard error), 130 interrupted. Anything else is a
-bug and keeps its traceback.
+Exit codes: 0 done, 1 a gate that was asked for lets nothing through (`compare --gate`), 2 a mistake in what was asked
+(one sentence on standard error), 130 interrupted. Anything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations

@@ -8,19 +8,9 @@ from rlkit.estimators.bayesian import (
     bayes_pass_at_k_sd,
     probability_at_least,
 )
-from rlkit.estimators.beta import (
-    beta_cdf,
-    beta_quantile,
-)
-from rlkit.estimators.beta_binomial import (
-    BetaBinomialFit,
-    fit_beta_binomial,
-)
-from rlkit.estimators.branching import (
-    PromptBranching,
-    branching_factor,
-    prompt_branching,
-)
+from rlkit.estimators.beta import beta_cdf, beta_quantile
+from rlkit.estimators.beta_binomial import BetaBinomialFit, fit_beta_binomial
+from rlkit.estimators.branching import PromptBranching, branching_factor, prompt_branching
 from rlkit.estimators.classes import (
     chao1,
     good_turing_coverage,
@@ -30,13 +20,10 @@ from rlkit.estimators.classes import (
     shannon_entropy,
     simpson_diversity,
 )
+from rlkit.estimators.crossing import Crossing, crossing_budget, estimate_crossing
 from rlkit.estimators.decomposition import DiversityLoss, split_diversity_loss
 from rlkit.estimators.divergence import kl
-from rlkit.estimators.drop_alarm import (
-    OveroptimisationAlarms,
-    drop_alarm,
-    overoptimisation_alarms,
-)
+from rlkit.estimators.drop_alarm import OveroptimisationAlarms, drop_alarm, overoptimisation_alarms
 from rlkit.estimators.exact_divergence import exact_kl
 from rlkit.estimators.intervals import (
     Interval,
@@ -53,10 +40,9 @@ from rlkit.estimators.passing import (
     pass_at_k_sampling_errors,
     pass_at_k_variance,
 )
-from rlkit.estimators.proportions import (
-    jeffreys_interval,
-    wilson_interval,
-)
+from rlkit.estimators.planning import Needed, plan_for_difference
+from rlkit.estimators.proportions import jeffreys_interval, wilson_interval
+from rlkit.estimators.ratios import ratio_of_means
 from rlkit.estimators.reliability import (
     cover_at_tau,
     cover_posterior_at_tau,
@@ -65,58 +51,40 @@ from rlkit.estimators.reliability import (
     pass_hat_k,
     strict_majority_at_k,
 )
-from rlkit.estimators.representation_rank import (
-    alpha_req,
-    rank_me,
-    rank_me_covariance,
-    singular_spectrum,
-)
-from rlkit.estimators.resampling import (
-    bootstrap_means,
-    sign_flip_p_values,
-)
-from rlkit.estimators.selection import (
-    best_of_eligible,
-    best_of_k,
-    max_at_k,
-    selection_auroc,
-    surprisal_guided_pick,
-)
+from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
+from rlkit.estimators.resampling import SignFlipTest, bootstrap_means, sign_flip_p_values, sign_flip_test
+from rlkit.estimators.selection import best_of_eligible, best_of_k, max_at_k, selection_auroc, surprisal_guided_pick
+from rlkit.estimators.simultaneous import holm_p_values, simultaneous_intervals, widen, widening_factors
 from rlkit.estimators.student_t import student_t_quantile
+from rlkit.estimators.support import (
+    Sharpening,
+    SupportTable,
+    mcnemar_p_value,
+    sharpening_index,
+    support_table,
+    thin_counts,
+)
 from rlkit.estimators.token_entropy import entropy_from_logits
-from rlkit.estimators.token_profiles import (
-    position_means,
-    sequence_mean,
-    share_above,
-    token_mean,
-    token_quantiles,
-)
-from rlkit.estimators.top_k_mass import (
-    TopK,
-    entropy_bounds_from_top_k,
-    top_k_of_logps,
-)
-from rlkit.estimators.voting import (
-    MajorityVote,
-    maj_at_k,
-    majority_vote,
-)
-from rlkit.estimators.weight_change import (
-    ChangeCounts,
-    ChangeRank,
-    change_rank,
-)
+from rlkit.estimators.token_profiles import position_means, sequence_mean, share_above, token_mean, token_quantiles
+from rlkit.estimators.top_k_mass import TopK, entropy_bounds_from_top_k, top_k_of_logps
+from rlkit.estimators.voting import MajorityVote, maj_at_k, majority_vote
+from rlkit.estimators.weight_change import ChangeCounts, ChangeRank, change_rank
 
 __all__ = [
     "BetaBinomialFit",
     "ChangeCounts",
     "ChangeRank",
+    "Crossing",
     "DiversityLoss",
     "Interval",
     "MajorityVote",
+    "Needed",
     "OveroptimisationAlarms",
     "PosteriorMean",
     "PromptBranching",
+    "Sharpening",
+    "SignFlipTest",
+    "SupportTable",
     "TopK",
     "alpha_req",
     "auc_log2",
@@ -134,19 +102,23 @@ __all__ = [
     "chao1",
     "cover_at_tau",
     "cover_posterior_at_tau",
+    "crossing_budget",
     "drop_alarm",
     "entropy_bounds_from_top_k",
     "entropy_from_logits",
+    "estimate_crossing",
     "exact_kl",
     "fit_beta_binomial",
     "g_pass_at_k",
     "good_turing_coverage",
     "hill_number",
+    "holm_p_values",
     "jeffreys_interval",
     "kl",
     "maj_at_k",
     "majority_vote",
     "max_at_k",
+    "mcnemar_p_value",
     "mean_interval",
     "mean_intervals",
     "mg_pass_at_k",
@@ -160,25 +132,34 @@ __all__ = [
     "pass_at_k_sampling_errors",
     "pass_at_k_variance",
     "pass_hat_k",
+    "plan_for_difference",
     "position_means",
     "probability_at_least",
     "prompt_branching",
     "rank_me",
     "rank_me_covariance",
     "rarefied_distinct",
+    "ratio_of_means",
     "selection_auroc",
     "sequence_mean",
     "shannon_entropy",
     "share_above",
+    "sharpening_index",
     "sign_flip_p_values",
+    "sign_flip_test",
     "simpson_diversity",
+    "simultaneous_intervals",
     "singular_spectrum",
     "split_diversity_loss",
     "strict_majority_at_k",
     "student_t_quantile",
+    "support_table",
     "surprisal_guided_pick",
+    "thin_counts",
     "token_mean",
     "token_quantiles",
     "top_k_of_logps",
+    "widen",
+    "widening_factors",
     "wilson_interval",
 ]

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError
-from rlkit.estimators.intervals import SMALL_BENCHMARK, Interval, mean_intervals
-from rlkit.estimators.resampling import bootstrap_means
-from rlkit.estimators.student_t import critical_value
+from rlkit.estimators.intervals import Interval, mean_intervals
+from rlkit.estimators.ratios import ratio_of_means
 
 FloatArray = NDArray[np.float64]
 
@@ -83,31 +82,8 @@ def _ratio_of_means(above_D: FloatArray, below_D: FloatArray, num_total: int, le
     error = below_D.std(ddof=1) / math.sqrt(num) if num >= 2 else math.nan
     if not abs(below_D.mean() if num else 0.0) > _STANDARD_ERRORS * error:
         return Interval(math.nan, math.nan, math.nan, 0, num_total)
-    limits = _fieller_limits if num < SMALL_BENCHMARK else _bootstrap_limits
-    low, high = limits(above_D, below_D, level, seed)
-    return Interval(float(above_D.mean() / below_D.mean()), low, high, num, num_total)
-
-
-def _bootstrap_limits(above_D: FloatArray, below_D: FloatArray, level: float, seed: int) -> tuple[float, float]:
-    means_R2 = bootstrap_means(np.stack([above_D, below_D], axis=1), seed=seed)
-    # Where a resample has no loss at all, its ratio is beyond every limit, on the side of its sign.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios_R = means_R2[:, 0] / means_R2[:, 1]
-    low, high = np.nanquantile(ratios_R, [0.5 - level / 2, 0.5 + level / 2])
-    return (float(low), float(high)) if math.isfinite(high - low) else (math.nan, math.nan)
-
-
-def _fieller_limits(above_D: FloatArray, below_D: FloatArray, level: float, seed: int) -> tuple[float, float]:
-    """Return the ratios r at which the mean of `above - r * below` is within Student's t of zero (Fieller 1954)."""
-    means_2 = np.array([above_D.mean(), below_D.mean()])
-    covariance_22 = np.cov(above_D, below_D) / len(above_D)
-    critical = critical_value(level, len(above_D) - 1)
-    (c, b), (_, a) = np.outer(means_2, means_2) - critical**2 * covariance_22
-    if a <= 0:
-        # The total is not told from zero at this level, so no ratio is ruled out on at least one side.
-        return math.nan, math.nan
-    reach = math.sqrt(max(b * b - a * c, 0.0))
-    return float((b - reach) / a), float((b + reach) / a)
+    ratio = ratio_of_means(above_D, below_D, level, seed=seed)
+    return Interval(ratio.value, ratio.low, ratio.high, num, num_total)
 
 
 def _checked(vectors: list[ArrayLike]) -> FloatArray:

@@ -6,9 +6,8 @@ Samples within a problem are not resampled: the spread between problems already 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,8 @@ from rlkit.estimators.resampling import bootstrap_means
 from rlkit.estimators.student_t import critical_value
 
 FloatArray = NDArray[np.float64]
+
+_METHODS = ("auto", "bootstrap", "analytic")
 
 SMALL_BENCHMARK = 50
 """Below this many problems percentile bootstrap intervals are too narrow, and `method="auto"` takes Student's t."""
@@ -61,7 +62,7 @@ def mean_interval(
         values: shape (M,), one value a problem, NaN where undefined.
         level: confidence level, between 0 and 1.
         method: `bootstrap` (percentiles over resampled problems), `analytic` (Student's t), or `auto`: the bootstrap
-            from 50 defined problems on, Student's t below.
+            from 50 defined problems on, Student's t below; each column by its own.
         bounds: smallest and largest possible value, where known, e.g. (0, 1). Limits stay within; where every problem
             sits at one of two finite bounds, and both methods would claim certainty, the binomial limit is used.
         num_resamples: of the bootstrap.
@@ -87,26 +88,31 @@ def mean_intervals(
     num_resamples: int = 2000,
     seed: int = 0,
     multiplicity_M: ArrayLike | None = None,
+    resamples_RK: FloatArray | None = None,
 ) -> list[Interval]:
     """Return `mean_interval` of every column, from the same resamples.
 
     Args:
         values_MK: shape (M, K), NaN where undefined.
         multiplicity_M: how many problems each row stands for; 1 each by default. The others as for `mean_interval`.
+        resamples_RK: what `bootstrap_means` gave for these values, where it is at hand; else it is drawn when needed.
     """
     if not 0.0 < level < 1.0:
         raise ConfigError(f"A confidence level lies between 0 and 1, but {level} was given; write 0.95 for 95 %.")
-    if method != "auto" and method not in _METHODS:
-        raise ConfigError(f"No interval method is called {method!r}.{suggest(str(method), ['auto', *_METHODS])}")
+    if method not in _METHODS:
+        raise ConfigError(f"No interval method is called {method!r}.{suggest(str(method), _METHODS)}")
     values_MK = np.asarray(values_MK, dtype=np.float64)
     multiplicity = np.ones(len(values_MK)) if multiplicity_M is None else np.asarray(multiplicity_M, dtype=np.float64)
     defined_MK = ~np.isnan(values_MK)
     num_defined_K = (multiplicity @ defined_MK).astype(int)
     with np.errstate(invalid="ignore"):
         means_K = (multiplicity @ np.where(defined_MK, values_MK, 0.0)) / num_defined_K
-    if method == "auto":
-        method = "bootstrap" if len(num_defined_K) and num_defined_K.min() >= SMALL_BENCHMARK else "analytic"
-    limits_2K = _METHODS[method](values_MK, means_K, multiplicity, level, num_resamples, seed)
+    is_resampled_K = num_defined_K >= {"bootstrap": 0, "auto": SMALL_BENCHMARK, "analytic": math.inf}[method]
+    limits_2K = _analytic_limits(values_MK, means_K, multiplicity, level)
+    if is_resampled_K.any():
+        if resamples_RK is None:
+            resamples_RK = bootstrap_means(values_MK, num_resamples, seed, multiplicity_M)
+        limits_2K[:, is_resampled_K] = _bootstrap_limits(resamples_RK[:, is_resampled_K], level)
     limits_2K[:, num_defined_K < 2] = np.nan
     if bounds is not None:
         limits_2K = _within_bounds(limits_2K, values_MK, num_defined_K, bounds, level)
@@ -199,19 +205,12 @@ def auc_log2(ks: ArrayLike, values: ArrayLike) -> float | FloatArray:
     return float(area) if np.ndim(area) == 0 else area
 
 
-def _bootstrap_limits(
-    values_MK: FloatArray, means_K: FloatArray, multiplicity: FloatArray, level: float, num_resamples: int, seed: int
-) -> FloatArray:
-    # Problems that stand for themselves share one set of resamples, drawn once for all quantities of a report.
-    merged = None if np.all(multiplicity == 1) else multiplicity
-    means_RK = bootstrap_means(values_MK, num_resamples, seed, merged)
+def _bootstrap_limits(means_RK: FloatArray, level: float) -> FloatArray:
     quantile = np.nanquantile if np.isnan(means_RK).any() else np.quantile
     return np.asarray(quantile(means_RK, [0.5 - level / 2, 0.5 + level / 2], axis=0))
 
 
-def _analytic_limits(
-    values_MK: FloatArray, means_K: FloatArray, multiplicity: FloatArray, level: float, num_resamples: int, seed: int
-) -> FloatArray:
+def _analytic_limits(values_MK: FloatArray, means_K: FloatArray, multiplicity: FloatArray, level: float) -> FloatArray:
     defined_MK = ~np.isnan(values_MK)
     num_K = multiplicity @ defined_MK
     squares_K = multiplicity @ np.where(defined_MK, values_MK - means_K, 0.0) ** 2
@@ -243,7 +242,3 @@ def _within_bounds(
         stuck_K = ((values_MK == at) | undefined_MK).all(axis=0) & (num_defined_K > 0)
         limits_2K = np.where(stuck_K, np.stack(np.broadcast_arrays(*limits)), limits_2K)
     return limits_2K
-
-
-_Limits = Callable[[FloatArray, FloatArray, FloatArray, float, int, int], FloatArray]
-_METHODS: Mapping[str, _Limits] = MappingProxyType({"bootstrap": _bootstrap_limits, "analytic": _analytic_limits})

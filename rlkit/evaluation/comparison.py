@@ -1,165 +1,166 @@
-"""Two evaluations of the same problems, problem by problem: what changed, with intervals and p-values.
+"""Two evaluations of the same problems, problem by problem: what changed, with intervals and p-values, and a verdict.
 
 Pairing removes what problems have in common, the larger part of the spread between them. Quantities that grow with the
-number of samples are compared at the same number on both sides.
+number of samples are compared at the same number on both sides. What can be asked of several budgets or by several
+questions at once has intervals and p-values that allow for it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rlkit.errors import ConfigError, StoreError
-from rlkit.estimators import mean_intervals, pass_at_k, sign_flip_p_values
-from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns, k_grid
-from rlkit.evaluation.store import REPORT, read_json
+from rlkit.errors import ConfigError
+from rlkit.estimators import estimate_crossing
+from rlkit.evaluation.metrics import k_grid
+from rlkit.evaluation.paired_columns import (
+    VARIETY_PARTS,
+    PairedStatistics,
+    compare_columns,
+    paired_columns,
+    vote_budgets,
+)
+from rlkit.evaluation.paired_support import compare_sharpness, compare_support
+from rlkit.evaluation.paired_variety import comparable_variety, losses_as_json, narrowed_measures, split_losses
+from rlkit.evaluation.pairing import Pairing, differing_settings, pair_reports, unpaired_note
+from rlkit.evaluation.report_file import Report, read_report
+from rlkit.evaluation.verdict import adjust_questions, judge, plan_needed, reach_budget
+from rlkit.evaluation.verdict_rules import INCONCLUSIVE, SMALLEST_CHANGE, Evidence
 
-Report = Mapping[str, Any]
-"""What report.json holds."""
+__all__ = ["Report", "compare_runs", "compare_several", "read_report"]
 
-FloatArray = NDArray[np.float64]
-
-# Means over tokens or samples, comparable whatever the number of samples; the others grow with it.
-_METRICS_FREE_OF_N = ("token_entropy", "surprisal", "num_tokens", "truncated")
-_METRICS_AT_EQUAL_N = ("auc_log2", "answer_entropy")
-
-
-def read_report(directory: str | Path) -> dict[str, Any]:
-    """Return the report of an evaluation directory, or of the evaluation in a training run's `eval` folder.
-
-    Raises:
-        StoreError: there is none, or it is not readable.
-    """
-    directory = Path(directory).expanduser()
-    in_run = directory / "eval" / REPORT
-    path = in_run if in_run.exists() and not (directory / REPORT).exists() else directory / REPORT
-    report = read_json(path)
-    missing = [key for key in ("name", "model", "n", "config_hash", "sampling", "problems") if key not in report]
-    if missing:
-        raise StoreError(f"{path} is not the report of an evaluation: it has no {missing[0]!r}; run rlkit eval again.")
-    return report
+_RETAINED = ("distinct_correct", "solution_coverage", "answer_entropy", "token_entropy")
+"""Measures of variety in every report; `retained` has the share of the base's that the run has."""
 
 
 def compare_runs(
     report_a: Report, report_b: Report, *, ks: Sequence[int] | None = None, level: float = 0.95, seed: int = 0
 ) -> dict[str, Any]:
-    """Return the differences b - a of two evaluations, paired by problem id.
+    """Return the differences b - a of two evaluations, paired by problem id, and what they show.
 
     Args:
-        report_a, report_b: contents of two report.json.
-        ks: budgets to compare pass@k at; powers of two up to the smaller n, and that n, by default.
+        report_a, report_b: contents of two report.json, the base first.
+        ks: budgets to compare pass@k at; powers of two up to the smaller n, and that n, by default. The verdict does
+            not depend on them.
         level: of the intervals.
         seed: of the resamples. All quantities share them.
 
     Returns:
-        `{"a", "b", "num_paired", "num_only_a", "num_only_b", "level", "notes", "pass_at_k": {"1": cell, ...},
-        "metrics": {...}}`. A cell is `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`:
-        both means and their difference over the problems where both are defined, its bootstrap interval (Student's t
-        below 50 problems), and the p-value of a sign-flip test for this quantity alone. `distinct_correct` and
-        `solution_coverage` are rarefied to the smaller n. Undefined numbers are None.
+        `{"a", "b", "num_paired", "num_only_a", "num_only_b", "level", "notes", "system_level", "pass_at_k",
+        "pass_hat_k", "maj_at_k", "metrics", "variety", "crossing", "support", "sharpening_index", "decomposition",
+        "retained", "verdict"}`; undefined numbers are None.
+
+        A cell is `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`: both means and their
+        difference over the problems where both are defined, its bootstrap interval (Student's t below 50 problems), and
+        the p-value of a sign-flip test for this quantity alone. Cells of `pass_at_k` also have `low_simultaneous`,
+        `high_simultaneous` and `p_adjusted`, which hold for all its budgets at once. `distinct_correct` and
+        `solution_coverage` are rarefied to the smaller n. `system_level` says that more than the model differs.
 
     Raises:
-        ConfigError: the two share no problem, or a problem has another prompt, or a k is out of range.
+        ConfigError: the two share no problem, or a problem has another prompt, or a k is below 1.
     """
-    pairs = _paired_problems(report_a, report_b)
-    n = min(report_a["n"], report_b["n"])
-    ks = list(ks) if ks is not None else k_grid(n)
+    pairing = pair_reports(report_a, report_b)
+    ks = list(ks) if ks is not None else k_grid(pairing.n)
     if not ks or min(ks) < 1:
         raise ConfigError(f"pass@k is compared at budgets of at least 1, but {list(ks)} was given.")
-    same_n = report_a["n"] == report_b["n"]
-    columns_a, columns_b = (dict(_columns(side, ks, n, same_n)) for side in zip(*pairs, strict=True))
-    cells = _compare_columns(columns_a, columns_b, level, seed)
+    measures, variety_notes = comparable_variety(pairing)
+    budgets = sorted({*ks, *k_grid(pairing.n), reach_budget(pairing.n)})
+    votes = vote_budgets(pairing)
+    base, run = paired_columns(pairing, budgets, votes, measures)
+    found = compare_columns(base, run, [f"pass@{k}" for k in ks], level, seed)
+    losses = split_losses(base, run, measures, level, seed)
+    comparison = {
+        **_heading(pairing, level, variety_notes),
+        **_sections(found, ks, votes, measures),
+        "crossing": _crossing(found, k_grid(pairing.n), level),
+        "support": compare_support(pairing, seed),
+        "sharpening_index": compare_sharpness(pairing),
+        "decomposition": losses_as_json(losses),
+    }
+    evidence = _gather(comparison, found, pairing.n, narrowed_measures(base, run, losses, level, seed))
+    verdict = judge(evidence)
+    if verdict["word"] == INCONCLUSIVE:
+        verdict["needed"] = plan_needed(pairing, found, evidence)
+    return comparison | {"verdict": verdict}
+
+
+def compare_several(base: Report, runs: Sequence[Report], *, level: float = 0.95, seed: int = 0) -> dict[str, Any]:
+    """Compare each of several runs with one base.
+
+    Each comparison has its own level: of twenty runs that equal their base, one may show a difference.
+
+    Returns:
+        `{"base": {"name", "model", "n", "config_hash"}, "comparisons": [what `compare_runs` gives, ...]}`.
+
+    Raises:
+        ConfigError: as `compare_runs`.
+    """
+    return {"base": _identify(base), "comparisons": [compare_runs(base, run, level=level, seed=seed) for run in runs]}
+
+
+def _heading(pairing: Pairing, level: float, variety_notes: list[str]) -> dict[str, Any]:
+    settings, num_paired = differing_settings(pairing), len(pairing.base)
     return {
-        "a": _identify(report_a),
-        "b": _identify(report_b),
-        "num_paired": len(pairs),
-        "num_only_a": len(report_a["problems"]) - len(pairs),
-        "num_only_b": len(report_b["problems"]) - len(pairs),
+        "a": _identify(pairing.report_base),
+        "b": _identify(pairing.report_run),
+        "num_paired": num_paired,
+        "num_only_a": len(pairing.report_base["problems"]) - num_paired,
+        "num_only_b": len(pairing.report_run["problems"]) - num_paired,
         "level": level,
-        "notes": _notes(report_a, report_b, len(pairs)),
-        "pass_at_k": {str(k): cells.pop(f"pass@{k}") for k in ks},
-        "metrics": cells,
+        "notes": [*settings, *unpaired_note(pairing), *variety_notes],
+        "system_level": bool(settings),
     }
 
 
-def _paired_problems(report_a: Report, report_b: Report) -> list[tuple[Problem, Problem]]:
-    others = {problem["id"]: problem for problem in report_b["problems"]}
-    pairs = [(problem, others[problem["id"]]) for problem in report_a["problems"] if problem["id"] in others]
-    names = f"{report_a['name']!r} and {report_b['name']!r}"
-    if not pairs:
-        raise ConfigError(f"{names} share no problem; compare evaluations of one task and split.")
-    changed = [a["id"] for a, b in pairs if a["prompt"] != b["prompt"]]
-    if changed:
-        raise ConfigError(f"{names} have different prompts for {changed[0]!r}; evaluate both on one version of it.")
-    return pairs
+def _sections(
+    found: PairedStatistics, ks: Sequence[int], votes: Sequence[int], measures: Sequence[str]
+) -> dict[str, Any]:
+    varieties = [f"{part}/{name}" for part in VARIETY_PARTS for name in measures]
+    metrics = [
+        name for name in found.names if not name.startswith(("pass@", "pass^", "maj@")) and name not in varieties
+    ]
+    return {
+        "pass_at_k": {str(k): found.family_cell(f"pass@{k}") for k in ks},
+        "maj_at_k": {str(k): found.cell(f"maj@{k}") for k in votes},
+        "pass_hat_k": {str(k): found.cell(f"pass^{k}") for k in ks},
+        "metrics": {name: found.cell(name) for name in metrics},
+        "variety": {part: {name: found.cell(f"{part}/{name}") for name in measures} for part in VARIETY_PARTS},
+        "retained": {name: found.retained_cell(name) for name in (*_RETAINED, *varieties) if name in found.names},
+    }
 
 
-def _columns(problems: Sequence[Problem], ks: Sequence[int], n: int, same_n: bool) -> Iterator[tuple[str, FloatArray]]:
-    """Yield each quantity's value for every problem, NaN where undefined."""
-    num_samples = np.array([problem["num_samples"] for problem in problems])
-    num_correct = np.array([problem["num_correct"] for problem in problems])
-    for k in ks:
-        yield f"pass@{k}", np.asarray(pass_at_k(num_samples, num_correct, k))
-    # Where some samples went ungraded, what is left is still compared at one number on both sides.
-    distinct = _distinct_at(problems, n)
-    yield "distinct_correct", distinct
-    yield "solution_coverage", distinct / np.array([problem["num_solutions"] or math.nan for problem in problems])
-    for name in (*_METRICS_FREE_OF_N, *(_METRICS_AT_EQUAL_N if same_n else ())):
-        yield name, METRICS[name].column(problems)
+def _crossing(found: PairedStatistics, grid: Sequence[int], level: float) -> dict[str, Any]:
+    at = found.index([f"pass@{k}" for k in grid])
+    means = [found.intervals[i].value for i in at]
+    errors = np.maximum(found.errors_K[at], SMALLEST_CHANGE)
+    return estimate_crossing(grid, means, found.resamples_RK[:, at], errors, level).as_json()
 
 
-def _distinct_at(problems: Sequence[Problem], n: int) -> FloatArray:
-    return distinct_at_k_columns(problems, [n])[:, 0]
-
-
-def _compare_columns(
-    columns_a: Mapping[str, FloatArray], columns_b: Mapping[str, FloatArray], level: float, seed: int
-) -> dict[str, Cell]:
-    values_a, values_b = (np.stack(list(columns.values()), axis=1) for columns in (columns_a, columns_b))
-    differences_MK = values_b - values_a
-    intervals = mean_intervals(differences_MK, level, seed=seed)
-    p_values = sign_flip_p_values(differences_MK, seed=seed)
-    cells = {}
-    for at, (name, interval) in enumerate(zip(columns_a, intervals, strict=True)):
-        both = ~np.isnan(differences_MK[:, at])
-        cell = interval.as_cell()
-        cells[name] = {
-            "a": float(values_a[both, at].mean()) if both.any() else None,
-            "b": float(values_b[both, at].mean()) if both.any() else None,
-            "difference": cell.pop("value"),
-            "low": cell.pop("low"),
-            "high": cell.pop("high"),
-            "p_value": float(p_values[at]) if both.any() else None,
-            **cell,
-        }
-    return cells
+def _gather(comparison: dict[str, Any], found: PairedStatistics, n: int, narrowed: dict[str, Any]) -> Evidence:
+    reach_k = reach_budget(n)
+    accuracy, reach = found.cell("pass@1"), found.cell(f"pass@{reach_k}") if reach_k > 1 else None
+    support = comparison["support"]
+    p_values = {
+        "accuracy": accuracy["p_value"],
+        "reach": reach["p_value"] if reach else math.nan,
+        "support": support["mcnemar_p"] if support["num_defined"] else math.nan,
+    }
+    return Evidence(
+        level=found.level,
+        n=n,
+        reach_k=reach_k,
+        accuracy=accuracy,
+        reach=reach,
+        entropy=comparison["metrics"].get("answer_entropy"),
+        support=support,
+        crossing=comparison["crossing"],
+        narrowed=narrowed,
+        adjusted=adjust_questions(p_values),
+    )
 
 
 def _identify(report: Report) -> dict[str, Any]:
     return {key: report[key] for key in ("name", "model", "n", "config_hash")}
-
-
-def _notes(report_a: Report, report_b: Report, num_paired: int) -> list[str]:
-    """Return what else than the model differs, one sentence each."""
-    settings = ("task", "split", "engine", "n")
-    notes = [_note(key, report_a[key], report_b[key]) for key in settings if report_a[key] != report_b[key]]
-    sampling_a, sampling_b = report_a["sampling"], report_b["sampling"]
-    keys = sorted((sampling_a.keys() | sampling_b.keys()) - {"seed"})
-    notes += [
-        _note(key, sampling_a.get(key), sampling_b.get(key))
-        for key in keys
-        if sampling_a.get(key) != sampling_b.get(key)
-    ]
-    unpaired = max(len(report_a["problems"]), len(report_b["problems"])) - num_paired
-    if unpaired:
-        notes.append(f"Only the {num_paired} problems that both have are compared.")
-    return notes
-
-
-def _note(key: str, value_a: object, value_b: object) -> str:
-    return f"{key} differs: {value_a!r} and {value_b!r}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +26,6 @@ from rlkit.estimators import (
     pass_at_k,
     pass_at_k_intervals,
     pass_at_k_sampling_errors,
-    rarefied_distinct,
     shannon_entropy,
     simpson_diversity,
 )
@@ -78,11 +78,14 @@ def pass_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 
 
 def distinct_at_k_columns(problems: Sequence[Problem], ks: Sequence[int]) -> NDArray[np.float64]:
     """Return the expected number of distinct correct solutions among k samples, shape (M, K); NaN for k above n."""
-    columns = [
-        rarefied_distinct(list(problem["classes"].values()), np.asarray(ks), problem["num_samples"])
-        for problem in problems
-    ]
-    return np.asarray(columns, dtype=np.float64).reshape(len(problems), len(ks))
+    # `rarefied_distinct` of all problems in one call; its zero class stands for those without a correct sample.
+    classes = [[0, *problem["classes"].values()] for problem in problems]
+    sizes = [len(counts) for counts in classes]
+    num_samples = np.repeat([problem["num_samples"] for problem in problems], sizes)
+    found_CK = pass_at_k(num_samples[:, None], np.concatenate([[], *classes])[:, None], np.asarray(ks)[None, :])
+    distinct_MK = np.zeros((len(problems), len(ks)))
+    np.add.at(distinct_MK, np.repeat(np.arange(len(problems)), sizes), found_CK)
+    return distinct_MK
 
 
 def distinct_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> dict[str, Cell]:
@@ -114,8 +117,14 @@ def _distinct_correct(problem: Problem) -> float | None:
 def _auc_log2(problem: Problem) -> float | None:
     if not problem["num_samples"]:
         return None
-    ks = k_grid(problem["num_samples"])
-    return float(auc_log2(ks, pass_at_k(problem["num_samples"], problem["num_correct"], ks)))
+    return _area(problem["num_samples"], problem["num_correct"])
+
+
+@lru_cache(maxsize=1 << 14)
+def _area(num_samples: int, num_correct: int) -> float:
+    """Return the area under one problem's curve; problems with equal counts are many."""
+    ks = k_grid(num_samples)
+    return float(auc_log2(ks, pass_at_k(num_samples, num_correct, ks)))
 
 
 def class_flags(problem: Problem) -> list[bool]:

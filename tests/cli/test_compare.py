@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rlkit.cli import main
-from rlkit.evaluation import compare_runs
+from rlkit.evaluation import compare_runs, compare_several
+from tests.evaluation.simulated import simulate_report
 from tests.evaluation.test_comparison import A, B
+
+RATES = np.concatenate([np.full(60, 0.5), np.full(40, 0.05)])
+BASE = simulate_report("base", RATES, 64, 1)
+SHRUNK = simulate_report("shrunk", np.where(RATES > 0.1, 0.6, 0.0), 64, 2)
 
 
 @pytest.fixture
@@ -35,6 +44,88 @@ def test_the_table_holds_every_row_uncut(directories: list[str], capsys: pytest.
 def test_json_is_the_whole_comparison(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *directories, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == compare_runs(A, {**B, "engine": "vllm"})
+
+
+def write(tmp_path: Path, *reports: dict[str, Any]) -> list[str]:
+    """Write reports, each to a directory of its name."""
+    for report in reports:
+        (tmp_path / report["name"]).mkdir()
+        (tmp_path / report["name"] / "report.json").write_text(json.dumps(report))
+    return [str(tmp_path / report["name"]) for report in reports]
+
+
+def test_the_verdict_comes_first_then_numbers_support_and_ids(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *write(tmp_path, BASE, SHRUNK)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    expected = compare_runs(BASE, SHRUNK)
+    support = expected["support"]
+    assert lines[0] == f"shrunk against base: {expected['verdict']['sentence']}"
+    assert f"{support['lost']} lost" in next(line for line in lines if line.startswith("Support:"))
+    (lost,) = [line for line in lines if line.startswith("Lost:")]
+    assert f"and {support['lost'] - 5} more (--ids lists all)" in lost
+    first = lost.removeprefix("Lost: ").split(", ")[0]
+    assert first.removesuffix("*") in support["lost_at_threshold_ids"]
+    assert any(line.startswith("Crossing: the base overtakes at k* = ") for line in lines)
+
+
+def test_all_ids_are_listed_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *write(tmp_path, BASE, SHRUNK), "--ids"]) == 0
+    (lost,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Lost:")]
+    ids = compare_runs(BASE, SHRUNK)["support"]["lost_ids"]
+    assert {word.strip("*,") for word in lost.split()} >= {*ids}
+    assert "more" not in lost.replace("or more", "")
+
+
+def test_several_runs_have_one_table_and_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = simulate_report("other", RATES, 64, 3)
+    directories = write(tmp_path, BASE, SHRUNK, other)
+    assert main(["compare", *directories]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].startswith("shrunk against base: shrinkage:")
+    assert printed.splitlines()[1].startswith("other against base: inconclusive:")
+    overview = printed[printed.index("differences from base") : printed.index("shrunk minus base")]
+    assert [line.split()[0] for line in overview.splitlines()[4:6]] == ["shrunk", "other"]
+    assert "To settle it: A true difference" in printed
+    assert main(["compare", *directories, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == compare_several(BASE, [SHRUNK, other])
+
+
+def test_a_gate_fails_on_what_should_not_be_shipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, shrunk, other = write(tmp_path, BASE, SHRUNK, simulate_report("other", RATES, 64, 3))
+    assert main(["compare", base, other, "--gate"]) == 0
+    assert main(["compare", base, other, shrunk, "--gate", "--json"]) == 1
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(80, False), (140, True)])
+def test_a_terminal_cuts_no_number(tmp_path: Path, columns: int, whole: bool) -> None:
+    script = (
+        f"import pty, os, sys; os.environ['COLUMNS'] = '{columns}'; os.environ['TERM'] = 'dumb';"
+        f"sys.exit(pty.spawn([sys.executable, '-m', 'rlkit', 'compare', *{write(tmp_path, BASE, SHRUNK)}]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    cell = compare_runs(BASE, SHRUNK)["pass_at_k"]["4"]
+    assert f"{cell['difference']:+.3f} [{cell['low']:+.3f}, {cell['high']:+.3f}]" in ran.stdout
+    assert "…" not in ran.stdout
+    together = f"[{cell['low_simultaneous']:+.3f}, {cell['high_simultaneous']:+.3f}]"
+    assert (together in ran.stdout) == whole
+
+
+def test_a_damaged_report_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = {**SHRUNK, "problems": [{**SHRUNK["problems"][0], "num_correct": "all"}]}
+    assert main(["compare", *write(tmp_path, BASE, damaged)]) == 2
+    said = capsys.readouterr().err
+    assert "problem 0 has num_correct 'all', not a count" in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_no_shared_problem_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strangers = [{**problem, "id": f"other-{problem['id']}"} for problem in SHRUNK["problems"]]
+    assert main(["compare", *write(tmp_path, BASE, {**SHRUNK, "problems": strangers})]) == 2
+    assert "share no problem" in capsys.readouterr().err
 
 
 def test_a_missing_report_is_one_sentence(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:

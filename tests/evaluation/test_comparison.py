@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rlkit.errors import ConfigError, StoreError
-from rlkit.estimators import pass_at_k, rarefied_distinct
-from rlkit.evaluation import compare_runs, read_report
+from rlkit.estimators import maj_at_k, pass_at_k, rarefied_distinct, split_diversity_loss
+from rlkit.evaluation import compare_runs, compare_several, read_report
+from tests.evaluation.simulated import make_problem, simulate_report
+from tests.evaluation.simulated import make_report as report_of
 
 
 def make_report(name: str, n: int, correct: list[int], **changes: Any) -> dict[str, Any]:
-    problems = [
-        {
-            "id": f"p{i}",
-            "prompt": f"prompt {i}",
-            "num_samples": n,
-            "num_correct": c,
-            "num_distinct_correct": min(c, 3),
-            "num_solutions": 5,
-            "num_unscored": 0,
-            "num_truncated": 0,
-            "classes": {str(j): len(range(j, c, 3)) for j in range(min(c, 3))},
-            "verdicts": {},
-            "answer_entropy": 0.5,
-            "token_entropy": 1.0 + i / 100,
-            "surprisal": 1.0,
-            "num_tokens": 10.0,
-        }
-        for i, c in enumerate(correct)
-    ]
-    settings = {"task": "t", "split": "test", "engine": "hf", "sampling": {"temperature": 1.0, "seed": 0}}
-    return {"name": name, "model": name, "n": n, "config_hash": name, "problems": problems, **settings, **changes}
+    return report_of(name, n, [make_problem(at, n, c, 0.5) for at, c in enumerate(correct)], **changes)
 
 
 CORRECT_A = np.random.default_rng(0).integers(0, 17, 80).tolist()
@@ -62,12 +45,28 @@ def test_the_other_way_round_flips_every_sign() -> None:
         other = {**back["pass_at_k"], **back["metrics"]}[name]
         assert other["difference"] == pytest.approx(-cell["difference"])
         assert (other["low"], other["high"]) == pytest.approx((-cell["high"], -cell["low"]))
+        assert other["p_value"] == cell["p_value"]
+    for k, cell in forth["pass_at_k"].items():
+        other = back["pass_at_k"][k]
+        limits = other["low_simultaneous"], other["high_simultaneous"]
+        assert limits == pytest.approx((-cell["high_simultaneous"], -cell["low_simultaneous"]))
+        assert other["p_adjusted"] == cell["p_adjusted"]
+    here, there = forth["support"], back["support"]
+    assert (here["gained_ids"], here["lost_ids"]) == (there["lost_ids"], there["gained_ids"])
+    assert here["nscr"] == -there["nscr"]
+    assert here["mcnemar_p"] == there["mcnemar_p"]
 
 
 def test_a_run_against_itself_differs_in_nothing() -> None:
     comparison = compare_runs(A, A)
     for cell in {**comparison["pass_at_k"], **comparison["metrics"]}.values():
         assert (cell["difference"], cell["low"], cell["high"], cell["p_value"]) == (0, 0, 0, 1)
+    assert comparison["crossing"]["k_star"] is None
+    assert comparison["crossing"]["share_crossing"] == 0
+    assert (comparison["support"]["gained"], comparison["support"]["lost"]) == (0, 0)
+    assert comparison["verdict"]["word"] == "inconclusive"
+    for cell in comparison["retained"].values():
+        assert (cell["value"], cell["low"], cell["high"]) == (1, 1, 1)
 
 
 def test_pairing_is_by_id_not_by_position() -> None:
@@ -126,7 +125,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_runs(A, B, ks=[0, 1])
 
 
-def test_reports_are_found_in_evaluations_and_runs(tmp_path) -> None:
+def test_reports_are_found_in_evaluations_and_runs(tmp_path: Path) -> None:
     (tmp_path / "eval").mkdir()
     with pytest.raises(StoreError, match="is it the output of rlkit eval"):
         read_report(tmp_path)
@@ -138,3 +137,136 @@ def test_reports_are_found_in_evaluations_and_runs(tmp_path) -> None:
     (tmp_path / "report.json").write_text("[1]")
     with pytest.raises(StoreError, match="no JSON object"):
         read_report(tmp_path)
+
+
+def test_intervals_for_all_budgets_contain_those_for_each() -> None:
+    for cell in compare_runs(A, B)["pass_at_k"].values():
+        assert cell["low_simultaneous"] <= cell["low"] <= cell["high"] <= cell["high_simultaneous"]
+        assert cell["p_adjusted"] >= cell["p_value"]
+
+
+def test_all_of_k_correct_is_compared_too() -> None:
+    cell = compare_runs(A, B)["pass_hat_k"]["2"]
+    c = np.array(CORRECT_A)
+    assert cell["a"] == pytest.approx(np.mean(c * (c - 1) / (16 * 15)))
+
+
+def with_answers(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report with one right and two wrong answers a problem."""
+    problems = []
+    for problem in report["problems"]:
+        right, wrong = problem["num_correct"], problem["num_samples"] - problem["num_correct"]
+        answers = {"right": [right, right], "x": [wrong // 2, 0], "y": [wrong - wrong // 2, 0]}
+        problems.append({**problem, "answers": {key: counts for key, counts in answers.items() if counts[0]}})
+    return {**report, "problems": problems}
+
+
+def test_votes_are_compared_where_both_say_how_often_each_answer_was_given() -> None:
+    found = compare_runs(with_answers(A), with_answers(B))["maj_at_k"]
+    assert list(found) == ["8", "16"]
+    for k in (8, 16):
+        expected = [maj_at_k([c, (16 - c) // 2, 16 - c - (16 - c) // 2], [True, False, False], k) for c in CORRECT_A]
+        assert found[str(k)]["a"] == pytest.approx(np.mean(expected))
+    assert compare_runs(with_answers(A), B)["maj_at_k"] == {}
+
+
+def test_gained_and_lost_problems_are_named() -> None:
+    a = make_report("base", 8, [0, 1, 5, 0, 4, 8, 0])
+    b = make_report("run", 8, [0, 0, 0, 2, 4, 8, 4])
+    support = compare_runs(a, b)["support"]
+    assert (support["both"], support["gained"], support["lost"], support["neither"]) == (2, 2, 2, 1)
+    assert (support["gained_ids"], support["gained_at_threshold_ids"]) == (["p3", "p6"], ["p6"])
+    assert (support["lost_ids"], support["lost_at_threshold_ids"]) == (["p1", "p2"], ["p2"])
+    assert (support["jaccard"], support["mcnemar_p"]) == (pytest.approx(1 / 3), 1.0)
+
+
+def test_more_samples_alone_gain_no_problems() -> None:
+    rates = np.full(2000, 0.02)
+    few, many = simulate_report("few", rates, 16, 1), simulate_report("many", rates, 128, 2)
+    support = compare_runs(few, many)["support"]
+    solved = sum(problem["num_correct"] > 0 for problem in many["problems"]), support["both"] + support["gained"]
+    assert solved[0] > 1700
+    assert solved[1] == pytest.approx(2000 * (1 - 0.98**16), abs=5 * np.sqrt(2000 * 0.2))
+    assert support["mcnemar_p"] > 0.01
+
+
+def test_the_crossing_is_where_the_rates_say() -> None:
+    # 0.5 and 0.02 against 0.6 and 0.005: the base is behind for few samples and ahead for many.
+    base, run = (np.repeat(pair, 300) for pair in ((0.5, 0.02), (0.6, 0.005)))
+    crossing = compare_runs(simulate_report("a", base, 128, 1), simulate_report("b", run, 128, 2))["crossing"]
+    ks = np.arange(1, 129)[:, None]
+    truth = np.flatnonzero(np.mean((1 - base) ** ks - (1 - run) ** ks, axis=1) < 0)[0] + 1
+    # The curves meet between the last budget at which the run is ahead and the first at which the base is.
+    assert crossing["low"] <= truth
+    assert crossing["high"] >= truth - 1
+    assert crossing["k_star"] == pytest.approx(truth - 0.5, abs=1)
+    assert crossing["share_crossing"] == 1.0
+
+
+def with_variety(report: dict[str, Any], seed: int, **changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    problems = [
+        {**problem, "variety": {part: {"vendi": float(rng.uniform(1, 2))} for part in ("all", "correct")}}
+        for problem in report["problems"]
+    ]
+    problems[0]["variety"]["correct"]["vendi"] = None
+    return {**report, "problems": problems, "variety": {"settings": {"encoder": "x"}}, **changes}
+
+
+def test_variety_is_compared_split_and_its_share_retained() -> None:
+    a, b = with_variety(A, 1), with_variety(B, 2)
+    comparison = compare_runs(a, b)
+    four = [
+        [problem["variety"][part]["vendi"] or np.nan for problem in report["problems"]]
+        for report in (a, b)
+        for part in ("all", "correct")
+    ]
+    loss = split_diversity_loss(*four)
+    assert comparison["decomposition"]["vendi"]["total"] == loss.total.as_cell()
+    assert comparison["decomposition"]["vendi"]["num_problems"] == 79
+    assert comparison["variety"]["all"]["vendi"]["difference"] == pytest.approx(np.mean(four[2]) - np.mean(four[0]))
+    retained = comparison["retained"]["correct/vendi"]
+    assert retained["value"] == pytest.approx(np.nanmean(four[3]) / np.nanmean(four[1]))
+    assert retained["low"] < retained["value"] < retained["high"]
+    assert comparison["retained"]["distinct_correct"]["value"] > 1
+
+
+def test_variety_that_is_not_comparable_is_left_out_and_said() -> None:
+    other = compare_runs(with_variety(A, 1), with_variety(B, 2, variety={"settings": {"encoder": "y"}}))
+    assert other["decomposition"] == {}
+    assert other["notes"] == ["Variety was measured with different settings; it is not compared."]
+    wide = with_variety(make_report("wide", 64, [4 * c for c in CORRECT_A]), 3)
+    assert "Variety grows with the number of samples" in compare_runs(with_variety(A, 1), wide)["notes"][-1]
+    assert compare_runs(with_variety(A, 1), B)["variety"] == {"all": {}, "correct": {}}
+
+
+def test_a_budget_beyond_n_is_undefined_and_changes_no_other() -> None:
+    comparison = compare_runs(A, B, ks=[1, 4, 32])
+    assert comparison["pass_at_k"]["32"]["difference"] is None
+    assert comparison["pass_at_k"]["32"]["p_adjusted"] is None
+    assert comparison["pass_at_k"]["1"]["difference"] == compare_runs(A, B)["pass_at_k"]["1"]["difference"]
+    assert comparison["verdict"] == compare_runs(A, B)["verdict"]
+
+
+def test_only_the_model_differs_or_the_system_does() -> None:
+    assert not compare_runs(A, B)["system_level"]
+    assert compare_runs(A, {**B, "engine": "vllm"})["system_level"]
+    assert not compare_runs(A, {**B, "problems": B["problems"][:50]})["system_level"]
+
+
+def test_several_runs_are_compared_with_one_base() -> None:
+    found = compare_several(A, [B, A])
+    assert found["base"]["name"] == "base"
+    assert found["comparisons"] == [compare_runs(A, B), compare_runs(A, A)]
+
+
+def test_a_comparison_is_json_without_nan() -> None:
+    for pair in ((A, B), (A, A), (make_report("one", 1, [1]), make_report("two", 1, [0]))):
+        json.dumps(compare_runs(*pair), allow_nan=False)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_hardly_any_samples_are_enough_for_an_answer(n: int) -> None:
+    comparison = compare_runs(make_report("a", n, [n] * 4), make_report("b", n, [0] * 4))
+    assert comparison["pass_at_k"]["1"]["difference"] == -1
+    assert comparison["verdict"]["word"] == "inconclusive"

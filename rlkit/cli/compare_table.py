@@ -1,0 +1,161 @@
+"""A comparison as people read it: verdict, table of numbers, support, crossing, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SHOWN_IDS = 5
+
+
+def describe_verdict(comparison: dict[str, Any]) -> str:
+    """Return the verdict on one line: which run, against what, and the number that decided."""
+    names = f"{comparison['b']['name']} against {comparison['a']['name']}"
+    kind = " (system-level: more than the model differs)" if comparison["system_level"] else ""
+    return f"{names}{kind}: {comparison['verdict']['sentence']}"
+
+
+def build_table(comparison: dict[str, Any], for_each_k_alone: bool = False) -> Table:
+    """Return a comparison as a table, one quantity a row; narrower without what holds for all budgets at once."""
+    from rich.text import Text
+
+    a, b = comparison["a"]["name"], comparison["b"]["name"]
+    paired = comparison["num_paired"]
+    level = f"{comparison['level']:.0%}"
+    table = _new_table(f"{b} minus {a}, {paired} problems")
+    together = () if for_each_k_alone else ("[all k at once]", "p, all k")
+    for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
+        table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
+    for name, cell in _rows(comparison).items():
+        defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
+        texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
+        table.add_row(*map(Text, (name.replace("_", " ") + defined, *texts)))
+    return table
+
+
+def build_overview(comparisons: list[dict[str, Any]]) -> Table:
+    """Return several runs against one base, one run a row."""
+    from rich.text import Text
+
+    base = comparisons[0]["a"]["name"]
+    # Runs can differ in n, and each is compared with the base at its own budgets.
+    ks = [k for k in comparisons[0]["pass_at_k"] if all(k in other["pass_at_k"] for other in comparisons)]
+    shown = list(dict.fromkeys([ks[0], ks[len(ks) // 2], ks[-1]]))
+    table = _new_table(f"differences from {base}")
+    headings = ("run", "verdict", *(f"pass@{k}" for k in shown), "gained", "lost", "McNemar p")
+    for heading in headings:
+        table.add_column(Text(heading), justify="left" if heading in ("run", "verdict") else "right", no_wrap=True)
+    for comparison in comparisons:
+        support = comparison["support"]
+        cells = [comparison["pass_at_k"][k] for k in shown]
+        numbers = [_difference_text(cell) for cell in cells]
+        counts = [str(support["gained"]), str(support["lost"]), _p_text(support["mcnemar_p"])]
+        words = [comparison["verdict"]["word"], *(other["word"] for other in comparison["verdict"]["also"])]
+        table.add_row(*map(Text, (comparison["b"]["name"], ", ".join(words), *numbers, *counts)))
+    return table
+
+
+def describe_comparison(comparison: dict[str, Any], all_ids: bool = False) -> Iterator[str]:
+    """Yield what stands below the table, one line each."""
+    support, sharpness = comparison["support"], comparison["sharpening_index"]
+    p_value = _p_text(support["mcnemar_p"])
+    yield (
+        f"Support: {support['both']} solved by both, {support['gained']} gained, {support['lost']} lost,"
+        f" {support['neither']} by neither (McNemar p {p_value}; NSCR {_number(support['nscr'])},"
+        f" SRR {_number(support['srr'])}, NDR {_number(support['ndr'])}, overlap {_number(support['jaccard'])})"
+    )
+    for way in ("lost", "gained"):
+        yield from _describe_ids(way, support, all_ids)
+    yield _describe_crossing(comparison)
+    if sharpness["slope"] is not None:
+        yield (
+            f"Sharpening index: slope {sharpness['slope']:.2f}, correlation {_number(sharpness['correlation'], 2)}"
+            " of the logits of success rates (above 1: easy problems gained more than hard ones)"
+        )
+    for name, loss in comparison["decomposition"].items():
+        yield _describe_loss(name, loss)
+    if comparison["verdict"]["needed"]:
+        yield f"To settle it: {comparison['verdict']['needed']['says']}"
+    for note in comparison["notes"]:
+        yield f"Note: {note}"
+
+
+def _describe_ids(way: str, support: dict[str, Any], all_ids: bool) -> Iterator[str]:
+    ids, sure = support[f"{way}_ids"], set(support[f"{way}_at_threshold_ids"])
+    if not ids:
+        return
+    # Those that no accident of sampling explains come first.
+    ordered = sorted(ids, key=lambda identity: identity not in sure)
+    shown = ordered if all_ids else ordered[:_SHOWN_IDS]
+    rest = f", and {len(ids) - len(shown)} more (--ids lists all)" if len(shown) < len(ids) else ""
+    marked = ", ".join(f"{identity}*" if identity in sure else identity for identity in shown)
+    star = " (* the other side solves it in 4 samples or more)" if sure & {*shown} else ""
+    yield f"{way.capitalize()}: {marked}{rest}{star}"
+
+
+def _describe_crossing(comparison: dict[str, Any]) -> str:
+    crossing = comparison["crossing"]
+    share = f"{crossing['share_crossing']:.0%} of {crossing['num_resamples']:,} resamples cross"
+    if crossing["k_star"] is None:
+        return f"Crossing: the base does not overtake within the budgets compared ({share})"
+    low = "?" if crossing["low"] is None else f"{crossing['low']:.3g}"
+    high = "beyond the largest k" if crossing["high"] is None else f"{crossing['high']:.3g}"
+    return f"Crossing: the base overtakes at k* = {crossing['k_star']:.3g} [{low}, {high}] ({share})"
+
+
+def _describe_loss(name: str, loss: dict[str, Any]) -> str:
+    parts = ", ".join(
+        f"{part.replace('_', ' ')} {_difference_text({**loss[part], 'difference': loss[part]['value']})}"
+        for part in ("total", "quality_control", "residual", "rho")
+    )
+    return f"Loss of {name}: {parts}, on {loss['num_problems']} problems"
+
+
+def _rows(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    passes = {f"pass@{k}": cell for k, cell in comparison["pass_at_k"].items()}
+    votes = {f"maj@{k}": cell for k, cell in comparison["maj_at_k"].items()}
+    # pass^1 is pass@1.
+    hats = {f"pass^{k}": cell for k, cell in comparison["pass_hat_k"].items() if k != "1"}
+    variety = {f"{name}, {part}": cell for part, cells in comparison["variety"].items() for name, cell in cells.items()}
+    return passes | votes | hats | comparison["metrics"] | variety
+
+
+def _new_table(title: str) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title), box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
+
+
+def _cell_texts(cell: dict[str, Any]) -> list[str]:
+    if cell["difference"] is None:
+        return ["", "", "undefined", ""]
+    return [f"{cell['a']:.3f}", f"{cell['b']:.3f}", _difference_text(cell), _p_text(cell["p_value"])]
+
+
+def _family_texts(cell: dict[str, Any]) -> list[str]:
+    if cell.get("low_simultaneous") is None:
+        return ["", ""]
+    limits = f"[{cell['low_simultaneous']:+.3f}, {cell['high_simultaneous']:+.3f}]"
+    return [limits, _p_text(cell["p_adjusted"])]
+
+
+def _difference_text(cell: dict[str, Any]) -> str:
+    if cell["difference"] is None:
+        return "undefined"
+    interval = "" if cell["low"] is None else f" [{cell['low']:+.3f}, {cell['high']:+.3f}]"
+    return f"{cell['difference']:+.3f}{interval}"
+
+
+def _p_text(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"

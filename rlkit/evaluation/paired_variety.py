@@ -1,0 +1,95 @@
+"""Variety of two evaluations: which of its measures can be compared, and where a loss of it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rlkit.estimators import DiversityLoss, split_diversity_loss
+from rlkit.evaluation.metrics import Problem
+from rlkit.evaluation.paired_columns import VARIETY_PARTS, Columns
+from rlkit.evaluation.pairing import Pairing
+
+SMALLEST_LOSS = 0.01
+"""Share of the base's variety below which a loss is not called a collapse."""
+
+_PARTS_OF_A_LOSS = ("total", "quality_control", "residual", "rho")
+
+
+def comparable_variety(pairing: Pairing) -> tuple[list[str], list[str]]:
+    """Return the measures of variety that both evaluations have of all and of correct outputs, and notes on the rest.
+
+    Variety at unequal numbers of samples, or measured with other settings (tokenizer, embedding), is not compared.
+    """
+    base, run = ((report.get("variety") or {}) for report in (pairing.report_base, pairing.report_run))
+    names_base, names_run = _measured(pairing.base), _measured(pairing.run)
+    common = [name for name in names_base if name in names_run]
+    if not common:
+        return [], []
+    if not pairing.has_same_n:
+        return [], ["Variety grows with the number of samples, which differs; it is not compared."]
+    if base.get("settings") != run.get("settings"):
+        return [], ["Variety was measured with different settings; it is not compared."]
+    return common, []
+
+
+def _measured(problems: Sequence[Problem]) -> dict[str, None]:
+    """Return the measures that some problem has in both parts, in order."""
+    found: dict[str, None] = {}
+    for problem in problems:
+        variety = problem.get("variety") or {}
+        of_all, of_correct = (variety.get(part) or {} for part in VARIETY_PARTS)
+        found.update(dict.fromkeys(name for name in of_all if name in of_correct))
+    return found
+
+
+def split_losses(
+    base: Columns, run: Columns, names: Sequence[str], level: float, seed: int
+) -> dict[str, DiversityLoss]:
+    """Return the loss of diversity by each measure, split into quality control and residual."""
+    return {
+        name: split_diversity_loss(
+            base[f"all/{name}"],
+            base[f"correct/{name}"],
+            run[f"all/{name}"],
+            run[f"correct/{name}"],
+            level=level,
+            seed=seed,
+        )
+        for name in names
+    }
+
+
+def losses_as_json(losses: Mapping[str, DiversityLoss]) -> dict[str, Any]:
+    """Return each split as cells, with the number of problems it is over."""
+    return {
+        name: {part: getattr(loss, part).as_cell() for part in _PARTS_OF_A_LOSS} | {"num_problems": loss.num_problems}
+        for name, loss in losses.items()
+    }
+
+
+def narrowed_measures(
+    base: Columns, run: Columns, losses: Mapping[str, DiversityLoss], level: float, seed: int
+) -> dict[str, DiversityLoss]:
+    """Return the measures by which more than half of a loss is narrowing among correct answers, beyond doubt.
+
+    The whole interval of the loss must lie above 0 and that of rho above 1/2. Several measures are several looks, so
+    the intervals have the level `1 - (1 - level) / number of measures` (Bonferroni). A loss of less than 1 % of what
+    the base has is none, however sure it is.
+    """
+    candidates = [
+        name
+        for name, loss in losses.items()
+        if _is_narrowing(loss) and loss.total.value >= SMALLEST_LOSS * float(np.nanmean(base[f"all/{name}"]))
+    ]
+    if len(losses) == 1:
+        return {name: losses[name] for name in candidates}
+    strict = split_losses(base, run, candidates, 1.0 - (1.0 - level) / max(1, len(losses)), seed)
+    return {name: loss for name, loss in strict.items() if _is_narrowing(loss)}
+
+
+def _is_narrowing(loss: DiversityLoss) -> bool:
+    # An undefined limit is NaN, which is above nothing.
+    return loss.total.low > 0.0 and loss.rho.low > 0.5
