@@ -133,7 +133,12 @@ def cut_texts(entry: Mapping[str, Any], limit: int) -> dict[str, Any]:
         **entry,
         "prompt": entry["prompt"][: 2 * limit],
         "runs": [
-            {**run, "classes": [{**c, "text": c["text"][:limit], "cut": max(0, len(c["text"]) - limit)} for c in run["classes"]]}
+            {
+                **run,
+                "classes": [
+                    {**c, "text": c["text"][:limit], "cut": max(0, len(c["text"]) - limit)} for c in run["classes"]
+                ],
+            }
             for run in entry["runs"]
         ],
     }
@@ -158,7 +163,14 @@ def _run_entry(problem: Mapping[str, Any] | None, classes: list[Class]) -> dict[
         "n": (problem or {}).get("num_samples") or 0,
         "c": (problem or {}).get("num_correct") or 0,
         "classes": [
-            {"kind": c.kind, "verdict": c.verdict, "key": c.key[:160], "count": c.count, "off": c.num_cut_off, "text": c.example}
+            {
+                "kind": c.kind,
+                "verdict": c.verdict,
+                "key": c.key[:160],
+                "count": c.count,
+                "off": c.num_cut_off,
+                "text": c.example,
+            }
             for c in shown
         ],
         "rest": [len(rest), sum(c.count for c in rest)],

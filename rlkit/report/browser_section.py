@@ -16,7 +16,9 @@ def browser_section(report: Report) -> Markup | None:
     browsed = report.browsed
     if not browsed.problems:
         return None
-    search = tag("input", type="search", id="browse-search", placeholder="id or words of the prompt", autocomplete="off")
+    search = tag(
+        "input", type="search", id="browse-search", placeholder="id or words of the prompt", autocomplete="off"
+    )
     choice = tag("select", (tag("option", text, value=value) for value, text in _filters(report)), id="browse-filter")
     controls = tag(
         "div",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import rlkit
+from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.cells import Cell
 from rlkit.report.columns import Column, headline_columns
 from rlkit.report.differences import Comparisons, Difference, Differences, compare_all, read_all_differences
-from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.exhibits import Exhibit, collect_exhibits
 from rlkit.report.load import Run, load_runs
 from rlkit.report.reading import Reading, read_differences

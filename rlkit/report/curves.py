@@ -96,8 +96,8 @@ def _series(report: Report, keys: Sequence[str], behind: Sequence[str] = ()) -> 
     for slot, run in enumerate(report.runs):
         cells = [run.cell(key) or Cell(None) for key in keys]
         faint = [(run.cell(key) or Cell(None)).value for key in behind]
-        ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
-        series.append(Series(slot, run.name, *ends, raw_ys=faint))
+        values, lows, highs = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+        series.append(Series(slot, run.name, values, lows, highs, faint))
     return series
 
 

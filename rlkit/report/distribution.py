@@ -27,11 +27,15 @@ class Quantity:
 
 QUANTITIES = (
     Quantity(
-        Column("token-entropy", "Token entropy (nats)", "", "Of the next token, at temperature 1, mean over tokens.", 3),
+        Column(
+            "token-entropy", "Token entropy (nats)", "", "Of the next token, at temperature 1, mean over tokens.", 3
+        ),
         ("token_entropy",),
     ),
     Quantity(
-        Column("branching", "Branching factor", "", "Choices a token: exp of the entropy per token of a completion.", 3),
+        Column(
+            "branching", "Branching factor", "", "Choices a token: exp of the entropy per token of a completion.", 3
+        ),
         ("branching_factor",),
     ),
     Quantity(
@@ -57,10 +61,13 @@ def distribution_section(report: Report, charts: Charts) -> Markup | None:
     shown = [(quantity, cells) for quantity, cells in found if any(cells)]
     dots = [_dots(report, quantity, cells) for quantity, cells in shown]
     rows = (
-        run_row(report, i, (cell_text(cells[i], q.column.digits) for q, cells in shown)) for i in range(len(report.runs))
+        run_row(report, i, (cell_text(cells[i], q.column.digits) for q, cells in shown))
+        for i in range(len(report.runs))
     )
     table = numbers(["Run", *(q.column.title for q, _ in shown)], rows)
-    head = tag("p", "What each model's next-token distribution looks like where it answers these problems.", class_="caption")
+    head = tag(
+        "p", "What each model's next-token distribution looks like where it answers these problems.", class_="caption"
+    )
     last = [part for part in (_curve(report, charts), _sparsity(report)) if part]
     pair = tag("div", last, class_="pair halves" if len(last) > 1 else "single") if last else None
     return section("distribution", "Distributions", head, tag("div", dots, class_="panels"), pair, table)
@@ -88,11 +95,13 @@ def _curve(report: Report, charts: Charts) -> Markup | None:
     xs = sorted({x for curve in curves for x in curve})
     if len(xs) < 2:
         return None
-    caption = "Branching factor of the first t tokens: where the choices are made. Positions few samples reach are noisy."
-    series = [
-        Series(i, run.name, [curves[i].get(x) for x in xs]) for i, run in enumerate(report.runs) if curves[i]
-    ]
-    chart = _line_chart("probe-curve", "Branching factor over position", xs, series, "token", "token position t (log scale)")
+    caption = (
+        "Branching factor of the first t tokens: where the choices are made. Positions few samples reach are noisy."
+    )
+    series = [Series(i, run.name, [curves[i].get(x) for x in xs]) for i, run in enumerate(report.runs) if curves[i]]
+    chart = _line_chart(
+        "probe-curve", "Branching factor over position", xs, series, "token", "token position t (log scale)"
+    )
     return figure("Branching over position", caption, charts.lines(chart), legend(report), class_="panel")
 
 
@@ -116,8 +125,18 @@ def _line_chart(
     frame = Frame(343, 220, left=44, right=12, top=12, bottom=46)
     ticks = [x for x in powers_of_two(xs[-1]) if x >= xs[0]]
     return LineChart(
-        chart_id, title, described, frame, xs, series, limits,
-        ticks if len(ticks) <= 8 else ticks[::2], nice_ticks(*limits, 4), x_name, x_title, is_log2=True,
+        chart_id,
+        title,
+        described,
+        frame,
+        xs,
+        series,
+        limits,
+        ticks if len(ticks) <= 8 else ticks[::2],
+        nice_ticks(*limits, 4),
+        x_name,
+        x_title,
+        is_log2=True,
     )
 
 
@@ -132,7 +151,10 @@ def _sparsity(report: Report) -> Markup | None:
         return None
     tolerances = sorted({t for found in shares.values() for t in found}, key=float)
     rows = [run_row(report, i, (_percent(found.get(t)) for t in tolerances)) for i, found in shares.items()]
-    head = ["Run", *("unchanged" if float(t) == 0 else f"within {float(t):.0e}".replace("e-0", "e-") for t in tolerances)]
+    head = [
+        "Run",
+        *("unchanged" if float(t) == 0 else f"within {float(t):.0e}".replace("e-0", "e-") for t in tolerances),
+    ]
     return figure(
         "Update sparsity",
         "Share of the weights that training left as they were in the base, exactly or within a tolerance.",

@@ -71,7 +71,9 @@ def cells_domain(cells: Sequence[Cell | None], column: Column) -> tuple[float, f
 def _ticks(domain: tuple[float, float], room: float) -> list[float]:
     """Return as many ticks as have room for their labels."""
     found = [nice_ticks(*domain, count) for count in (4, 3, 2, 1)]
-    return next((ticks for ticks in found if sum(len(label) * 7 + 10 for label in tick_labels(ticks)) <= room), found[-1])
+    return next(
+        (ticks for ticks in found if sum(len(label) * 7 + 10 for label in tick_labels(ticks)) <= room), found[-1]
+    )
 
 
 def _reference_line(cells: Sequence[Cell | None], x: Scale, frame: Frame) -> Markup | None:

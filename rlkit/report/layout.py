@@ -1,4 +1,4 @@
-"""What the sections of the page are made of: sections, cards with captions, wide and narrow drawings, tables of numbers."""
+"""What sections of the page are made of: cards with captions, wide and narrow drawings, tables of numbers."""
 
 from __future__ import annotations
 

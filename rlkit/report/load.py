@@ -27,7 +27,7 @@ class Run:
     """What `rlkit probe` wrote beside the samples; empty when it did not run."""
 
     def cell(self, key: str) -> Cell | None:
-        """Return the number called `pass@K`, `maj@K`, `distinct@K`, `cover@TAU` or by a metric's name; None if not there."""
+        """Return `pass@K`, `maj@K`, `distinct@K`, `cover@TAU` or a metric by name; None when it was not computed."""
         family, at, k = key.rpartition("@")
         name = "cover_at_tau" if family == "cover" else f"{family}_at_k"
         table = self.report.get(name if at else "metrics") or {}

@@ -15,6 +15,7 @@ from rlkit.report.wording import leading_measures, measure_title
 MAX_DRAWN = 6
 """Measures that are drawn; the others are in the table."""
 ROW = 26.0
+_PARTS = ("total", "quality_control", "residual", "rho")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ def read_losses(report: Report) -> dict[str, list[Loss]]:
     found: dict[str, list[Loss]] = {}
     for slot in range(1, len(report.runs)):
         for name, record in (report.comparison(slot).get("decomposition") or {}).items():
-            parts = [read_cell(record.get(part)) or Cell(None) for part in ("total", "quality_control", "residual", "rho")]
-            if parts[0].value is not None:
-                found.setdefault(name, []).append(Loss(slot, *parts, int(record.get("num_problems") or 0)))
+            total, quality, residual, rho = (read_cell(record.get(part)) or Cell(None) for part in _PARTS)
+            if total.value is not None:
+                num_problems = int(record.get("num_problems") or 0)
+                found.setdefault(name, []).append(Loss(slot, total, quality, residual, rho, num_problems))
     return found
 
 
@@ -79,8 +81,12 @@ def _panel(report: Report, i: int, name: str, losses: list[Loss]) -> Markup:
     title = measure_title(name)
     described = "; ".join(f"{report.names[loss.slot]}: {describe_loss(loss)}" for loss in losses)
     drawing = frame.svg(
-        f"loss-{i}", f"Loss of {title.lower()}", described,
-        frame.axes(x, Scale(0, 1, 0, 1), ticks, [], has_x_grid=True), bars, zero,
+        f"loss-{i}",
+        f"Loss of {title.lower()}",
+        described,
+        frame.axes(x, Scale(0, 1, 0, 1), ticks, [], has_x_grid=True),
+        bars,
+        zero,
     )
     return tag("figure", tag("figcaption", tag("h4", title)), drawing, class_="plain")
 
@@ -120,10 +126,15 @@ def _bar(report: Report, loss: Loss, y: float, x: Scale, frame: Frame) -> Markup
 
 def describe_loss(loss: Loss) -> str:
     """Return total, parts and rho in words."""
+
     def signed(cell: Cell) -> str:
         return "undefined" if cell.value is None else format_signed(cell.value, 3)
 
-    rho = "undefined" if loss.rho.value is None else f"{loss.rho.value:.2f} ({format_interval(loss.rho, 2) or 'no interval'})"
+    rho = (
+        "undefined"
+        if loss.rho.value is None
+        else f"{loss.rho.value:.2f} ({format_interval(loss.rho, 2) or 'no interval'})"
+    )
     return (
         f"loss {signed(loss.total)} = {signed(loss.quality_control)} quality control "
         f"{signed(loss.residual)} residual; ρ {rho}; {loss.num_problems} problems"
@@ -135,4 +146,3 @@ def _table_row(report: Report, name: str, loss: Loss) -> Markup:
     cells.append(str(loss.num_problems))
     head = tag("th", measure_title(name), ", ", swatch(loss.slot), " ", report.names[loss.slot], scope="row")
     return tag("tr", head, (tag("td", cell, class_="number") for cell in cells), class_=run_class(loss.slot))
-

@@ -14,6 +14,12 @@ from rlkit.report.lines import MAX_LABEL, Crossing
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import powers_of_two, thin
 
+_SMALL = {
+    "wide": Frame(470, 340, left=38, right=12, top=28),
+    "narrow": Frame(343, 290, left=36, right=10, top=28),
+}
+"""Frames of figures that stand side by side where there is room."""
+
 
 def reach_section(report: Report, charts: Charts) -> Markup:
     """Return the pass@k curves of all runs, and votes and cover where they were measured."""
@@ -62,7 +68,9 @@ def over_k(
     narrow = Frame(343, 320, left=36, right=10, top=28)
     drawings = responsive(
         charts.lines(k_chart(report, curve, ks, f"{chart_id}-wide", wide, True, crossings)),
-        join([charts.lines(k_chart(report, curve, ks, f"{chart_id}-narrow", narrow, False, crossings)), legend(report)]),
+        join(
+            [charts.lines(k_chart(report, curve, ks, f"{chart_id}-narrow", narrow, False, crossings)), legend(report)]
+        ),
     )
     columns = [curve.column(int(k)) for k in powers_of_two(max(ks))]
     crossed = {crossing.slot: describe_crossing(crossing) for crossing in crossings}
@@ -101,15 +109,19 @@ def _votes(report: Report, charts: Charts) -> Markup | None:
         "Chance that the most frequent answer among k samples is correct (ties split). "
         "Faint lines: pass@k of the same run; the gap is what is found but not agreed on."
     )
-    frame = Frame(430, 330, left=38, right=12, top=28)
-    chart = k_chart(report, MAJ_AT_K, ks, "maj-at-k", frame, False, behind=pass_at_column)
+    drawings = responsive(
+        *(
+            charts.lines(k_chart(report, MAJ_AT_K, ks, f"maj-at-k-{suffix}", frame, False, behind=pass_at_column))
+            for suffix, frame in _SMALL.items()
+        )
+    )
     columns = [maj_at_column(k) for k in ks]
     rows = (
         run_row(report, i, (cell_text(run.cell(column.key), 3) for column in columns))
         for i, run in enumerate(report.runs)
     )
     table = numbers(["Run", *(column.title for column in columns)], rows)
-    return figure("Votes: maj@k", caption, charts.lines(chart), legend(report), table)
+    return figure("Votes: maj@k", caption, drawings, legend(report), table)
 
 
 def _cover(report: Report, charts: Charts) -> Markup | None:
@@ -120,7 +132,9 @@ def _cover(report: Report, charts: Charts) -> Markup | None:
         "Share of problems solved in at least a share τ of samples. High on the left: many problems within reach; high "
         "on the right: many solved reliably."
     )
-    chart = cover_chart(report, taus, "cover-at-tau", Frame(430, 330, left=38, right=12, top=28))
+    drawings = responsive(
+        *(charts.lines(cover_chart(report, taus, f"cover-at-tau-{suffix}", frame)) for suffix, frame in _SMALL.items())
+    )
     shown = thin_out(taus, 9)
     columns = [cover_at_column(tau) for tau in shown]
     rows = (
@@ -128,7 +142,7 @@ def _cover(report: Report, charts: Charts) -> Markup | None:
         for i, run in enumerate(report.runs)
     )
     table = numbers(["Run", *(column.title for column in columns)], rows)
-    return figure("Breadth: cover@τ", caption, charts.lines(chart), legend(report), table)
+    return figure("Breadth: cover@τ", caption, drawings, legend(report), table)
 
 
 def thin_out(items: Sequence[str], limit: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rlkit.report.cells import Cell, format_interval, format_number, format_undefined, read_cell
 from rlkit.report.combined import Report
@@ -40,18 +40,16 @@ def retained_figure(report: Report) -> Markup | None:
         return None
     reference = report.names[0]
     caption = (
-        f"Each run's variety in per cent of {reference}'s (dashed: as much), over problems where both are defined, with "
-        "95 % intervals. Less over all outputs alone may be fewer ways of being wrong; less over correct ones is not."
+        f"Each run's variety in per cent of {reference}'s (dashed: as much), over problems where both are defined, "
+        "with 95 % intervals. Less over all outputs alone may be fewer ways of being wrong; less over correct ones is "
+        "not."
     )
     slots = range(1, len(report.runs))
     drawn = {name: cells[name] for name in leading_measures(list(cells), MAX_DRAWN)}
     if len(drawn) < len(cells):
         caption += f" {len(cells) - len(drawn)} more measures are in the table."
     drawings = responsive(_draw(report, drawn, 940, "wide"), _draw(report, drawn, 343, "narrow"))
-    rows = (
-        run_row(report, slot, (_number(by_slot.get(slot)) for by_slot in cells.values()))
-        for slot in slots
-    )
+    rows = (run_row(report, slot, (_number(by_slot.get(slot)) for by_slot in cells.values())) for slot in slots)
     table = numbers(["Run", *map(measure_title, cells)], rows)
     return figure(f"Variety retained of {reference}'s", caption, drawings, legend(report, slots), table)
 
@@ -68,7 +66,16 @@ def _draw(report: Report, cells: Retained, width: float, suffix: str) -> Markup:
     frame = Frame(width, block * len(cells) + 48, left=label_width, right=56, top=6, bottom=42)
     domain = _domain(cells)
     x = frame.x_scale(*domain)
-    parts = [frame.axes(x, Scale(0, 1, 0, 1), nice_ticks(*domain, 6 if is_wide else 4), [], f"% of {report.names[0]}", has_x_grid=True)]
+    parts = [
+        frame.axes(
+            x,
+            Scale(0, 1, 0, 1),
+            nice_ticks(*domain, 6 if is_wide else 4),
+            [],
+            f"% of {report.names[0]}",
+            has_x_grid=True,
+        )
+    ]
     parts.append(line(x(100), frame.top, x(100), frame.height - frame.bottom, class_="reference-line"))
     for i, (name, by_slot) in enumerate(cells.items()):
         parts.append(_block(report, name, by_slot, frame.top + i * block, x, frame, is_wide))
@@ -109,7 +116,9 @@ def _row(report: Report, slot: int, title: str, cell: Cell | None, y: float, x: 
     parts.append(
         tag("text", f"{format_number(value, 0)} %", x=frame.width, y=y + 4, class_="tick strong", text_anchor="end")
     )
-    return tag("g", join(parts), class_=run_class(slot), data_tip=f"{name}, {title.lower()}: {_text(cell)}", tabindex="0")
+    return tag(
+        "g", join(parts), class_=run_class(slot), data_tip=f"{name}, {title.lower()}: {_text(cell)}", tabindex="0"
+    )
 
 
 def _within(value: float, x: Scale) -> float:
@@ -120,16 +129,14 @@ def _text(cell: Cell) -> str:
     if cell.value is None:
         return format_undefined(cell)
     scaled = scale_cell(cell, 100.0)
-    return f"{format_number(scaled.value, 0)} % ({format_interval(scaled, 0)}; {cell.num_defined} of {cell.num_total} problems)"
+    value, interval = format_number(scaled.value, 0), format_interval(scaled, 0)
+    return f"{value} % ({interval}; {cell.num_defined} of {cell.num_total} problems)"
 
 
 def _domain(cells: Retained) -> tuple[float, float]:
-    shown: Sequence[float] = [
-        100 * end
-        for by_slot in cells.values()
-        for cell in by_slot.values()
-        for end in (cell.low, cell.value, cell.high)
-        if end is not None
-    ]
-    low, high = nice_domain(shown, include=[100.0])
-    return max(low, min(0.0, 100 * min((c.value for b in cells.values() for c in b.values() if c.value is not None)))), min(high, WIDEST)
+    """Return an axis that holds 100 % and all intervals, as far as WIDEST; below 0 only where a value is."""
+    known = [cell for by_slot in cells.values() for cell in by_slot.values()]
+    values = [100 * cell.value for cell in known if cell.value is not None]
+    ends = [100 * end for cell in known for end in (cell.low, cell.high) if end is not None]
+    low, high = nice_domain([*values, *ends], include=[100.0])
+    return max(low, min(0.0, *values)), min(high, WIDEST)

@@ -52,7 +52,9 @@ def success_rate(problem: Mapping[str, Any]) -> float | None:
     return (problem.get("num_correct") or 0) / num_samples if num_samples else None
 
 
-def draw_scatter(chart_id: str, places: Sequence[Place], slot: int, names: tuple[str, str]) -> Markup:
+def draw_scatter(
+    chart_id: str, places: Sequence[Place], slot: int, names: tuple[str, str], is_linked: bool = True
+) -> Markup:
     """Return the drawing; marks open their problems in the sample browser.
 
     Args:
@@ -60,6 +62,7 @@ def draw_scatter(chart_id: str, places: Sequence[Place], slot: int, names: tuple
         places: as `find_places` returns them.
         slot: of the run.
         names: of the reference and of the run.
+        is_linked: whether there is a sample browser to open.
     """
     frame = Frame(343, 336, left=44, right=14, top=26, bottom=46)
     x, y = frame.x_scale(-0.03, 1.03), frame.y_scale(-0.03, 1.03)
@@ -71,7 +74,7 @@ def draw_scatter(chart_id: str, places: Sequence[Place], slot: int, names: tuple
         _describe(places, names),
         frame.axes(x, y, ticks, ticks, f"{shown[0]}, share correct →", f"↑ {shown[1]}, share correct", has_x_grid=True),
         line(x(0), y(0), x(1), y(1), class_="reference-line"),
-        tag("g", (_mark(place, x, y) for place in largest_first), class_=run_class(slot)),
+        tag("g", (_mark(place, x, y, is_linked) for place in largest_first), class_=run_class(slot)),
         _notes(x, y),
         class_="scatter",
     )
@@ -101,7 +104,7 @@ def _notes(x: Scale, y: Scale) -> Markup:
     )
 
 
-def _mark(place: Place, x: Scale, y: Scale) -> Markup:
+def _mark(place: Place, x: Scale, y: Scale, is_linked: bool) -> Markup:
     size = _size(len(place.ids))
     at = {"transform": f"translate({x(place.reference):.1f} {y(place.run):.1f}) scale({size:.2f})"}
     shape = (
@@ -109,7 +112,10 @@ def _mark(place: Place, x: Scale, y: Scale) -> Markup:
         if place.kind == "kept"
         else tag("path", d=_LOST if place.kind == "lost" else _GAINED, class_=f"dot {place.kind}", **at)
     )
+    if not is_linked:
+        return tag("g", shape, data_tip=_tip(place))
     ids = json.dumps(place.ids[:MAX_LISTED], separators=(",", ":"))
+    # The lists below and the browser's own list are the way by keyboard: hundreds of stops here would bar it.
     return tag(
         "a", shape, href="#browse", data_problems=ids, data_tip=_tip(place), tabindex="-1", aria_label=_tip(place)
     )
@@ -129,6 +135,7 @@ def _tip(place: Place) -> str:
 
 def places_table(places: Sequence[Place]) -> list[list[str]]:
     """Return how many problems went from which quarter to which, as rows of text for those who cannot see the marks."""
+
     def band(share: float) -> int:
         return 0 if share == 0 else 5 if share == 1 else 1 + min(int(share * 4), 3)
 
@@ -138,7 +145,7 @@ def places_table(places: Sequence[Place]) -> list[list[str]]:
     return [[QUARTERS[i], *(str(count) if count else "–" for count in row)] for i, row in enumerate(counts)]
 
 
-def links(ids: Sequence[str]) -> Markup:
-    """Return problem ids as a list of links into the sample browser."""
-    items = (tag("li", tag("a", i, href="#browse", data_problems=json.dumps([i]))) for i in ids)
+def links(ids: Sequence[str], is_linked: bool = True) -> Markup:
+    """Return problem ids as a list, of links into the sample browser where there is one."""
+    items = (tag("li", tag("a", i, href="#browse", data_problems=json.dumps([i])) if is_linked else i) for i in ids)
     return tag("ul", join(items), class_="ids")

@@ -49,7 +49,7 @@ def _panel(report: Report, slot: int) -> Markup | None:
     return tag(
         "figure",
         tag("figcaption", tag("h3", swatch(slot), " ", run.name)),
-        draw_scatter(f"scatter-{slot}", places, slot, (reference.name, run.name)),
+        draw_scatter(f"scatter-{slot}", places, slot, (reference.name, run.name), bool(report.browsed.problems)),
         numbers([f"{reference.name} ↓ {run.name} →", *QUARTERS], rows),
         class_=run_class(slot, "panel"),
     )
@@ -97,7 +97,7 @@ def _bar(report: Report, slot: int, table: Mapping[str, Any]) -> Markup:
     segments = (
         tag(
             "span",
-            f"{part} {count}" if count / total > 0.1 else "",
+            f"{part} {count}" if count / total > 0.18 else "",
             class_=f"segment {part}",
             style=f"flex-grow:{count}",
             title=f"{part} {count}",
@@ -112,7 +112,11 @@ def _bar(report: Report, slot: int, table: Mapping[str, Any]) -> Markup:
 def _lists(report: Report, slot: int, table: Mapping[str, Any]) -> list[Markup]:
     sure = {"lost": table.get("lost_at_threshold_ids") or [], "gained": table.get("gained_at_threshold_ids") or []}
     return [
-        tag("details", tag("summary", _summary(report.names[slot], kind, ids, sure[kind])), _listed(ids))
+        tag(
+            "details",
+            tag("summary", _summary(report.names[slot], kind, ids, sure[kind])),
+            _listed(ids, bool(report.browsed.problems)),
+        )
         for kind in ("lost", "gained")
         if (ids := table.get(f"{kind}_ids") or [])
     ]
@@ -123,7 +127,7 @@ def _summary(name: str, kind: str, ids: Sequence[str], sure: Sequence[str]) -> s
     return f"{name} {kind} {problems}" + (f", {len(sure)} of them beyond doubt" if sure else "")
 
 
-def _listed(ids: Sequence[str]) -> Children:
+def _listed(ids: Sequence[str], is_linked: bool) -> Children:
     rest = len(ids) - MAX_LINKS
     more = f"and {rest} more: all are in the JSON file beside this page." if rest > 0 else None
-    return [links(ids[:MAX_LINKS]), tag("p", more, class_="caption") if more else None]
+    return [links(ids[:MAX_LINKS], is_linked), tag("p", more, class_="caption") if more else None]

@@ -1,4 +1,4 @@
-"""The verdict on a run as evaluation judged it: one word, the sentence with the number that decided, what would settle it."""
+"""The verdict on a run as evaluation judged it: a word, a sentence, the number that decided, what would settle it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What further commands add to a made-up evaluation: votes, cover, probe.json, and everything that a comparison gives."""
+"""What further commands add to a made-up evaluation: votes, cover, probe.json, and all that a comparison gives."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ def probe_of(entropy: float) -> dict[str, Any]:
         {"position": at, "value": factor + 1.5 / at, "local": factor, "num_prompts": 9, "num_sequences": 40}
         for at in positions
     ]
-    divergence = {"per_token": cell(0.5 - entropy, 0.01), "per_sequence": cell(3.0, 0.4), "direction": "KL(model || base)"}
+    divergence = {
+        "per_token": cell(0.5 - entropy, 0.01),
+        "per_sequence": cell(3.0, 0.4),
+        "direction": "KL(model || base)",
+    }
     return {
         "token_entropy": cell(entropy, 0.02),
         "branching_factor": {**cell(factor, 0.05), "asymptotic_limit": 50, "curve": curve},
@@ -104,7 +108,11 @@ def compared(reference: Run, run: Run) -> dict[str, Any]:
         "crossing": crossing if is_narrow else nowhere,
         "support": support,
         "decomposition": {
-            "simpson": {**(loss if is_narrow else gain), "rho": cell(0.6, 0.07) if is_narrow else cell(None), "num_problems": 44},
+            "simpson": {
+                **(loss if is_narrow else gain),
+                "rho": cell(0.6, 0.07) if is_narrow else cell(None),
+                "num_problems": 44,
+            },
             "ead": {**loss, "rho": cell(0.59, 0.2), "num_problems": 44},
         },
         "retained": {
