@@ -1,4 +1,4 @@
-"""What further commands add to a made-up evaluation: votes, cover, probe.json, and all that a comparison gives."""
+"""What further commands add to a made-up evaluation: probe.json, and all that a comparison gives."""
 
 from __future__ import annotations
 
@@ -16,17 +16,8 @@ from rlkit.report.load import Run
 Cell = dict[str, Any]
 
 
-def add_measures(directory: Path, entropy: float = 0.4) -> Path:
-    """Add maj@k, cover@tau and probe.json to an evaluation directory; shapes are exact, values come from its counts."""
-    path = directory / "report.json"
-    report = json.loads(path.read_text())
-    shares = [problem["num_correct"] / problem["num_samples"] for problem in report["problems"]]
-    n = report["n"]
-    ks = [2**i for i in range(n.bit_length()) if 2**i <= n]
-    rates = np.array(shares)
-    report["maj_at_k"] = {str(k): cell_of(rates + (rates > 0.4) * (1 - rates) * (1 - 1 / k)) for k in ks}
-    report["cover_at_tau"] = {f"{i / n:g}": cell_of(rates >= i / n - 1e-9) for i in range(1, n + 1)}
-    path.write_text(json.dumps(report))
+def add_probe(directory: Path, entropy: float = 0.4) -> Path:
+    """Write a probe.json into an evaluation directory."""
     (directory / "probe.json").write_text(json.dumps(probe_of(entropy)))
     return directory
 
@@ -60,13 +51,6 @@ def cell(value: float | None, half: float = 0.0, num: int = 60) -> Cell:
     if value is None:
         return {"value": None, "low": None, "high": None, "num_defined": 0, "num_total": num}
     return {"value": value, "low": value - half, "high": value + half, "num_defined": num, "num_total": num}
-
-
-def cell_of(values: Any) -> Cell:
-    """Return the mean of values with a normal interval."""
-    numbers = np.asarray(values, dtype=float)
-    half = 1.96 * float(numbers.std()) / max(len(numbers), 1) ** 0.5
-    return cell(float(numbers.mean()), half, len(numbers))
 
 
 def with_comparisons(report: Report) -> Report:

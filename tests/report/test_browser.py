@@ -12,7 +12,7 @@ import pytest
 
 from rlkit.report import build_report, write_report
 from tests.report.evaluations import BASE, DARLING, GRPO, WEIGHTED, write_evaluation, write_run
-from tests.report.measured import add_measures, with_comparisons
+from tests.report.measured import add_probe, with_comparisons
 
 HOSTILE = "</script><script>console.log(1)</script><img src=x onerror=console.log(2)><b>bold</b>"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -43,7 +43,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folders = [write_evaluation(root / "base" / "eval", BASE, num_problems=60, n=64)]
     folders += [write_run(root / p.name, p, num_problems=60, n=64) for p in (GRPO, DARLING, WEIGHTED)]
     for folder, policy in zip(folders, (BASE, GRPO, DARLING, WEIGHTED), strict=True):
-        add_measures(folder if folder.name == "eval" else folder / "eval", policy.entropy)
+        add_probe(folder if folder.name == "eval" else folder / "eval", policy.entropy)
     make_first_problem_hostile(folders[0] / "samples.jsonl")
     return write_report(with_comparisons(build_report(folders)), root / "report.html")[0].as_uri()
 
