@@ -80,6 +80,30 @@ def distinct_at_column(k: int) -> Column:
     )
 
 
+def maj_at_column(k: int) -> Column:
+    """Return the column of the accuracy of a majority vote over k samples."""
+    return Column(
+        f"maj@{k}",
+        f"maj@{k}",
+        f"maj@{k}",
+        f"Chance that the most frequent answer among {k} samples is correct.",
+        is_higher_better=True,
+        limits=(0.0, 1.0),
+    )
+
+
+def cover_at_column(tau: str) -> Column:
+    """Return the column of the share of problems solved in at least a share tau (as written in report.json)."""
+    return Column(
+        f"cover@{tau}",
+        f"cover@{float(tau):.3g}",
+        f"cover@{float(tau):.3g}",
+        f"Share of problems of which at least {float(tau):.3g} of the samples are correct.",
+        is_higher_better=True,
+        limits=(0.0, 1.0),
+    )
+
+
 def headline_ks(largest: int) -> list[int]:
     """Return up to three ks: 1, a middle one (16, or a power of two near the root of small samples), the largest."""
     middle = 16 if largest > 16 else 2 ** (largest.bit_length() // 2)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rlkit
+from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.cells import Cell
 from rlkit.report.columns import Column, headline_columns
-from rlkit.report.differences import Difference, Differences, compare_all
+from rlkit.report.differences import Comparisons, Difference, Differences, compare_all, read_all_differences
 from rlkit.report.exhibits import Exhibit, collect_exhibits
 from rlkit.report.load import Run, load_runs
 from rlkit.report.reading import Reading, read_differences
@@ -24,6 +25,8 @@ class Report:
     columns: Sequence[Column]
     differences: Differences
     exhibits: Sequence[Exhibit]
+    comparisons: Comparisons = field(default_factory=dict)
+    browsed: Browsed = field(default_factory=Browsed)
 
     @property
     def names(self) -> list[str]:
@@ -33,6 +36,10 @@ class Report:
     def difference(self, run: int, column: Column, against: int = 0) -> Difference | None:
         """Return run minus another in one column; None for a run against itself or where it was not computed."""
         return self.differences.get((run, against), {}).get(column.key)
+
+    def comparison(self, run: int, against: int = 0) -> Mapping[str, Any]:
+        """Return what comparing a run with one that was named before it gave; empty for other pairs."""
+        return self.comparisons.get((run, against), {})
 
     def reading(self, run: int, against: int = 0) -> Reading:
         """Return what the differences between two runs say in words."""
@@ -47,7 +54,9 @@ def build_report(directories: Sequence[Path | str]) -> Report:
     """
     runs = load_runs(directories)
     columns = headline_columns(runs)
-    return Report(runs, columns, compare_all(runs, columns), collect_exhibits(runs))
+    comparisons = compare_all(runs, columns)
+    differences = read_all_differences(comparisons, columns)
+    return Report(runs, columns, differences, collect_exhibits(runs), comparisons, collect_browsed(runs))
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def _run_json(report: Report, i: int) -> dict[str, Any]:
         "differences": against.get(report.names[0]) if i else None,
         "differences_against": against,
         "reading": report.reading(i).verdict if i else None,
+        "comparison": dict(report.comparison(i)) or None,
     }
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rlkit.report.cells import Cell, format_number
-from rlkit.report.columns import Column, distinct_at_column, pass_at_column
+from rlkit.report.columns import Column, cover_at_column, distinct_at_column, maj_at_column, pass_at_column
 from rlkit.report.combined import Report
 from rlkit.report.frame import Frame
-from rlkit.report.lines import LineChart, Series
+from rlkit.report.lines import Crossing, LineChart, Series
 from rlkit.report.scales import nice_domain, nice_ticks, powers_of_two
 from rlkit.report.training import series_title, smooth, smoothing_window
 
@@ -25,17 +25,22 @@ class Curve:
 
 
 PASS_AT_K = Curve(pass_at_column, "pass@k of every run", "pass@k")
+MAJ_AT_K = Curve(maj_at_column, "maj@k of every run", "maj@k")
 DISTINCT_AT_K = Curve(distinct_at_column, "Distinct correct solutions among k samples", "distinct correct solutions")
 
 
 def k_chart(
-    report: Report, curve: Curve, ks: Sequence[int], chart_id: str, frame: Frame, has_labels: bool
+    report: Report,
+    curve: Curve,
+    ks: Sequence[int],
+    chart_id: str,
+    frame: Frame,
+    has_labels: bool,
+    crossings: Sequence[Crossing] = (),
+    behind: Callable[[int], Column] | None = None,
 ) -> LineChart:
-    """Return a quantity over k, on a log2 axis, for all runs."""
-    series = []
-    for slot, run in enumerate(report.runs):
-        cells = [run.cell(curve.column(k).key) or Cell(None) for k in ks]
-        series.append(Series(slot, run.name, *([getattr(c, end) for c in cells] for end in ("value", "low", "high"))))
+    """Return a quantity over k, on a log2 axis, for all runs; another one faintly behind it where asked."""
+    series = _series(report, [curve.column(k).key for k in ks], [behind(k).key for k in ks] if behind else ())
     y_limits = _y_limits(series, curve.column(1).limits[1])
     ticks = powers_of_two(ks[-1])
     return LineChart(
@@ -53,10 +58,47 @@ def k_chart(
         y_title=curve.y_title,
         is_log2=True,
         digits=curve.column(1).digits,
-        noisy_from=min(run.ks[-1] for run in report.runs) / 2,
+        noisy_from=min((run.ks[-1] for run in report.runs if run.ks), default=math.inf) / 2,
         noisy_label="k > n/2: noisy",
         has_labels=has_labels,
+        crossings=crossings,
     )
+
+
+def cover_chart(report: Report, taus: Sequence[str], chart_id: str, frame: Frame) -> LineChart:
+    """Return the share of problems solved in at least a share tau of samples, for all runs."""
+    xs = [float(tau) for tau in taus]
+    columns = [cover_at_column(tau) for tau in taus]
+    ends = (columns[0], columns[len(columns) // 2], columns[-1])
+    described = []
+    for run in report.runs:
+        cells = [(column.title, run.cell(column.key)) for column in ends]
+        described.append(f"{run.name}: " + ", ".join(f"{t} {format_number(c.value, 3)}" for t, c in cells if c))
+    return LineChart(
+        chart_id,
+        "cover@tau of every run",
+        "; ".join(described),
+        frame,
+        xs,
+        _series(report, [column.key for column in columns]),
+        y_limits=(0.0, 1.0),
+        x_ticks=[0.0, 0.25, 0.5, 0.75, 1.0] if xs[0] < 0.2 else nice_ticks(xs[0], xs[-1], 5),
+        y_ticks=nice_ticks(0.0, 1.0, 5),
+        x_name="τ =",
+        x_title="τ, share of samples that are correct",
+        y_title="share of problems",
+        x_limits=(0.0, 1.0),
+    )
+
+
+def _series(report: Report, keys: Sequence[str], behind: Sequence[str] = ()) -> list[Series]:
+    series = []
+    for slot, run in enumerate(report.runs):
+        cells = [run.cell(key) or Cell(None) for key in keys]
+        faint = [(run.cell(key) or Cell(None)).value for key in behind]
+        values, lows, highs = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+        series.append(Series(slot, run.name, values, lows, highs, faint))
+    return series
 
 
 def training_chart(report: Report, key: str, chart_id: str) -> LineChart | None:
@@ -96,7 +138,7 @@ def training_chart(report: Report, key: str, chart_id: str) -> LineChart | None:
 
 def _y_limits(series: Sequence[Series], ceiling: float | None) -> tuple[float, float]:
     """Return an axis from 0, or from a tenth below everything where that shows differences better, to the ceiling."""
-    shown = [y for s in series for y in [*s.ys, *s.lows, *s.highs] if y is not None] or [0.0]
+    shown = [y for s in series for y in [*s.ys, *s.lows, *s.highs, *s.raw_ys] if y is not None] or [0.0]
     if ceiling is None:
         return 0.0, nice_domain(shown, include=[0.0])[1]
     return (math.floor(min(shown) * 10) / 10 if min(shown) > 0.2 * ceiling else 0.0), ceiling

@@ -33,16 +33,24 @@ Differences = Mapping[tuple[int, int], Mapping[str, Difference]]
 """`differences[run, against][column key]`."""
 
 
-def compare_all(runs: Sequence[Run], columns: Sequence[Column]) -> Differences:
-    """Compare every ordered pair of runs in every column for which evaluation knows a paired difference.
+Comparisons = Mapping[tuple[int, int], Mapping[str, Any]]
+"""`comparisons[run, against]`: what `compare_runs` gives, for every run against each that was named before it."""
+
+
+def compare_all(runs: Sequence[Run], columns: Sequence[Column]) -> Comparisons:
+    """Compare every run with each that was named before it.
 
     Raises:
         ConfigError: two runs cannot be paired.
     """
     ks = [int(column.key.removeprefix("pass@")) for column in columns if column.key.startswith("pass@")]
+    return {(j, i): compare_runs(runs[i].report, runs[j].report, ks=ks) for i, j in combinations(range(len(runs)), 2)}
+
+
+def read_all_differences(comparisons: Comparisons, columns: Sequence[Column]) -> Differences:
+    """Return every ordered pair of runs in every column for which evaluation knows a paired difference."""
     pairs: dict[tuple[int, int], dict[str, Difference]] = {}
-    for i, j in combinations(range(len(runs)), 2):
-        found = compare_runs(runs[i].report, runs[j].report, ks=ks)
+    for (j, i), found in comparisons.items():
         records = {f"pass@{k}": record for k, record in found["pass_at_k"].items()} | found["metrics"]
         forward = {c.key: _read(records[c.key]) for c in columns if c.key in records}
         pairs[j, i] = forward

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
 from rlkit.report.columns import Column
-from rlkit.report.frame import Frame, line, mark, run_class
+from rlkit.report.frame import Frame, line, mark, run_class, tick_labels
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import Scale, nice_domain, nice_ticks, shorten
 
@@ -28,7 +28,7 @@ def draw_dots(
         chart_id,
         column.title,
         "; ".join(described),
-        frame.axes(x, y, nice_ticks(*domain, 4 if width > 380 else 3), [], has_x_grid=True),
+        frame.axes(x, y, _ticks(domain, width - label_width - frame.right), [], has_x_grid=True),
         _reference_line(cells, x, frame),
         join(
             _row(slot, name, cell, column, x, y(slot + 0.5), frame)
@@ -66,6 +66,14 @@ def cells_domain(cells: Sequence[Cell | None], column: Column) -> tuple[float, f
     low, high = nice_domain(values, pad=0.08)
     floor, ceiling = column.limits
     return (low if floor is None else max(low, floor)), (high if ceiling is None else min(high, ceiling))
+
+
+def _ticks(domain: tuple[float, float], room: float) -> list[float]:
+    """Return as many ticks as have room for their labels."""
+    found = [nice_ticks(*domain, count) for count in (4, 3, 2, 1)]
+    return next(
+        (ticks for ticks in found if sum(len(label) * 7 + 10 for label in tick_labels(ticks)) <= room), found[-1]
+    )
 
 
 def _reference_line(cells: Sequence[Cell | None], x: Scale, frame: Frame) -> Markup | None:

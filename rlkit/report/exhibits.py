@@ -6,14 +6,14 @@ the chosen problems' lines are kept.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlkit.report.load import Run
+from rlkit.report.sample_lines import stream_samples
 
 
 @dataclass
@@ -104,7 +104,7 @@ def choose_problems(runs: Sequence[Run]) -> dict[str, str]:
 def read_groups(path: Path, problem_ids: set[str]) -> dict[str, Group]:
     """Stream samples.jsonl and gather the samples of the given problems; nothing when the file is missing."""
     groups: dict[str, Group] = {}
-    for sample in _matching_samples(path, problem_ids):
+    for sample in stream_samples(path, problem_ids):
         group = groups.setdefault(sample["prompt_id"], Group())
         group.num_samples += 1
         completion, verdict = str(sample.get("completion") or ""), str(sample.get("verdict") or "not_judged")
@@ -116,28 +116,6 @@ def read_groups(path: Path, problem_ids: set[str]) -> dict[str, Group]:
             group.wrong[key] += 1
         group.examples.setdefault(key, completion)
     return groups
-
-
-def _matching_samples(path: Path, problem_ids: set[str]) -> Iterator[Mapping[str, Any]]:
-    if not path.is_file() or not problem_ids:
-        return
-    needles = [json.dumps(problem_id).strip('"').encode() for problem_id in problem_ids]
-    needles += [problem_id.encode() for problem_id in problem_ids]
-    with path.open("rb") as lines:
-        for line in lines:
-            # Parsing is the cost of a large store; a line that lacks every id as bytes cannot belong to them.
-            if any(needle in line for needle in needles):
-                sample = _parse(line)
-                if sample.get("prompt_id") in problem_ids:
-                    yield sample
-
-
-def _parse(line: bytes) -> Mapping[str, Any]:
-    try:
-        sample = json.loads(line)
-    except ValueError:
-        return {}
-    return sample if isinstance(sample, dict) else {}
 
 
 def _distinct_by_id(run: Run) -> dict[str, int]:

@@ -11,6 +11,7 @@ from rlkit.report.dots import cells_domain, draw_strip
 from rlkit.report.frame import run_class, swatch
 from rlkit.report.markup import Markup, breakable, tag
 from rlkit.report.reading import Change, Reading
+from rlkit.report.verdicts import read_verdict, verdict_lines
 from rlkit.report.wording import describe_difference, difference_interval, difference_tone
 
 
@@ -68,15 +69,20 @@ def _reading(report: Report, i: int, against: int) -> Markup | None:
     if i == against:
         return None
     reading = report.reading(i, against)
+    verdict = read_verdict(report.comparison(i)) if against == 0 else None
     return tag(
         "li",
         tag("p", swatch(i), tag("strong", breakable(report.names[i])), class_="who"),
-        tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}"),
+        verdict_lines(verdict) if verdict else _phrase(reading),
         tag("table", tag("tbody", (_change_row(change) for change in reading.changes)), class_="changes"),
         _kept(reading, report.names[against]),
         class_=run_class(i),
         **shown_against(against),
     )
+
+
+def _phrase(reading: Reading) -> Markup:
+    return tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}")
 
 
 def _kept(reading: Reading, against: str) -> Markup | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkit.report.cells import format_number
-from rlkit.report.frame import Frame, band_data, colour, mark, path_data, run_class
+from rlkit.report.frame import Frame, band_data, colour, line, mark, path_data, run_class
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import Scale, shorten, spread
 
@@ -25,7 +25,20 @@ class Series:
     lows: Sequence[float | None] = ()
     highs: Sequence[float | None] = ()
     raw_ys: Sequence[float | None] = ()
-    """The unsmoothed values, drawn faintly."""
+    """Values drawn faintly behind the line: unsmoothed ones, or another quantity of the same run."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The x from which the reference's line is above a run's, with its interval; an end that is None is open."""
+
+    slot: int
+    name: str
+    at: float
+    low: float | None = None
+    high: float | None = None
+    share: float | None = None
+    """Share of resamples in which the lines cross."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +64,19 @@ class LineChart:
     noisy_label: str = ""
     has_labels: bool = False
     """Whether the run names stand at the right ends of the lines (the frame needs a wide right margin)."""
+    crossings: Sequence[Crossing] = ()
+    x_limits: tuple[float, float] | None = None
+    """Of the axis, where it is longer than what was measured."""
+
+    @property
+    def x_scale(self) -> Scale:
+        """The scale from data to horizontal pixels."""
+        return self.frame.x_scale(*(self.x_limits or (self.xs[0], self.xs[-1])), self.is_log2)
 
 
 def draw(chart: LineChart) -> Markup:
     """Return the chart as an `<svg>` element."""
-    x = chart.frame.x_scale(chart.xs[0], chart.xs[-1], chart.is_log2)
+    x = chart.x_scale
     y = chart.frame.y_scale(*chart.y_limits)
     return chart.frame.svg(
         chart.chart_id,
@@ -65,6 +86,7 @@ def draw(chart: LineChart) -> Markup:
         chart.frame.axes(x, y, chart.x_ticks, chart.y_ticks, chart.x_title, chart.y_title),
         join(_band(chart, series, x, y) for series in chart.series),
         join(_line(chart, series, x, y) for series in chart.series),
+        join(_crossing(chart, crossing, i, x, y) for i, crossing in enumerate(chart.crossings)),
         _end_labels(chart, y) if chart.has_labels else join(()),
         tag("g", class_="cursor", aria_hidden="true"),
         class_="has-readout",
@@ -73,13 +95,13 @@ def draw(chart: LineChart) -> Markup:
 
 def hover(chart: LineChart) -> dict[str, Any]:
     """Return what the page's script needs to read the chart out: pixels and texts, no further computing."""
-    x = chart.frame.x_scale(chart.xs[0], chart.xs[-1], chart.is_log2)
+    x = chart.x_scale
     y = chart.frame.y_scale(*chart.y_limits)
     return {
         "x": [round(x(value), 1) for value in chart.xs],
         "top": chart.frame.top,
         "bottom": chart.frame.height - chart.frame.bottom,
-        "heads": [f"{chart.x_name} {value:g}" for value in chart.xs],
+        "heads": [f"{chart.x_name} {value:.4g}" for value in chart.xs],
         "runs": [
             {
                 "colour": colour(series.slot),
@@ -137,6 +159,45 @@ def _line(chart: LineChart, series: Series, x: Scale, y: Scale) -> Markup:
     ]
     faint = tag("path", d=path_data(pixels(series.raw_ys)), class_="faint") if series.raw_ys else None
     return tag("g", faint, tag("path", d=path_data(points), class_="line"), join(marks), class_=run_class(series.slot))
+
+
+def _crossing(chart: LineChart, crossing: Crossing, i: int, x: Scale, y: Scale) -> Markup | None:
+    """A bar for the interval above the x axis, one below the other, and a line up to where the curves meet."""
+    left, right = chart.xs[0], chart.xs[-1]
+    if not left <= crossing.at <= right:
+        return None
+    ends = (crossing.low or left, crossing.high or right)
+    start, stop = (x(min(max(end, left), right)) for end in ends)
+    bottom = chart.frame.height - chart.frame.bottom
+    at, level = x(crossing.at), bottom - 30.0 - 15.0 * i
+    text = f"k* {format_number(crossing.at, 1)}"
+    before = start - 6 > chart.frame.left + 8 * len(text)
+    return tag(
+        "g",
+        line(at, level, at, _meeting(chart, crossing.at, y), class_="crossing-rise"),
+        line(start, level, at, level, class_="crossing open" if crossing.low is None else "crossing"),
+        line(at, level, stop, level, class_="crossing open" if crossing.high is None else "crossing"),
+        mark(crossing.slot, at, level, 0.9),
+        tag(
+            "text",
+            text,
+            x=start - 6 if before else stop + 6,
+            y=level + 4,
+            class_="run-label",
+            text_anchor="end" if before else "start",
+        ),
+        class_=run_class(crossing.slot),
+        aria_hidden="true",
+    )
+
+
+def _meeting(chart: LineChart, at: float, y: Scale) -> float:
+    """Return the pixel of the reference's line at an x, between the two nearest numbers."""
+    known = [(k, value) for k, value in zip(chart.xs, chart.series[0].ys, strict=True) if value is not None]
+    below = max((p for p in known if p[0] <= at), default=known[0])
+    above = min((p for p in known if p[0] >= at), default=known[-1])
+    share = 0.5 if above[0] == below[0] else (at - below[0]) / (above[0] - below[0])
+    return y(below[1] + share * (above[1] - below[1]))
 
 
 def _end_labels(chart: LineChart, y: Scale) -> Markup:

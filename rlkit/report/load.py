@@ -23,11 +23,14 @@ class Run:
     report: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
     training: Training | None = None
+    probe: dict[str, Any] = field(default_factory=dict)
+    """What `rlkit probe` wrote beside the samples; empty when it did not run."""
 
     def cell(self, key: str) -> Cell | None:
-        """Return the number called `pass@K`, `distinct@K` or by a metric's name; None when it was not computed."""
+        """Return `pass@K`, `maj@K`, `distinct@K`, `cover@TAU` or a metric by name; None when it was not computed."""
         family, at, k = key.rpartition("@")
-        table = self.report.get(f"{family}_at_k" if at else "metrics") or {}
+        name = "cover_at_tau" if family == "cover" else f"{family}_at_k"
+        table = self.report.get(name if at else "metrics") or {}
         return read_cell(table.get(k))
 
     @property
@@ -36,8 +39,13 @@ class Run:
         return self.computed_ks("pass")
 
     def computed_ks(self, family: str) -> list[int]:
-        """Return every k at which `family` (`pass` or `distinct`) was computed, in order."""
+        """Return every k at which `family` (`pass`, `maj` or `distinct`) was computed, in order."""
         return sorted(int(k) for k in self.report.get(f"{family}_at_k") or {})
+
+    @property
+    def taus(self) -> list[str]:
+        """Every tau of cover@tau that was computed, as written, in order."""
+        return sorted(self.report.get("cover_at_tau") or {}, key=float)
 
     @property
     def problems(self) -> list[dict[str, Any]]:
@@ -83,7 +91,9 @@ def load_run(folder: Path, name: str) -> Run:
     """Read one evaluation directory and the training log beside or above it."""
     report = _read_object(folder / "report.json")
     config = _read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    return Run(name, folder, report, config, read_training(folder) or read_training(folder.resolve().parent))
+    probe = _read_object(folder / "probe.json") if (folder / "probe.json").is_file() else {}
+    training = read_training(folder) or read_training(folder.resolve().parent)
+    return Run(name, folder, report, config, training, probe)
 
 
 def check_comparable(runs: Sequence[Run]) -> None:

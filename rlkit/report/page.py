@@ -5,37 +5,50 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
+from rlkit.report.accuracy_variety import variety_section
+from rlkit.report.browser_section import browser_json, browser_section
 from rlkit.report.combined import Report, as_json
+from rlkit.report.distribution import distribution_section
 from rlkit.report.exhibit_tables import exhibits_section
-from rlkit.report.figures import Figures
 from rlkit.report.frame import colour, run_class, swatch
 from rlkit.report.headline import headline_section
+from rlkit.report.layout import Charts
 from rlkit.report.markup import Markup, join, script_json, tag
 from rlkit.report.provenance import provenance_section
+from rlkit.report.reach import reach_section
+from rlkit.report.support import support_section
+from rlkit.report.training_section import training_section
 from rlkit.report.wording import caveats, describe_comparison, task_name
+
+STYLES = ("page.css", "figures.css", "browser.css")
 
 
 def to_html(report: Report) -> str:
     """Return the page; data sit in it as JSON in `#report-data`, in the shape of the JSON file."""
-    figures = Figures()
+    charts = Charts()
     title = page_title(report)
     body = tag(
         "main",
         _header(report, title),
         headline_section(report),
-        figures.pass_at_k_section(report),
-        figures.variety_section(report),
-        figures.training_section(report),
+        reach_section(report, charts),
+        variety_section(report, charts),
+        support_section(report),
+        distribution_section(report, charts),
+        training_section(report, charts),
         exhibits_section(report),
+        browser_section(report),
         provenance_section(report),
     )
     return Template(_data_file("page.html")).substitute(
         title=join([title]),
-        style=_data_file("page.css"),
+        style="".join(map(_data_file, STYLES)),
         body=join([_bar(report), body, tag("div", id="tip", role="status", hidden=True)]),
         data=script_json(as_json(report)),
-        readouts=script_json(figures.readouts),
+        readouts=script_json(charts.readouts),
+        samples=script_json(browser_json(report)),
         script=_data_file("page.js"),
+        browser=_data_file("browser.js"),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rlkit.report.cells import Cell, format_interval, format_number
 from rlkit.report.columns import Column
-from rlkit.report.frame import Frame, line, mark, run_class
+from rlkit.report.frame import Frame, line, mark, path_data, run_class
 from rlkit.report.markup import Markup, join, tag
 from rlkit.report.scales import Scale, nice_domain, nice_ticks, shorten
 
@@ -39,10 +39,23 @@ class Point:
     name: str
     quality: Cell
     variety: Cell
+    temperature: float | None = None
+    """Where one model was evaluated at several."""
 
 
-def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety: Column, frame: Frame) -> Markup:
-    """Return the plane; the first point is the reference from which the others moved."""
+def draw_plane(
+    chart_id: str,
+    points: Sequence[Point],
+    quality: Column,
+    variety: Column,
+    frame: Frame,
+    sweeps: Sequence[Sequence[int]] = (),
+) -> Markup:
+    """Return the plane; the first point is the reference from which the others moved.
+
+    Args:
+        sweeps: slots of points that are one model at rising temperatures; a line joins them.
+    """
     known = [p for p in points if p.quality.value is not None and p.variety.value is not None]
     x_domain, y_domain = (
         _domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, variety)
@@ -63,7 +76,8 @@ def draw_plane(chart_id: str, points: Sequence[Point], quality: Column, variety:
             has_x_grid=True,
         ),
         _corners(known[0], x, y, frame) if known else join(()),
-        join(_path_from_reference(known[0], point, x, y) for point in known[1:]),
+        join(_path_from_reference(known[0], point, x, y) for point in known[1:] if point.temperature is None),
+        join(_sweep([point for slot in sweep for point in known if point.slot == slot], x, y) for sweep in sweeps),
         join(_cross(point, x, y) for point in known),
         join(
             _point(point, _label(point, frame), box, x, y, quality, variety)
@@ -157,12 +171,20 @@ def _corner_notes(reference: Point, x: Scale, y: Scale, frame: Frame) -> list[tu
 
 
 def _label(point: Point, frame: Frame) -> str:
-    return shorten(point.name, int(frame.width / 24))
+    name = shorten(point.name, int(frame.width / 24))
+    return name if point.temperature is None else f"{name}, T {point.temperature:g}"
 
 
 def _path_from_reference(reference: Point, point: Point, x: Scale, y: Scale) -> Markup:
     ends = [(x(_value(p.quality)), y(_value(p.variety))) for p in (reference, point)]
     return tag("g", line(*ends[0], *ends[1], class_="trail"), class_=run_class(point.slot), aria_hidden="true")
+
+
+def _sweep(points: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
+    if len(points) < 2:
+        return None
+    ends = [(x(_value(point.quality)), y(_value(point.variety))) for point in points]
+    return tag("path", d=path_data(ends), class_=run_class(points[0].slot, "sweep"), aria_hidden="true")
 
 
 def _cross(point: Point, x: Scale, y: Scale) -> Markup:
@@ -190,7 +212,8 @@ def _describe(point: Point, quality: Column, variety: Column) -> str:
         f"{column.title} {format_number(cell.value, column.digits)} ({format_interval(cell, column.digits)})"
         for column, cell in ((quality, point.quality), (variety, point.variety))
     ]
-    return f"{point.name}: {', '.join(parts)}"
+    sampled = "" if point.temperature is None else f" at temperature {point.temperature:g}"
+    return f"{point.name}{sampled}: {', '.join(parts)}"
 
 
 def _value(cell: Cell) -> float:

@@ -27,7 +27,10 @@ _METHODS = {
         "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of "
         "solutions a problem has. Both grow with the number of samples."
     ),
-    "Verdicts": RULES,
+    "Verdicts": (
+        "Against the reference, the word of `rlkit compare`: the first of its rules that holds, with the number that "
+        f"decided. Where a comparison has none, by directions alone: {RULES[0].lower()}{RULES[1:]}"
+    ),
 }
 
 

@@ -10,6 +10,31 @@ from rlkit.report.columns import Column, common_largest_k
 from rlkit.report.combined import Report
 
 ARROWS = {"up": "▲", "down": "▼", "unclear": "≈"}
+_PARTS = {"all": "all outputs", "correct": "correct ones"}
+_MEASURES = {
+    "distinct_correct": "distinct correct solutions",
+    "solution_coverage": "solution-set coverage",
+    "answer_entropy": "answer entropy",
+    "token_entropy": "token entropy",
+    "simpson": "Simpson diversity",
+    "ead": "distinct n-grams (EAD)",
+    "vendi": "Vendi score",
+    "self_bleu": "self-BLEU",
+}
+_LEADING = (
+    "distinct_correct",
+    "solution_coverage",
+    "simpson",
+    "distinct_classes_at_",
+    "distance_",
+    "ead",
+    "vendi_",
+    "answer_entropy",
+    "token_entropy",
+    "distinct_2",
+    "semantic_entropy",
+)
+"""Starts of the names of measures, those that a drawing shows first."""
 WORDS = {"up": "higher", "down": "lower", "unclear": "unclear"}
 
 
@@ -63,6 +88,23 @@ def difference_tone(column: Column, cell: Cell) -> str:
 def difference_interval(column: Column, cell: Cell) -> str:
     """Return the interval of a difference in brackets, or ""."""
     return format_interval(cell, column.digits, signed=True)
+
+
+def measure_title(name: str) -> str:
+    """Return the title of a measure of variety: `NAME`, or `all/NAME` and `correct/NAME` by what it is over."""
+    part, slash, bare = name.rpartition("/")
+    words = _MEASURES.get(bare) or bare.replace("_", " ")
+    title = words[:1].upper() + words[1:]
+    return f"{title}, {_PARTS.get(part, part)}" if slash else title
+
+
+def leading_measures(names: Sequence[str], limit: int) -> list[str]:
+    """Return the measures to draw where there are many: up to `limit` kinds, well-known ones first, of every part."""
+    bare = list(dict.fromkeys(name.rpartition("/")[2] for name in names))
+    rank = {name: next((i for i, start in enumerate(_LEADING) if name.startswith(start)), 99) for name in bare}
+    firsts = [min((b for b in bare if rank[b] == i), key=bare.index) for i in sorted({*rank.values()} - {99})]
+    chosen = [*firsts, *(name for name in bare if name not in firsts)][:limit]
+    return [name for wanted in chosen for name in names if name.rpartition("/")[2] == wanted]
 
 
 def task_name(task: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from rlkit.report import build_report, write_report
 from tests.report.evaluations import BASE, DARLING, GRPO, WEIGHTED, write_evaluation, write_run
+from tests.report.measured import add_probe, with_comparisons
 
+HOSTILE = "</script><script>console.log(1)</script><img src=x onerror=console.log(2)><b>bold</b>"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARTEFACTS = Path(__file__).resolve().parents[2] / "runs" / "test-artefacts"
 
@@ -39,7 +42,19 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("page")
     folders = [write_evaluation(root / "base" / "eval", BASE, num_problems=60, n=64)]
     folders += [write_run(root / p.name, p, num_problems=60, n=64) for p in (GRPO, DARLING, WEIGHTED)]
-    return write_report(build_report(folders), root / "report.html")[0].as_uri()
+    for folder, policy in zip(folders, (BASE, GRPO, DARLING, WEIGHTED), strict=True):
+        add_probe(folder if folder.name == "eval" else folder / "eval", policy.entropy)
+    make_first_problem_hostile(folders[0] / "samples.jsonl")
+    return write_report(with_comparisons(build_report(folders)), root / "report.html")[0].as_uri()
+
+
+def make_first_problem_hostile(path: Path) -> None:
+    """Put markup that would run into the completions of the first problem."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["prompt_id"].endswith("0000"):
+            row["completion"] = HOSTILE
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +192,68 @@ def test_differences_can_be_taken_against_another_run(open_page):
     assert "grpo" not in page.locator(".readings .who:visible").all_inner_texts()
 
 
+def test_the_browser_opens_a_problem_by_click_and_by_keyboard(open_page):
+    page = open_page()
+    page.locator("#browse-list").scroll_into_view_if_needed()
+    page.click("#browse-list button >> nth=3")
+    assert page.locator("#browse-problem h3").inner_text() == "countdown-test-0003"
+    assert page.locator("#browse-problem .answers").count() == 4
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#browse-problem h3").inner_text() == "countdown-test-0004"
+    assert page.locator("#browse-list button[aria-current]").inner_text() == "countdown-test-0004"
+    page.fill("#browse-search", "0017")
+    assert page.locator("#browse-list button").count() == 1
+    assert page.locator("#browse-problem h3").inner_text() == "countdown-test-0017"
+
+
+def test_filters_show_what_they_name(open_page):
+    page = open_page()
+    page.locator("#browse-list").scroll_into_view_if_needed()
+    label = page.locator("#browse-filter option[value='lost-1']").inner_text()
+    page.select_option("#browse-filter", "lost-1")
+    assert label == f"lost by grpo ({page.locator('#browse-list button').count()})"
+    assert page.locator("#browse-problem .answers >> nth=1").inner_text().count("✓") == 0
+
+
+def test_a_mark_of_the_scatter_and_a_listed_problem_open_the_browser(open_page):
+    page = open_page()
+    marks = page.locator("#scatter-1 a")
+    ids = json.loads(marks.nth(marks.count() - 1).get_attribute("data-problems"))
+    marks.nth(marks.count() - 1).dispatch_event("click")
+    assert page.locator("#browse-problem h3").inner_text() == ids[0]
+    page.locator(".support-lists summary").first.click()
+    link = page.locator(".support-lists .ids a").first
+    link.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#browse-problem h3").inner_text() == link.inner_text()
+    assert page.evaluate("document.activeElement.dataset.id") == link.inner_text()
+
+
+def test_completions_with_markup_are_shown_as_text(open_page):
+    page = open_page()
+    page.locator("#browse-list").scroll_into_view_if_needed()
+    page.click("#browse-list button >> nth=0")
+    assert page.locator("#browse-problem .answers pre").first.text_content() == HOSTILE
+    assert page.locator("#browse-problem img, #browse-problem pre b").count() == 0
+
+
+def test_a_page_of_four_runs_loads_within_a_second(open_page):
+    """Without what the machine does besides: the median of five loads."""
+    page = open_page()
+    times = []
+    for _ in range(5):
+        page.reload()
+        times.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
+    assert sorted(times)[2] < 1000
+
+
 def test_the_numbers_are_there_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator(".headline .value").count() >= 20
     assert page.locator("#pass-at-k-wide .line").count() == 4
     assert page.locator("#theme").is_hidden()
+    assert page.locator(".browser").is_hidden()
+    assert page.locator(".exhibit .matrix").count() > 0
 
 
 CONTRAST = """() => {

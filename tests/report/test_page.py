@@ -3,6 +3,7 @@ from __future__ import annotations
 import html.parser
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,9 @@ import pytest
 from rlkit.report import as_json, build_report
 from rlkit.report.page import to_html
 from rlkit.report.provenance import commands
+from rlkit.report.sweeps import find_sweeps
 from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
+from tests.report.measured import with_comparisons
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&<!--\u2028"
 
@@ -52,7 +55,8 @@ def page(report):
 def test_the_page_needs_nothing_from_elsewhere(page):
     outline = Outline(page)
     links = outline.values("src") + outline.values("href") + outline.values("srcset")
-    assert links == ["data:,"]
+    assert {link for link in links if not link.startswith("#")} == {"data:,"}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(outline.values("id"))
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|@import|url\(", page)
 
 
@@ -107,7 +111,7 @@ def write_hostile(directory: Path) -> Path:
 def test_hostile_texts_stay_texts(tmp_path):
     folders = [write_hostile(write_run(tmp_path / policy.name, policy)) for policy in (BASE, GRPO)]
     outline = Outline(to_html(build_report(folders)))
-    assert [tag for tag, _ in outline.tags].count("script") == 3
+    assert [tag for tag, _ in outline.tags].count("script") == 5
     assert not [tag for tag, attrs in outline.tags if tag == "img" or "onerror" in attrs]
     assert json.loads(outline.scripts["report-data"])["runs"][1]["name"] == HOSTILE + "grpo"
 
@@ -120,11 +124,11 @@ def test_differences_against_every_run_are_there_and_the_reference_ones_show(pag
 
 
 def test_sections_without_data_are_left_out(tmp_path):
-    directory = write_evaluation(tmp_path / "base", BASE, metrics={}, problems=[])
+    directory = write_evaluation(tmp_path / "base", BASE, metrics={}, problems=[], distinct_at_k={})
     (directory / "samples.jsonl").unlink()
     ids = Outline(to_html(build_report([directory]))).values("id")
     assert "pass-at-k" in ids
-    assert not {"variety", "training", "exhibits", "against"} & set(ids)
+    assert not {"variety", "training", "exhibits", "against", "problems", "distribution", "browse"} & set(ids)
 
 
 def test_the_commands_name_what_was_evaluated(report):
@@ -139,3 +143,57 @@ def test_nine_runs_still_make_a_page(tmp_path):
         write_evaluation(tmp_path / f"run{i}", BASE, num_problems=4, n=4, seed=i, name=f"run{i}") for i in range(9)
     ]
     assert "run8" in to_html(build_report(folders))
+
+
+@pytest.fixture(scope="module")
+def full_page(report):
+    return to_html(with_comparisons(report))
+
+
+def test_old_reports_have_a_page_without_the_newer_figures(tmp_path):
+    folders = [write_evaluation(tmp_path / policy.name, policy) for policy in (BASE, GRPO)]
+    for folder in folders:
+        record = json.loads((folder / "report.json").read_text())
+        for key in ("maj_at_k", "cover_at_tau"):
+            record.pop(key, None)
+        (folder / "report.json").write_text(json.dumps(record))
+    built = build_report(folders)
+    ids = set(Outline(to_html(replace(built, comparisons={}))).values("id"))
+    assert {"pass-at-k", "problems", "browse"} <= ids
+    assert not {"maj-at-k-wide", "cover-at-tau-wide", "retained-wide", "distribution", "loss-0"} & ids
+
+
+def test_newer_keys_bring_their_figures(full_page):
+    ids = set(Outline(full_page).values("id"))
+    assert {"maj-at-k-wide", "cover-at-tau-wide", "retained-wide", "retained-narrow", "loss-0", "scatter-1"} <= ids
+    assert "Harmful collapse" in full_page
+    assert "412 more problems or 80 more samples a problem" in full_page
+
+
+def test_everything_new_is_well_formed_and_ids_stay_unique(full_page):
+    outline = Outline(full_page)
+    ids = outline.values("id")
+    assert len(ids) == len(set(ids))
+    for picture in re.findall(r"<svg.*?</svg>", full_page, flags=re.DOTALL):
+        ElementTree.fromstring(picture)
+
+
+def test_lost_problems_link_into_the_browser(full_page, report):
+    linked = [json.loads(value) for value in Outline(full_page).values("data-problems")]
+    browsed = {problem["id"] for problem in json.loads(Outline(full_page).scripts["report-samples"])["problems"]}
+    lost = with_comparisons(report).comparison(1)["support"]["lost_ids"]
+    assert lost
+    assert all([problem_id] in linked for problem_id in lost)
+    assert {i for ids in linked for i in ids} <= browsed
+
+
+def test_a_sweep_over_temperatures_is_joined(tmp_path):
+    folders = [
+        write_evaluation(tmp_path / f"t{t}", BASE, seed=i, name=f"t{t}", sampling={"temperature": t})
+        for i, t in enumerate((1.0, 0.4, 0.7))
+    ]
+    built = build_report(folders)
+    assert find_sweeps(built.runs) == [[1, 2, 0]]
+    page = to_html(built)
+    assert page.count('class="sweep run run-1"') == 2
+    assert "T 0.4" in page
