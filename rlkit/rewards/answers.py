@@ -35,14 +35,14 @@ def extract_final_answer(text: str, *, last_number: bool = False) -> str | None:
 def extract_choice(text: str, choices: str = "ABCDE") -> str | None:
     """Return the letter that a completion chooses, in upper case, None when it announces none of `choices`.
 
-    `\\boxed{B}`, `The answer is (b).`, `Answer: B. Paris` and a completion that is nothing but `B` all choose B. Letters
+    `\\boxed{B}`, `The answer is (b).`, `Answer: B. Paris` and a completion that is nothing but `B` choose B. Letters
     elsewhere in the reasoning choose nothing.
     """
     stated = announced_answer(text)
     stated = text if stated is None else stated
     plain = _LATEX_TEXT.sub(r"\1", stated).strip(" \t\n*$\"'")
     found = re.fullmatch(
-        rf"(?i:option|choice)?\s*(?:\(([A-Za-z])\)|([A-Za-z]))(?:[.:)\]*]+(?:\s.*)?)?", plain, re.DOTALL
+        r"(?i:option|choice)?\s*(?:\(([A-Za-z])\)|([A-Za-z]))(?:[.:)\]*]+(?:\s.*)?)?", plain, re.DOTALL
     )
     letter = (found[1] or found[2]).upper() if found else ""
     return letter if letter and letter in choices.upper() else None

@@ -1,7 +1,7 @@
 """What a worker process asks the library math-verify (https://github.com/huggingface/Math-Verify); see `mathematics`.
 
-The library's own timers are off: they need SIGALRM, which only reaches a main thread, cannot end a call into C, and turn
-lateness into "not equal". The pool's deadline ends a late call by ending its process.
+The library's own timers are off: they need SIGALRM, which reaches only a main thread, cannot end a call into C, and
+turn lateness into "not equal". The pool's deadline ends a late call by ending its process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_expressions(answer: str) -> list[Any]:
     from math_verify import parse
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    return list(parse(as_boxed(answer), parsing_timeout=None))  # type: ignore[arg-type]
+    return list(parse(as_boxed(answer), parsing_timeout=None))
 
 
 def as_boxed(answer: str) -> str:
@@ -43,7 +43,7 @@ def as_boxed(answer: str) -> str:
 
 def canonical_key(expressions: list[Any]) -> str | None:
     """Return a text that answers share which SymPy brings to one form; None when nothing was read."""
-    import sympy
+    import sympy  # type: ignore[import-untyped]
 
     if not expressions:
         return None
