@@ -49,3 +49,21 @@ def resolve_task(spec: PluginSpec) -> Task:
     if not isinstance(task, Task):
         raise PluginError(f"The task {spec!r} is {task!r}, which lacks one of name, load(), grade() and validate().")
     return task
+
+
+_ABOUT = {
+    "countdown": "combine numbers to reach a target; every solution known, nothing downloaded",
+    "humaneval": "164 Python functions to complete, judged by hidden tests (openai/openai_humaneval)",
+    "jsonl": "data of your own: path or hub, prompt, gold, verifier",
+    "mbpp": "short Python functions, judged by three tests each (google-research-datasets/mbpp)",
+    "reasoning_gym": "puzzles of many kinds from a seed, scored by their own scorers; dataset: chain_sum, ...",
+}
+
+
+def describe_task(name: str) -> str:
+    """Return one line about a built-in task; nothing about those of installed packages."""
+    from rlkit.tasks.benchmarks import BENCHMARKS
+
+    if name in BENCHMARKS:
+        return f"{BENCHMARKS[name].about} ({BENCHMARKS[name].task.hub})"
+    return _ABOUT.get(name, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def read_path(path: str, split: str) -> list[Record]:
         found = f"it holds {', '.join(split_files(place))}" if split_files(place) else "it holds no data files"
         problem = f"has no split {split!r} ({found})" if place.is_dir() else "does not exist"
         raise ConfigError(f"The data {path} {problem}; name a file of {', '.join(SUFFIXES)} or a folder of them.")
-    return [record for file in files for record in _read_file(file)]
+    return [record for file in files for record in read_file(file)]
 
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
@@ -49,6 +50,8 @@ def load_hub(name: str, subset: str | None, split: str) -> list[Record]:
     """
     import datasets
 
+    # It would announce every attempt to reach the hub; the error says all there is to say.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return [dict(record) for record in datasets.load_dataset(name, subset, split=split)]
     except Exception as error:
@@ -60,7 +63,8 @@ def load_hub(name: str, subset: str | None, split: str) -> list[Record]:
         ) from error
 
 
-def _read_file(path: Path) -> list[Record]:
+def read_file(path: Path) -> list[Record]:
+    """Return the rows of a data file; raises ConfigError when it is of another kind or cannot be read."""
     readers = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
     if path.suffix not in readers:
         raise ConfigError(f"{path} is no data file that can be read; write one of {', '.join(SUFFIXES)}.")

@@ -1,4 +1,4 @@
-"""Tasks made of data sets: rows, grades and rewards of every format and verifier, and what is wrong said in a sentence."""
+"""Tasks made of data sets: rows, grades and rewards of every format and verifier, and mistakes said in a sentence."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_single_file_is_the_test_split_and_a_folder_holds_the_others():
     one = resolve_task({"name": "jsonl", "path": str(DATA / "math500.jsonl"), "prompt": "problem"})
     with pytest.raises(ConfigError, match=r"one file, which is the split 'test'.*train\.jsonl"):
         one.load("train")
-    with pytest.raises(ConfigError, match="has no split 'tset'. Did you mean 'test'?"):
+    with pytest.raises(ConfigError, match=r"has no split 'tset'\. Did you mean 'test'\?"):
         one.load("tset")
     folder = resolve_task({"name": "jsonl", "path": str(DATA / "gsm8k")})
     assert {row["id"] for row in folder.load("train")}.isdisjoint(row["id"] for row in folder.load("test"))
@@ -231,5 +231,5 @@ def test_a_task_file_that_is_none_is_refused(tmp_path, text, said):
 def test_a_missing_task_file_and_an_unknown_parameter_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         resolve_task(str(tmp_path / "gone.yaml"))
-    with pytest.raises(PluginError, match="has no parameter 'promt'. Did you mean 'prompt'?"):
+    with pytest.raises(PluginError, match=r"has no parameter 'promt'\. Did you mean 'prompt'\?"):
         resolve_task({"name": "gsm8k", "promt": "x"})
