@@ -16,24 +16,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog="example: rlkit tasks show '{name: reasoning_gym, dataset: chain_sum}'",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-    listing = actions.add_parser("list", help="list the tasks that can be named", description="List the tasks.")
-    listing.set_defaults(run=run_list)
-    show = actions.add_parser(
-        "show",
-        help="print a prompt as a model gets it, and its gold answer",
-        description="Print a prompt as a model gets it, and its gold answer.",
-    )
-    add_task_argument(show)
+
+    def add_action(name: str, purpose: str, example: str) -> argparse.ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose.capitalize()}.",
+            epilog=f"example: rlkit tasks {name} {example}",
+        )
+
+    add_action("list", "list the tasks that can be named", "").set_defaults(run=run_list)
+    show = add_action("show", "print a prompt as a model gets it, and its gold answer", "gsm8k --row 3")
+    validate = add_action("validate", "prove that gold answers are correct and damaged ones are not", "my_task.yaml")
+    for action, run in ((show, run_show), (validate, run_validate)):
+        add_task_argument(action)
+        action.set_defaults(run=run)
     show.add_argument("--split", default="test", help="split of the task (default: %(default)s)")
     show.add_argument("--row", type=int, default=1, metavar="N", help="which problem, from 1 (default: %(default)s)")
-    show.set_defaults(run=run_show)
-    validate = actions.add_parser(
-        "validate",
-        help="prove that gold answers are correct and damaged ones are not",
-        description="Prove that gold answers are correct and damaged ones are not.",
-    )
-    add_task_argument(validate)
-    validate.set_defaults(run=run_validate)
 
 
 def run_list(args: argparse.Namespace) -> int:
