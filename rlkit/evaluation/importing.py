@@ -13,8 +13,9 @@ from typing import Any, cast
 from rlkit.errors import ConfigError
 from rlkit.evaluation.configuration import EvaluationConfig, digest_of, prompts_digest
 from rlkit.evaluation.engine import Engine
-from rlkit.evaluation.evaluate import EvaluationPlan, build_report
+from rlkit.evaluation.evaluate import EvaluationPlan
 from rlkit.evaluation.logs import LoggedProblem, SampleLog, read_log
+from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import REPORT, Record, SampleStore, write_json
 from rlkit.rewards.answers import extract_final_answer, normalise_answer
