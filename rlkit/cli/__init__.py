@@ -1,6 +1,7 @@
 """The command line: `rlkit VERB ...`, one file a verb.
 
-A verb's module has `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`.
+A verb's module is called after it (`import_` for `import`, which Python keeps for itself). It has
+`add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`.
 Modules are imported to draw up `--help`, so they import nothing heavy at the top.
 
 Exit codes: 0 done, 1 a gate that was asked for lets nothing through (`compare --gate`), 2 a mistake in what was asked
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +22,24 @@ from rlkit import __version__
 from rlkit.errors import ConfigError, RewardError, RlkitError, suggest
 from rlkit.terminal import is_first_on_machine
 
+<<<<<<< HEAD
 VERBS = ("train", "eval", "grade", "compare", "probe", "report", "recipes", "explain", "partition", "demo", "doctor")
+=======
+VERBS = (
+    "train",
+    "eval",
+    "import",
+    "compare",
+    "probe",
+    "report",
+    "recipes",
+    "tasks",
+    "explain",
+    "partition",
+    "demo",
+    "doctor",
+)
+>>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)
 
 _TRAIN, _EVAL = "rlkit-diversity[train]", "rlkit-diversity[eval]"
 _EXTRAS = {
@@ -60,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)
     for verb in VERBS:
-        importlib.import_module(f"rlkit.cli.{verb}").add_parser(subparsers)
+        importlib.import_module(f"rlkit.cli.{verb}{'_' if keyword.iskeyword(verb) else ''}").add_parser(subparsers)
     return parser
 
 

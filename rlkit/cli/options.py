@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 
 def add_set_option(parser: argparse.ArgumentParser) -> None:
@@ -15,3 +16,17 @@ def add_set_option(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="change one setting of the recipe, e.g. train.learning_rate=1e-4; the value is YAML; may be repeated",
     )
+
+
+def add_task_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a task."""
+    parser.add_argument("task", metavar="TASK", help="a name, {name: ..., param: ...}, task.yaml or file.py:Thing")
+
+
+def read_spec(text: str, option: str) -> Any:
+    """Return how a plug-in was named: the text itself, or the mapping that a text in braces says in YAML."""
+    if not text.lstrip().startswith("{"):
+        return text
+    from rlkit.recipe.yaml_text import parse_yaml
+
+    return parse_yaml(text, option)

@@ -50,6 +50,16 @@ def find_answer(text: str) -> Announcement | None:
     return max(lines, key=lambda found: found.end, default=None)
 
 
+def announced_answer(text: str) -> str | None:
+    """Return the final answer that a text announces as it was written, None when it announces none.
+
+    See `cut_after_answer` for what announces one. Units and words behind a number are dropped in lines without a
+    closing mark.
+    """
+    found = find_answer(text)
+    return None if found is None else (found.content if found.is_closed else _trim_line(found.content)).strip() or None
+
+
 def read_answer(text: str) -> str | None:
     """Return the normalised final answer of a completion, None when it gives none.
 
@@ -104,7 +114,7 @@ _BRACE = re.compile(r"\\boxed\s*\{|[{}]")
 _HASHES = re.compile(r"####[ \t]*+(?=\S)")
 _SENTENCE = re.compile(r"\banswer(?:\*\*)?[ \t]*+(?:is\b|[:=])[ \t:*]*+(?=\S)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\s(?:because|since)\s")
-_NUMBER_AND_WORDS = re.compile(r"\$?([-+]?\d[\d,]*+(?:\.\d+)?(?:/\d+)?)(?: +[^\W\d]{2,}[^\d=+*/^\\]*)?")
+_NUMBER_AND_WORDS = re.compile(r"\$?([-+]?\d[\d,]*+(?:\.\d+)?(?:/\d+)?)(?: +(?!pi\b|sqrt)[^\W\d]{2,}[^\d=+*/^\\]*)?")
 _SILENT = re.compile(r"\\?\$|\\[()\[\],;:! ]|\\(?=%)|\\left(?![a-z])|\\right(?![a-z])")
 _SHORT_FRACTION = re.compile(r"(\\[dt]?frac)\s*([0-9])\s*([0-9])")
 _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")

@@ -202,8 +202,8 @@ def _num_drawn(problem: Problem) -> int:
     return int(problem["num_samples"] + problem["num_unscored"])
 
 
-def _share(count: float, total: int | None) -> float | None:
-    return count / total if total else None
+def _share(count: float | None, total: int | None) -> float | None:
+    return count / total if total and count is not None else None
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(

@@ -30,7 +30,8 @@ class ProblemCounts:
     """Scored samples, the n of pass@k."""
     num_correct: int = 0
     num_unscored: int = 0
-    num_truncated: int = 0
+    num_truncated: float = 0
+    """NaN where how a sample ended is not known, as in logs of other tools."""
     classes: Counter[str] = field(default_factory=Counter)
     """Correct samples by canonical solution, which is the answer where the task names no other."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -40,8 +41,8 @@ class ProblemCounts:
     samples: ScoredSamples = field(default_factory=ScoredSamples)
     verdicts: Counter[str] = field(default_factory=Counter)
     """All samples by verdict."""
-    num_tokens: int = 0
-    """Tokens of all samples together."""
+    num_tokens: float = 0
+    """Tokens of all samples together; NaN where those of one are not known."""
     logp_sum: float = 0.0
     """Log-probability of all samples together."""
     entropy_sum: float = 0.0
@@ -49,11 +50,11 @@ class ProblemCounts:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one line of samples.jsonl."""
-        tokens, entropy, logp = record["num_tokens"], record["entropy_mean"], record["logp_sum"]
+        tokens, entropy, logp = _known(record["num_tokens"]), record["entropy_mean"], record["logp_sum"]
         self.num_tokens += tokens
         self.entropy_sum += math.nan if entropy is None else entropy * tokens
         self.logp_sum += math.nan if logp is None else logp
-        self.num_truncated += record["finish_reason"] == "length"
+        self.num_truncated += math.nan if record["finish_reason"] is None else record["finish_reason"] == "length"
         self.verdicts[record["verdict"]] += 1
         if record["correct"] is None:
             self.num_unscored += 1
@@ -95,7 +96,7 @@ class ProblemCounts:
             "num_distinct_correct": len(self.classes),
             "num_solutions": self.num_solutions,
             "num_unscored": self.num_unscored,
-            "num_truncated": self.num_truncated,
+            "num_truncated": None if math.isnan(self.num_truncated) else int(self.num_truncated),
             "classes": dict(_most_frequent_first(self.classes)),
             "answers": {key: [count, self.correct_answers[key]] for key, count in _most_frequent_first(self.answers)},
             "verdicts": dict(sorted(self.verdicts.items())),
@@ -133,7 +134,11 @@ def _most_frequent_first(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _ratio(total: float, count: int) -> float:
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _ratio(total: float, count: float) -> float:
     return total / count if count else math.nan
 
 

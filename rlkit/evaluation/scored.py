@@ -33,7 +33,8 @@ class ScoredSamples:
     is_correct: bytearray = field(default_factory=bytearray)
     is_eligible: bytearray = field(default_factory=bytearray)
     """Whether it may be picked: it has an answer, or was found correct without one."""
-    num_tokens: array[int] = field(default_factory=lambda: array("q"))
+    num_tokens: array[float] = field(default_factory=lambda: array("d"))
+    """NaN where unknown, as in logs of other tools."""
     logp_sum: array[float] = field(default_factory=lambda: array("d"))
     """Log-probability of the whole sample; NaN where unknown."""
 
@@ -42,7 +43,8 @@ class ScoredSamples:
         logp = record["logp_sum"]
         self.is_correct.append(bool(record["correct"]))
         self.is_eligible.append(bool(record["answer"]) or bool(record["correct"]))
-        self.num_tokens.append(record["num_tokens"])
+        tokens = record["num_tokens"]
+        self.num_tokens.append(float("nan") if tokens is None else tokens)
         self.logp_sum.append(float("nan") if logp is None else logp)
 
     def scores(self, scorer: str) -> FloatArray:

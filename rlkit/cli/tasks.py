@@ -1,0 +1,83 @@
+"""`rlkit tasks list|show|validate`: find a task, see a prompt of it, prove its verifier."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `tasks` and its actions to the verbs."""
+    from rlkit.cli.options import add_task_argument
+
+    parser = subparsers.add_parser(
+        "tasks",
+        help="list, show and validate tasks",
+        epilog="example: rlkit tasks show '{name: reasoning_gym, dataset: chain_sum}'",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+
+    def add_action(name: str, purpose: str, example: str) -> argparse.ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose.capitalize()}.",
+            epilog=f"example: rlkit tasks {name} {example}",
+        )
+
+    add_action("list", "list the tasks that can be named", "").set_defaults(run=run_list)
+    show = add_action("show", "print a prompt as a model gets it, and its gold answer", "gsm8k --row 3")
+    validate = add_action("validate", "prove that gold answers are correct and damaged ones are not", "my_task.yaml")
+    for action, run in ((show, run_show), (validate, run_validate)):
+        add_task_argument(action)
+        action.set_defaults(run=run)
+    show.add_argument("--split", default="test", help="split of the task (default: %(default)s)")
+    show.add_argument("--row", type=int, default=1, metavar="N", help="which problem, from 1 (default: %(default)s)")
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the name of each task with a line about it."""
+    from rlkit.tasks import TASKS, describe_task
+
+    names = TASKS.names()
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:<{width}}  {describe_task(name)}".rstrip())
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print one problem."""
+    from rlkit.errors import ConfigError
+    from rlkit.tasks import resolve_task
+
+    task = resolve_task(_read_spec(args.task))
+    rows = task.load(args.split)
+    if not 1 <= args.row <= len(rows):
+        raise ConfigError(f"--row was given as {args.row}; write a number from 1 to {len(rows)}.")
+    row = rows[args.row - 1]
+    print(f"{row['id']} ({args.row} of {len(rows)})")
+    prompt = row["prompt"]
+    for turn in [{"role": "text", "content": prompt}] if isinstance(prompt, str) else prompt:
+        print(f"\n[{turn['role']}]\n{turn['content']}")
+    shown = {key: value for key, value in row.items() if key not in ("id", "prompt", "entry")}
+    print(f"\n[gold]\n{shown.pop('gold')}" if "gold" in shown else "\n[columns]")
+    if "gold" not in row:
+        print("\n".join(f"{key}: {value}" for key, value in shown.items()))
+    return 0
+
+
+def run_validate(args: argparse.Namespace) -> int:
+    """Run the task's own proof."""
+    from rlkit.tasks import resolve_task
+
+    task = resolve_task(_read_spec(args.task))
+    task.validate()
+    print(f"{task.name}: valid")
+    return 0
+
+
+def _read_spec(text: str) -> Any:
+    from rlkit.cli.options import read_spec
+
+    return read_spec(text, "TASK")

@@ -1,0 +1,187 @@
+"""HumanEval and MBPP: functions to write, judged by their tests in the sandbox (`rlkit.rewards.code_checking`).
+
+Ids, subsets and columns were looked up in lm-evaluation-harness, `lm_eval/tasks/humaneval/humaneval.yaml` and
+`lm_eval/tasks/mbpp/mbpp.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rlkit.errors import ConfigError, RewardError, suggest
+from rlkit.parameters import check_choice, check_text
+from rlkit.tasks.prompting import FORMATS, build_prompt, take
+from rlkit.tasks.tables import Record, load_hub, read_path
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+
+_AT_ONCE = 2
+_VALIDATED = 10
+_ASK_HUMANEVAL = (
+    "Complete this Python function. Answer with the whole function in one block of code.\n\n```python\n{}\n```"
+)
+_ASK_MBPP = "{}\n\nWrite it in Python, in one block of code. It must pass these tests:\n\n```python\n{}\n```"
+
+
+@dataclass(frozen=True)
+class _CodeTask:
+    path: str | None = None
+    """A file, which is the split `test`, or a folder with one file or more a split; None takes the hub's data."""
+    system: str | None = None
+    format: str = "chat"
+    """`chat`, a list of messages, or `plain`, a text; plain HumanEval is the function's beginning, to be continued."""
+
+    name: ClassVar[str]
+    hub: ClassVar[str]
+    subset: ClassVar[str | None] = None
+    splits: ClassVar[tuple[str, ...]] = ("test",)
+    default_rewards: ClassVar[tuple[PluginSpec, ...]] = ("rlkit.tasks.code:code_reward",)
+    default_partition: ClassVar[PluginSpec] = "normalised_text"
+
+    def __post_init__(self) -> None:
+        """Check every parameter."""
+        check_choice(self.name, "format", self.format, FORMATS)
+        for key in ("path", "system"):
+            if getattr(self, key) is not None:
+                check_text(self.name, key, getattr(self, key))
+
+    def load(self, split: str) -> list[Row]:
+        """Return the rows of a split: `id`, `prompt`, `gold` (code), `tests`, `entry_point`, `beginning`, `prelude`.
+
+        Raises:
+            ConfigError: there is no such split, it is empty, or a column is missing or empty.
+        """
+        if split not in self.splits:
+            raise ConfigError(f"{self.name} has no split {split!r}.{suggest(split, self.splits)}")
+        records = self._records(split)
+        if not records:
+            raise ConfigError(f"The split {split!r} of {self.name!r} is empty; give it problems or name another split.")
+        rows = [self._row(record, f"Row {at} of {self.name} ({split})") for at, record in enumerate(records, start=1)]
+        twice = {row["id"] for row in rows}
+        if len(twice) < len(rows):
+            raise ConfigError(f"{self.name} gives two rows one task_id in the split {split!r}; ids must be unique.")
+        return rows
+
+    def grade(self, completion: str, row: Row) -> Grade:
+        """Judge one completion by the tests of `row`, in the sandbox; never raises on any text."""
+        return grade_code([completion], [row])[0]
+
+    def validate(self) -> None:
+        """Check that the gold code of some problems passes its tests, and that empty functions do not.
+
+        Raises:
+            RewardError: a gold solution fails, or no solution passes; names the problem.
+        """
+        rows = self.load("test")[:_VALIDATED]
+        golds = grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows)
+        for wrong in ("", "```python\npass\n```"):
+            for row, gold, damaged in zip(rows, golds, grade_code([wrong] * len(rows), rows), strict=True):
+                if not gold.correct:
+                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.verdict}; mend the row.")
+                if damaged.correct:
+                    raise RewardError(f"The tests of {row['id']!r} accept {wrong!r}; mend the row.")
+
+    def _row(self, record: Record, place: str) -> Row:
+        raise NotImplementedError
+
+    def _records(self, split: str) -> list[Record]:
+        if self.path is None:
+            return load_hub(self.hub, self.subset, split)
+        place = Path(self.path).expanduser()
+        if place.is_file() and split != "test":
+            raise ConfigError(f"{self.path} is one file, which is the split 'test'; name a folder for {split!r}.")
+        return read_path(self.path, split)
+
+
+@dataclass(frozen=True)
+class HumanEval(_CodeTask):
+    """HumanEval (arXiv 2107.03374): 164 functions with a signature, a docstring and hidden tests."""
+
+    name: ClassVar[str] = "humaneval"
+    hub: ClassVar[str] = "openai/openai_humaneval"
+
+    def _row(self, record: Record, place: str) -> Row:
+        beginning = str(take(record, "prompt", place))
+        asked = beginning if self.format == "plain" else _ASK_HUMANEVAL.format(beginning.strip("\n"))
+        return {
+            "id": f"humaneval/{take(record, 'task_id', place)}",
+            "prompt": build_prompt(asked, self.format, self.system),
+            "gold": beginning + str(take(record, "canonical_solution", place)),
+            "tests": str(take(record, "test", place)),
+            "entry_point": str(take(record, "entry_point", place)),
+            "beginning": beginning,
+            "prelude": "",
+        }
+
+
+@dataclass(frozen=True)
+class Mbpp(_CodeTask):
+    """MBPP (arXiv 2108.07732): short functions described in a sentence, with three tests each that the model sees."""
+
+    name: ClassVar[str] = "mbpp"
+    hub: ClassVar[str] = "google-research-datasets/mbpp"
+    subset: ClassVar[str | None] = "full"
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+
+    def _row(self, record: Record, place: str) -> Row:
+        tests = "\n".join(take(record, "test_list", place))
+        return {
+            "id": f"mbpp/{take(record, 'task_id', place)}",
+            "prompt": build_prompt(_ASK_MBPP.format(take(record, "text", place), tests), self.format, self.system),
+            "gold": str(take(record, "code", place)),
+            "tests": tests,
+            "entry_point": None,
+            "beginning": "",
+            "prelude": record.get("test_setup_code") or "",
+        }
+
+
+def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Grade]:
+    """Return the grade of each completion under the tests of its row; `correct` None where they cannot judge it."""
+    from rlkit.rewards.code_checking import check_functions
+
+    def judge(job: tuple[str, Mapping[str, Any]]) -> Grade:
+        text, row = job
+        code = assemble(text, row["beginning"], row["entry_point"])
+        found = check_functions(code, row["tests"], row["entry_point"], row["prelude"])
+        return Grade(found.passed, "correct" if found.passed else found.verdict)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(judge, zip(completions, rows, strict=True)))
+
+
+def assemble(completion: str, beginning: str, entry_point: str | None) -> str | None:
+    """Return the program that a completion stands for, None when it holds no code.
+
+    A block of code that defines the entry point is preceded by the problem's beginning for its imports and helpers; any
+    other text continues that beginning.
+    """
+    from rlkit.rewards.code_checking import extract_code
+
+    code = extract_code(completion)
+    if code is None or not code.strip() or not beginning:
+        return code
+    defines = entry_point is not None and f"def {entry_point}" in code
+    return f"{beginning}\n{code}" if defines else beginning + code
+
+
+def code_reward(
+    completions: list[Completion],
+    *,
+    prompts: list[Prompt],
+    tests: list[str],
+    entry_point: list[str | None],
+    beginning: list[str],
+    prelude: list[str],
+    **columns: Any,
+) -> list[float | None]:
+    """Return 1.0 for each completion that passes its tests, 0.0 for the others, None where they cannot judge."""
+    names = ("tests", "entry_point", "beginning", "prelude")
+    rows = [
+        dict(zip(names, values, strict=True)) for values in zip(tests, entry_point, beginning, prelude, strict=True)
+    ]
+    grades = grade_code([completion_text(text) for text in completions], rows)
+    return [None if grade.correct is None else float(grade.correct) for grade in grades]

@@ -1,0 +1,204 @@
+"""A task made of a data set: which columns hold the problem and the gold answer, and how answers are judged.
+
+    task = DatasetTask("arithmetic", path="sums.jsonl", prompt="question", gold="answer")
+    row = task.load("test")[0]
+    task.grade(r"\\\\boxed{5}", row)
+
+Known benchmarks are values of this class (`benchmarks.py`); data of your own become one by `{name: jsonl, ...}` or a
+YAML file (`own_data.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rlkit.errors import ConfigError, RewardError, suggest
+from rlkit.parameters import check_choice, check_flag, check_text
+from rlkit.tasks.prompting import FORMATS, build_prompt, columns_of, fill_template, take
+from rlkit.tasks.tables import Record, load_hub, read_path, split_files
+from rlkit.tasks.verifiers import find_verifier
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+
+_VALIDATED = 20
+"""Problems of each split whose verifier `validate` tries."""
+
+
+@dataclass(frozen=True)
+class DatasetTask:
+    """Problems from a file, a folder or the hub; rows hold `id`, `prompt`, `gold`, and what the verifier needs.
+
+    Raises:
+        ConfigError: a parameter is not allowed, or neither or both of `path` and `hub` are given.
+        PluginError: the verifier cannot be found.
+    """
+
+    name: str
+    path: str | None = None
+    """A file (.jsonl, .json, .parquet, .csv), which is the split `test`, or a folder with one file or more a split."""
+    hub: str | None = None
+    """Id of a data set on the Hugging Face hub."""
+    subset: str | None = None
+    """Its configuration, where it has several."""
+    splits: Mapping[str, str] = field(default_factory=lambda: {"train": "train", "test": "test"})
+    """Name of a split here -> its name in the data set."""
+    prompt: str = "question"
+    """A template with `{column}`, or the name of the column that is the prompt."""
+    gold: str = "answer"
+    """The column with the gold answer; of a text with `####`, what follows it; a list is joined by commas."""
+    id: str | None = None
+    """The column that identifies a problem; by default `id` where there is one, else the position."""
+    verifier: str = "math"
+    """`math`, `exact`, `multiple_choice` or `file.py:fn`."""
+    choices: str = "ABCDE"
+    """The letters of `multiple_choice`."""
+    last_number: bool = False
+    """Whether `math` takes the last number of a completion that announces no answer."""
+    system: str | None = None
+    format: str = "chat"
+    """`chat`, a list of messages, or `plain`, a text."""
+
+    default_rewards: ClassVar[tuple[PluginSpec, ...]] = ("rlkit.tasks.dataset:dataset_reward",)
+    default_partition: ClassVar[PluginSpec] = "final_answer"
+
+    def __post_init__(self) -> None:
+        """Check every parameter, and that the verifier exists."""
+        for key in ("name", "prompt", "gold", "verifier", "choices"):
+            check_text(self.name if isinstance(self.name, str) else "A data set", key, getattr(self, key))
+        for key in ("path", "hub", "subset", "id", "system"):
+            if getattr(self, key) is not None:
+                check_text(self.name, key, getattr(self, key))
+        check_choice(self.name, "format", self.format, FORMATS)
+        check_flag(self.name, "last_number", self.last_number)
+        if self.path is None and self.hub is None:
+            raise ConfigError(f"The task {self.name!r} was given no data; write path: FILE or hub: ID.")
+        if not columns_of(self.prompt):
+            raise ConfigError(
+                f"The prompt {self.prompt!r} names no column; write {{column}} where the problem belongs."
+            )
+        find_verifier(self.verifier).check()
+
+    def load(self, split: str) -> list[Row]:
+        """Return the rows of a split, in the order of the data set.
+
+        Raises:
+            ConfigError: there is no such split or it is empty, a column is missing or empty, or two rows share an id.
+        """
+        records = self._records(split)
+        if not records:
+            raise ConfigError(f"The split {split!r} of {self.name!r} is empty; give it problems or name another split.")
+        rows = [self._row(record, split, number) for number, record in enumerate(records)]
+        ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
+        if count > 1:
+            raise ConfigError(f"{self.name!r} gives {count} rows the id {most_common!r}; name a column of unique ids.")
+        return rows
+
+    def grade(self, completion: str, row: Row) -> Grade:
+        """Judge one completion of the problem `row`; never raises on any text."""
+        return find_verifier(row["verifier"]).grade([completion], [row])[0]
+
+    def validate(self) -> None:
+        """Check that gold answers of each split are correct and damaged ones are not, and that no two splits share one.
+
+        Raises:
+            RewardError: the verifier does not accept a gold answer, or accepts a damaged one, or a problem is in two
+                splits; the message names the row.
+        """
+        seen: dict[str, str] = {}
+        for split in self._known_splits():
+            rows = self.load(split)
+            for row in rows:
+                other = seen.setdefault(str(row["prompt"]), split)
+                if other != split:
+                    raise RewardError(f"The problem {row['id']!r} is also in the split {other!r}; delete it from one.")
+            self._validate_rows(rows[:_VALIDATED])
+
+    def _validate_rows(self, rows: list[Row]) -> None:
+        verifier = find_verifier(self.verifier)
+        for row in rows:
+            gold = verifier.write_gold(row)
+            if gold is not None and not (grade := self.grade(gold, row)).correct:
+                raise RewardError(
+                    f"The gold answer of {row['id']!r}, {row['gold']!r}, is graded {grade.verdict}, not correct; mend "
+                    f"it, or choose another verifier than {self.verifier}."
+                )
+            for wrong in verifier.write_wrong(row):
+                if self.grade(wrong, row).correct:
+                    raise RewardError(f"The verifier {self.verifier} accepts {wrong!r} as the answer of {row['id']!r}.")
+
+    def _known_splits(self) -> list[str]:
+        if self.path is None:
+            return list(self.splits)
+        place = Path(self.path).expanduser()
+        if not place.is_dir():
+            return ["test"]
+        held = split_files(place)
+        return [split for split, source in self.splits.items() if source in held or split in held]
+
+    def _records(self, split: str) -> list[Record]:
+        if split not in self.splits:
+            raise ConfigError(f"{self.name!r} has no split {split!r}.{suggest(split, self.splits)}")
+        source = self.splits[split]
+        if self.path is None:
+            assert self.hub is not None, "the constructor checked it"
+            return load_hub(self.hub, self.subset, source)
+        place = Path(self.path).expanduser()
+        if place.is_file() and split != "test":
+            raise ConfigError(
+                f"{self.path} is one file, which is the split 'test', so {self.name!r} has no {split!r}; put both "
+                f"into a folder as {split}{place.suffix} and test{place.suffix}, and name the folder."
+            )
+        # A local copy may call a split as the hub does, or as it is called here.
+        held = split_files(place) if place.is_dir() else {}
+        return read_path(self.path, source if source in held or split not in held else split)
+
+    def _row(self, record: Record, split: str, number: int) -> Row:
+        place = f"Row {number + 1} of {self.name} ({split})"
+        own = record if ":" in self.verifier else {}
+        return {
+            **own,
+            "id": self._id(record, split, number, place),
+            "prompt": self._prompt(record, place),
+            "gold": read_gold(take(record, self.gold, place)),
+            "verifier": self.verifier,
+            "choices": self.choices,
+            "last_number": self.last_number,
+        }
+
+    def _id(self, record: Record, split: str, number: int, place: str) -> str:
+        if self.id is not None:
+            return f"{self.name}/{split}/{take(record, self.id, place)}"
+        given = record.get("id")
+        return f"{self.name}/{split}/{number if given is None else given}"
+
+    def _prompt(self, record: Record, place: str) -> Prompt:
+        return build_prompt(fill_template(self.prompt, record, place), self.format, self.system)
+
+
+def read_gold(value: Any) -> str:
+    """Return a gold answer as text: what follows `####` where that occurs, a list joined by commas."""
+    if isinstance(value, list):
+        return ", ".join(str(item).strip() for item in value)
+    return str(value).rpartition("####")[2].strip()
+
+
+def dataset_reward(completions: list[Completion], *, prompts: list[Prompt], **columns: Any) -> list[float | None]:
+    """Return 1.0 for each correct completion, 0.0 for each wrong one, and None where it could not be judged.
+
+    Args:
+        completions: B texts, or lists of chat messages.
+        prompts: unused; part of the reward signature.
+        **columns: the rows' columns as lists of B, at least `gold` and `verifier`.
+    """
+    lists = {name: values for name, values in columns.items() if isinstance(values, list | tuple)}
+    rows = [{name: values[at] for name, values in lists.items()} for at in range(len(completions))]
+    grades: list[Grade | None] = [None] * len(rows)
+    for name in dict.fromkeys(row["verifier"] for row in rows):
+        chosen = [at for at, row in enumerate(rows) if row["verifier"] == name]
+        texts = [completion_text(completions[at]) for at in chosen]
+        for at, grade in zip(chosen, find_verifier(name).grade(texts, [rows[at] for at in chosen]), strict=True):
+            grades[at] = grade
+    return [None if grade is None or grade.correct is None else float(grade.correct) for grade in grades]
