@@ -22,12 +22,10 @@ from rlkit import __version__
 from rlkit.errors import ConfigError, RewardError, RlkitError, suggest
 from rlkit.terminal import is_first_on_machine
 
-<<<<<<< HEAD
-VERBS = ("train", "eval", "grade", "compare", "probe", "report", "recipes", "explain", "partition", "demo", "doctor")
-=======
 VERBS = (
     "train",
     "eval",
+    "grade",
     "import",
     "compare",
     "probe",
@@ -39,7 +37,6 @@ VERBS = (
     "demo",
     "doctor",
 )
->>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)
 
 _TRAIN, _EVAL = "rlkit-diversity[train]", "rlkit-diversity[eval]"
 _EXTRAS = {

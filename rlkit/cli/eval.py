@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rlkit.cli.options import read_spec
 from rlkit.errors import ConfigError
 
 _DESCRIPTION = """\
@@ -35,16 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     what.add_argument(
         "--model", required=True, help="a directory, an embedded model such as countdown-tiny, or a hub id"
     )
-<<<<<<< HEAD
     what.add_argument(
         "--adapter",
         metavar="DIR",
         help="LoRA adapter to put on the model, unmerged; a --model that is only an adapter brings its base",
     )
-    what.add_argument("--task", required=True, help="a name, or {name: ..., param: ...} with its parameters")
-=======
     what.add_argument("--task", required=True, help="a name, {name: ..., param: ...}, or task.yaml")
->>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)
     what.add_argument("--n", required=True, type=int, help="samples a prompt; pass@k is known for k = 1..N")
     what.add_argument("--output", required=True, metavar="DIR", help="directory to write or continue")
     what.add_argument("--split", default="test", help="split of the task (default: %(default)s)")
@@ -100,12 +97,7 @@ def add_grading_options(group: argparse._ActionsContainer, tag: str | None = "th
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit eval`."""
-<<<<<<< HEAD
     from rlkit.evaluation.evaluate import plan_evaluation, run_evaluation
-=======
-    from rlkit.cli.options import read_spec
-    from rlkit.evaluation import SamplingConfig, evaluate
->>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)
     from rlkit.terminal import note
 
     chat = _read_chat(args)
@@ -185,25 +177,6 @@ def _sampling(args: argparse.Namespace, temperature: float) -> Any:
         stop=tuple(args.stop),
         seed=args.seed,
     )
-<<<<<<< HEAD
-=======
-    report = evaluate(
-        args.model,
-        read_spec(args.task, "--task"),
-        args.n,
-        args.output,
-        engine=read_spec(args.engine, "--engine"),
-        split=args.split,
-        limit=args.limit,
-        sampling=sampling,
-        name=args.name,
-    )
-    print(summarise(report))
-    for warning in warnings_of(report):
-        note(warning)
-    note(f"Wrote {Path(args.output) / 'report.json'}")
-    return 0
->>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)
 
 
 def summarise(report: dict[str, Any]) -> str:
@@ -243,15 +216,3 @@ def _cell_text(cell: dict[str, Any]) -> str:
         return f"undefined (0 of {total} problems)"
     interval = f"[{cell['low']:.3f}, {cell['high']:.3f}]" if cell["low"] is not None else "[no interval]"
     return f"{cell['value']:.3f} {interval}" + (f"  ({defined} of {total} problems)" if defined < total else "")
-<<<<<<< HEAD
-
-
-def read_spec(text: str, option: str) -> Any:
-    """Return a plug-in as a command line names it: a name as it is, or a mapping in YAML."""
-    if not text.lstrip().startswith("{"):
-        return text
-    from rlkit.recipe.yaml_text import parse_yaml
-
-    return parse_yaml(text, option)
-=======
->>>>>>> c84adcf (Read sample logs of lm-evaluation-harness and lighteval into evaluations; list, show and validate tasks from the command line)

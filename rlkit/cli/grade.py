@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from rlkit.cli.eval import add_grading_options, read_spec
+from rlkit.cli.eval import add_grading_options
+from rlkit.cli.options import read_spec
 
 if TYPE_CHECKING:
     from rlkit.evaluation.regrade import Regrading
