@@ -13,7 +13,9 @@ Report = Mapping[str, Any]
 """What report.json holds."""
 
 _TOP = ("name", "model", "n", "config_hash", "sampling", "problems")
-_COUNTS = ("num_samples", "num_correct", "num_unscored", "num_truncated", "num_distinct_correct")
+_MAYBE_COUNTS = ("num_truncated",)
+"""Counts that are null where samples come from a tool whose log does not hold them."""
+_COUNTS = ("num_samples", "num_correct", "num_unscored", "num_distinct_correct")
 _NUMBERS = ("num_solutions", "answer_entropy", "token_entropy", "surprisal", "num_tokens")
 
 
@@ -59,7 +61,7 @@ def find_fault(report: Report) -> str | None:
 def _fault_of_problem(problem: object) -> str | None:
     if not isinstance(problem, Mapping):
         return "is not an object"
-    for key in ("id", "prompt", *_COUNTS, *_NUMBERS, "classes", "verdicts"):
+    for key in ("id", "prompt", *_COUNTS, *_MAYBE_COUNTS, *_NUMBERS, "classes", "verdicts"):
         if key not in problem:
             return f"has no {key!r}"
     if not isinstance(problem["id"], str):
@@ -67,6 +69,9 @@ def _fault_of_problem(problem: object) -> str | None:
     for key in _COUNTS:
         if not _is_count(problem[key]):
             return f"has {key} {problem[key]!r}, not a count"
+    for key in _MAYBE_COUNTS:
+        if problem[key] is not None and not _is_count(problem[key]):
+            return f"has {key} {problem[key]!r}, neither a count nor null"
     for key in _NUMBERS:
         if not _is_number(problem[key]):
             return f"has {key} {problem[key]!r}, not a number"
