@@ -29,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("base", metavar="BASE", help="the evaluation compared against, e.g. of the base model")
     parser.add_argument("runs", metavar="RUN", nargs="+", help="another evaluation of the same problems")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--all", action="store_true", help="print every measure of variety, not the main ones alone")
     parser.add_argument("--ids", action="store_true", help="print the ids of all gained and lost problems")
     parser.add_argument(
         "--gate",
@@ -49,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
         # One run keeps the shape that it has always had.
         print(json.dumps(comparisons[0] if len(comparisons) == 1 else found, indent=1, ensure_ascii=False))
     else:
-        _print_comparisons(comparisons, args.ids)
+        _print_comparisons(comparisons, args.ids, args.all)
     failed = any(comparison["verdict"]["word"] in FAILING_WORDS for comparison in comparisons)
     return 1 if args.gate and failed else 0
 
 
-def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool) -> None:
+def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool, all_measures: bool) -> None:
     from rich.console import Console
 
     from rlkit.cli.compare_table import build_overview, build_table, describe_comparison, describe_verdict
@@ -66,10 +67,10 @@ def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool) -> None
     if len(comparisons) > 1:
         console.print(build_overview(comparisons))
     for comparison in comparisons:
-        table = build_table(comparison)
+        table = build_table(comparison, all_measures)
         # Measured as if there were room: rich would otherwise answer that cut columns fit.
         if console.measure(table, options=console.options.update(max_width=1000)).maximum > console.width:
-            table = build_table(comparison, for_each_k_alone=True)
+            table = build_table(comparison, all_measures, for_each_k_alone=True)
         console.print(table)
-        for line in describe_comparison(comparison, all_ids):
+        for line in describe_comparison(comparison, all_ids, all_measures):
             console.print(line, markup=False, soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from rlkit.evaluation.variety import HEADLINE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +20,7 @@ def describe_verdict(comparison: dict[str, Any]) -> str:
     return f"{names}{kind}: {comparison['verdict']['sentence']}"
 
 
-def build_table(comparison: dict[str, Any], for_each_k_alone: bool = False) -> Table:
+def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each_k_alone: bool = False) -> Table:
     """Return a comparison as a table, one quantity a row; narrower without what holds for all budgets at once."""
     from rich.text import Text
 
@@ -29,7 +31,7 @@ def build_table(comparison: dict[str, Any], for_each_k_alone: bool = False) -> T
     together = () if for_each_k_alone else ("[all k at once]", "p, all k")
     for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
         table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
-    for name, cell in _rows(comparison).items():
+    for name, cell in _rows(comparison, all_measures).items():
         defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
         texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
         table.add_row(*map(Text, (name.replace("_", " ") + defined, *texts)))
@@ -58,7 +60,7 @@ def build_overview(comparisons: list[dict[str, Any]]) -> Table:
     return table
 
 
-def describe_comparison(comparison: dict[str, Any], all_ids: bool = False) -> Iterator[str]:
+def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_measures: bool = False) -> Iterator[str]:
     """Yield what stands below the table, one line each."""
     support, sharpness = comparison["support"], comparison["sharpening_index"]
     p_value = _p_text(support["mcnemar_p"])
@@ -75,8 +77,11 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False) -> It
             f"Sharpening index: slope {sharpness['slope']:.2f}, correlation {_number(sharpness['correlation'], 2)}"
             " of the logits of success rates (above 1: easy problems gained more than hard ones)"
         )
-    for name, loss in comparison["decomposition"].items():
-        yield _describe_loss(name, loss)
+    losses = comparison["decomposition"]
+    for name in _chosen(losses, all_measures):
+        yield _describe_loss(name, losses[name])
+    if len(_chosen(losses, all_measures)) < len(losses):
+        yield f"({len(losses)} measures of variety were compared; --all prints them.)"
     if comparison["verdict"]["needed"]:
         yield f"To settle it: {comparison['verdict']['needed']['says']}"
     for note in comparison["notes"]:
@@ -114,12 +119,22 @@ def _describe_loss(name: str, loss: dict[str, Any]) -> str:
     return f"Loss of {name}: {parts}, on {loss['num_problems']} problems"
 
 
-def _rows(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _chosen(measures: Mapping[str, Any], all_measures: bool) -> list[str]:
+    """Return the names that are shown: the main ones, or all where that is asked for or none of the main is there."""
+    main = [name for name in HEADLINE if name in measures]
+    return list(measures) if all_measures or not main else main
+
+
+def _rows(comparison: dict[str, Any], all_measures: bool) -> dict[str, dict[str, Any]]:
     passes = {f"pass@{k}": cell for k, cell in comparison["pass_at_k"].items()}
     votes = {f"maj@{k}": cell for k, cell in comparison["maj_at_k"].items()}
     # pass^1 is pass@1.
     hats = {f"pass^{k}": cell for k, cell in comparison["pass_hat_k"].items() if k != "1"}
-    variety = {f"{name}, {part}": cell for part, cells in comparison["variety"].items() for name, cell in cells.items()}
+    variety = {
+        f"{name}, {part}": cells[name]
+        for part, cells in comparison["variety"].items()
+        for name in _chosen(cells, all_measures)
+    }
     return passes | votes | hats | comparison["metrics"] | variety
 
 

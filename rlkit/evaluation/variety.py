@@ -22,7 +22,10 @@ from rlkit.evaluation.variety_pass import Values, VarietyConfig, VarietyPass
 from rlkit.parameters import name_in_recipes
 from rlkit.types import Row
 
-__all__ = ["SCOPES", "VarietyConfig", "measure_variety"]
+__all__ = ["HEADLINE", "SCOPES", "VarietyConfig", "measure_variety"]
+
+HEADLINE = ("simpson", "distinct_classes_at_8", "distance_hashed_ngrams", "vendi_1_hashed_ngrams_at_4", "ead_at_4")
+"""The measures that are shown first, one of each kind: classes that differ, how many, unlike texts, and unlike words."""
 
 SCOPES = ("all", "correct", "finished")
 """All outputs; correct ones; those not cut off at the token limit and, for classes, with an answer."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlkit.estimators import DiversityLoss
 from rlkit.evaluation.metrics import Cell
+from rlkit.evaluation.variety import HEADLINE
 
 INCONCLUSIVE = "inconclusive"
 
@@ -78,7 +79,10 @@ class Rule:
 def _narrowing(evidence: Evidence) -> Decision | None:
     if not evidence.narrowed:
         return None
-    name, loss = max(evidence.narrowed.items(), key=lambda item: item[1].rho.low)
+    # Of several that say the same, the one that is easiest to understand speaks.
+    surest = max(evidence.narrowed, key=lambda each: evidence.narrowed[each].rho.low)
+    name = next((each for each in HEADLINE if each in evidence.narrowed), surest)
+    loss = evidence.narrowed[name]
     deciding = {"quantity": f"rho of {name}", **loss.rho.as_cell()}
     share, rho = f"{loss.rho.value:.0%}", f"{loss.rho.value:.2f} [{loss.rho.low:.2f}, {loss.rho.high:.2f}]"
     return Decision(deciding, f"{share} of its loss of {name} is narrowing among correct answers (rho {rho})")

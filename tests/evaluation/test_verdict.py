@@ -239,6 +239,8 @@ def test_narrowing_names_the_measure_that_shows_it_best() -> None:
 
     found = judge(replace(EVIDENCE, narrowed={"x": loss(0.6), "y": loss(0.7)}))
     assert (found["word"], found["deciding"]["quantity"]) == ("harmful collapse", "rho of y")
+    found = judge(replace(EVIDENCE, narrowed={"y": loss(0.7), "simpson": loss(0.6)}))
+    assert found["deciding"]["quantity"] == "rho of simpson"
 
 
 def test_the_words_that_fail_a_gate_lead_over_the_others() -> None:
