@@ -25,7 +25,7 @@ from rlkit.types import Row
 __all__ = ["HEADLINE", "SCOPES", "VarietyConfig", "measure_variety"]
 
 HEADLINE = ("simpson", "distinct_classes_at_8", "distance_hashed_ngrams", "vendi_1_hashed_ngrams_at_4", "ead_at_4")
-"""The measures that are shown first, one of each kind: classes that differ, how many, unlike texts, and unlike words."""
+"""The measures that are shown first, one of each kind: classes that differ, how many, unlike texts, unlike words."""
 
 SCOPES = ("all", "correct", "finished")
 """All outputs; correct ones; those not cut off at the token limit and, for classes, with an answer."""
