@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+
+# A shell ignores Ctrl-C for what it starts in the background, and programs inherit that; tests that send it need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a failure is then the change's, not the day's.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

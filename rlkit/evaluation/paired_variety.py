@@ -21,15 +21,14 @@ _PARTS_OF_A_LOSS = ("total", "quality_control", "residual", "rho")
 def comparable_variety(pairing: Pairing) -> tuple[list[str], list[str]]:
     """Return the measures of variety that both evaluations have of all and of correct outputs, and notes on the rest.
 
-    Variety at unequal numbers of samples, or measured with other settings (tokenizer, embedding), is not compared.
+    Every measure is of a stated number of outputs, whatever n is. What was measured with other settings (tokenizer,
+    embedding) is not compared.
     """
     base, run = ((report.get("variety") or {}) for report in (pairing.report_base, pairing.report_run))
     names_base, names_run = _measured(pairing.base), _measured(pairing.run)
     common = [name for name in names_base if name in names_run]
     if not common:
         return [], []
-    if not pairing.has_same_n:
-        return [], ["Variety grows with the number of samples, which differs; it is not compared."]
     if base.get("settings") != run.get("settings"):
         return [], ["Variety was measured with different settings; it is not compared."]
     return common, []

@@ -1,4 +1,6 @@
-"""What the differences of one run against another say, in words, by rules that the page states.
+"""What the headline's differences of one run against another say, in words, by rules that the page states.
+
+They describe; what the comparison as a whole shows is the verdict of `rlkit.evaluation.verdict`.
 
 A number counts as up or down only when the 95 % interval of the paired difference leaves out 0.
 """
@@ -21,10 +23,10 @@ RULES = (
 _VERDICTS = {
     ("up", "up"): ("more accurate and more varied", "better"),
     ("up", "unclear"): ("more accurate, no clear change in variety", "better"),
-    ("up", "down"): ("sharpened: more accurate, less varied", "mixed"),
+    ("up", "down"): ("more accurate, less varied", "mixed"),
     ("unclear", "up"): ("more varied, no clear change in accuracy", "better"),
     ("unclear", "unclear"): ("no clear change", "none"),
-    ("unclear", "down"): ("narrowed: less varied, no more accurate", "worse"),
+    ("unclear", "down"): ("less varied, no more accurate", "worse"),
     ("down", "up"): ("less accurate, more varied", "mixed"),
     ("down", "unclear"): ("less accurate", "worse"),
     ("down", "down"): ("less accurate and less varied", "worse"),

@@ -9,11 +9,14 @@ from rlkit.report.load import Run
 
 
 def find_sweeps(runs: Sequence[Run]) -> list[list[int]]:
-    """Return the slots of each model that was evaluated at two temperatures or more, by rising temperature."""
-    models: dict[str, list[int]] = {}
+    """Return the slots of each model that was evaluated at two temperatures or more, by rising temperature.
+
+    Evaluations of other numbers of samples are not joined: coverage grows with that number.
+    """
+    models: dict[tuple[str, int | None], list[int]] = {}
     for slot, run in enumerate(runs):
         if (model := _model(run)) and temperature(run) is not None:
-            models.setdefault(model, []).append(slot)
+            models.setdefault((model, run.report.get("n")), []).append(slot)
     sweeps = [sorted(slots, key=lambda slot: temperature(runs[slot]) or 0.0) for slots in models.values()]
     return [slots for slots in sweeps if len({temperature(runs[slot]) for slot in slots}) > 1]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rlkit.report.cells import format_interval, format_number, format_signed, format_undefined
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
+from rlkit.report.verdicts import read_verdict
 from rlkit.report.wording import ARROWS, describe_comparison, difference_tone
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _STYLES = {"better": "bold blue", "worse": "bold red", "changed": "bold", "uncle
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the sentence, the table and one line per run on what its differences say."""
+    """Print the sentence, the table and one line per run with its verdict and what its differences say."""
     from rich.text import Text
 
     console.print(Text(describe_comparison(report)))
@@ -26,7 +27,11 @@ def print_report(report: Report, console: Console) -> None:
     for i, name in enumerate(report.names[1:], start=1):
         reading = report.reading(i)
         kept = reading.describe_kept(report.names[0])
-        console.print(Text.assemble((name, "bold"), f": {reading.verdict}", (f" ({kept})" if kept else "", "dim")))
+        verdict = read_verdict(report.comparison(i))
+        word = f"{verdict.word}; " if verdict else ""
+        console.print(
+            Text.assemble((f"{name}: {word}", "bold"), reading.verdict, (f" ({kept})" if kept else "", "dim"))
+        )
     console.print(
         Text(
             "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"

@@ -236,7 +236,8 @@ def test_variety_that_is_not_comparable_is_left_out_and_said() -> None:
     assert other["decomposition"] == {}
     assert other["notes"] == ["Variety was measured with different settings; it is not compared."]
     wide = with_variety(make_report("wide", 64, [4 * c for c in CORRECT_A]), 3)
-    assert "Variety grows with the number of samples" in compare_runs(with_variety(A, 1), wide)["notes"][-1]
+    # Measures of variety are of a stated number of outputs, so n may differ.
+    assert set(compare_runs(with_variety(A, 1), wide)["decomposition"]) == {"vendi"}
     assert compare_runs(with_variety(A, 1), B)["variety"] == {"all": {}, "correct": {}}
 
 

@@ -194,6 +194,8 @@ def test_a_sweep_over_temperatures_is_joined(tmp_path):
     ]
     built = build_report(folders)
     assert find_sweeps(built.runs) == [[1, 2, 0]]
+    more = write_evaluation(tmp_path / "more", BASE, n=32, name="more", sampling={"temperature": 0.1})
+    assert find_sweeps(build_report([*folders, more]).runs) == [[1, 2, 0]]
     page = to_html(built)
     assert page.count('class="sweep run run-1"') == 2
     assert "T 0.4" in page

@@ -23,14 +23,14 @@ def read(accuracy: Difference, reach: Difference, coverage: Difference):
 @pytest.mark.parametrize(
     ("accuracy", "reach", "coverage", "verdict", "tone"),
     [
-        (UP, UNCLEAR, DOWN, "sharpened: more accurate, less varied", "mixed"),
-        (UP, DOWN, DOWN, "sharpened: more accurate, less varied, solves fewer problems in 128 samples", "mixed"),
+        (UP, UNCLEAR, DOWN, "more accurate, less varied", "mixed"),
+        (UP, DOWN, DOWN, "more accurate, less varied, solves fewer problems in 128 samples", "mixed"),
         (UP, UNCLEAR, UNCLEAR, "more accurate, no clear change in variety", "better"),
         (UP, UP, UP, "more accurate and more varied, solves more problems in 128 samples", "better"),
         (UP, DOWN, UP, "more accurate and more varied, solves fewer problems in 128 samples", "mixed"),
         (UNCLEAR, UNCLEAR, UNCLEAR, "no clear change", "none"),
         (UNCLEAR, DOWN, UNCLEAR, "solves fewer problems in 128 samples", "worse"),
-        (UNCLEAR, UNCLEAR, DOWN, "narrowed: less varied, no more accurate", "worse"),
+        (UNCLEAR, UNCLEAR, DOWN, "less varied, no more accurate", "worse"),
         (DOWN, DOWN, DOWN, "less accurate and less varied, solves fewer problems in 128 samples", "worse"),
     ],
 )
