@@ -106,7 +106,10 @@ class VllmEngine:
         _set_environment(self.cpu_cache_gib)
         from vllm import LLM
 
-        options: dict[str, Any] = {} if not on_gpu else {"gpu_memory_utilization": self.gpu_memory_utilization}
+        # Of a prompt read in parts vLLM takes a seeded draw back, which torch's generators on a CPU cannot.
+        options: dict[str, Any] = {"enable_chunked_prefill": False}
+        if on_gpu:
+            options = {"gpu_memory_utilization": self.gpu_memory_utilization}
         if self.max_model_len is not None:
             options["max_model_len"] = self.max_model_len
         if adapter is not None:
