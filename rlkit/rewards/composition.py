@@ -68,6 +68,11 @@ def _check(rewards_BK: FloatArray, weights_K: FloatArray, roles: Sequence[str]) 
             f"{rewards_BK.shape[-1]} rewards were given with {len(weights_K)} weights and {len(roles)} roles; "
             "give one of each."
         )
+    check_roles(roles)
+
+
+def check_roles(roles: Sequence[str]) -> None:
+    """Raise ConfigError unless every role is one of the three and some reward is a base."""
     if strange := [role for role in roles if role not in ("base", "modifier", "penalty")]:
         raise ConfigError(f"A reward has the role {strange[0]!r}; write base, modifier or penalty.")
     if "base" not in roles:

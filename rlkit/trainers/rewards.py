@@ -1,0 +1,115 @@
+"""What a trainer is given as rewards, between the engine that runs functions and TRL, which runs models and adds up."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlkit.errors import ConfigError
+from rlkit.rewards import check_roles
+from rlkit.trainers.scored import Rollouts, Scores, count_rates
+from rlkit.trainers.scoring import RewardScorer
+
+
+class Rewards:
+    """All that a trainer is given as rewards: functions, which are scored here, and models, which TRL runs.
+
+    Raises:
+        ConfigError: the weights or roles do not fit the rewards.
+        PluginError: a function cannot be run as it is asked to.
+    """
+
+    def __init__(self, sources: Sequence[Any], args: Any) -> None:
+        """Take the rewards apart.
+
+        Args:
+            sources: functions, models or names of models.
+            args: the trainer's configuration.
+        """
+        self._sources = list(sources)
+        self._places = [place for place, source in enumerate(sources) if not isinstance(source, str | torch.nn.Module)]
+        given = getattr(args, "reward_weights", None)
+        if given is not None and len(given) != len(sources):
+            raise ConfigError(f"{len(given)} reward_weights were given for {len(sources)} rewards; give one for each.")
+        weights = [1.0] * len(sources) if given is None else given
+        self.scorer = RewardScorer(
+            [sources[place] for place in self._places],
+            [weights[place] for place in self._places],
+            getattr(args, "max_error_rate", 0.05),
+            (args.process_index, args.world_size),
+        )
+        self._values_BK: list[list[float | None]] = []
+        self._check_roles()
+
+    @property
+    def roles(self) -> list[str]:
+        """The role of each reward, a model's being base."""
+        roles = ["base"] * len(self._sources)
+        for place, role in zip(self._places, self.scorer.roles, strict=True):
+            roles[place] = role
+        return roles
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether the total is more than a weighted sum."""
+        return bool({*self.roles} - {"base"})
+
+    def in_trls_form(self) -> list[Any]:
+        """Return the rewards for TRL, functions as readers of what was scored before TRL asks."""
+        sources = [*self._sources]
+        for column, place in enumerate(self._places):
+            sources[place] = self._reader(column)
+        return sources
+
+    @contextlib.contextmanager
+    def scored(
+        self, trainer: Any, inputs: list, prompts: list, completions: list, ids: list[list[int]], truncated: list[bool]
+    ) -> Iterator[Scores]:
+        """Score a batch, log what became of it, and hold this rank's scores ready for TRL; a collective.
+
+        Raises:
+            RewardError: a reward fails too often; on all ranks.
+        """
+        if not self._places:
+            yield Scores([], np.zeros((0, 0)))
+            return
+        keys = [key for key in inputs[0] if key not in ("prompt", "completion", "completion_ids")]
+        columns = {key: [row[key] for row in inputs] for key in keys}
+        columns |= {"completion_ids": ids, "trainer_state": trainer.state}
+        columns |= {"log_extra": trainer._log_completion_extra, "log_metric": trainer._log_metric}
+        if trainer.environments is not None:
+            columns["environments"] = trainer.environments
+        facts = {"completion_ids": ids, "lengths": [len(row) for row in ids], "truncated": truncated}
+        facts["step"] = trainer.state.global_step
+        if self.scorer.asks_for("mean_logps"):
+            facts["mean_logps"] = trainer.mean_logps(ids)
+        rollouts = Rollouts(completions, prompts, columns, facts)
+        scores, first = self.scorer.score(rollouts, trainer.num_generations_now)
+        for name, value in (count_rates(self.scorer.names, scores) | scores.metrics).items():
+            trainer.record(name, value)
+        self.scorer.stop_if_failing()
+        mine_BK = scores.values_BK[first : first + len(completions)]
+        self._values_BK = [[None if math.isnan(value) else float(value) for value in row_K] for row_K in mine_BK]
+        yield scores
+
+    def _reader(self, column: int) -> Callable[..., list[float | None]]:
+        def read(completions: list[Any], **_: Any) -> list[float | None]:
+            return [row_K[column] for row_K in self._values_BK]
+
+        read.__name__ = self.scorer.names[column]
+        return read
+
+    def _check_roles(self) -> None:
+        roles = self.roles
+        if roles:
+            check_roles(roles)
+        if "modifier" in roles and len(self._places) < len(self._sources):
+            raise ConfigError(
+                "A modifier is given what functions said before it, and a reward model is asked after them all; leave "
+                "one of the two out."
+            )
