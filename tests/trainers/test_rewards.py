@@ -62,7 +62,7 @@ def test_rates_are_logged_and_the_run_stops_with_the_first_failure(tmp_path):
     assert logged["rewards/fails_on_short/error"] + logged["rewards/fails_on_short/ok"] == pytest.approx(1.0)
     trainer = build_trainer(tmp_path, [words, fails_on_short])
     with pytest.raises(
-        RewardError, match=r"fails_on_short failed for \d of 8 .*ValueError: .* is too short \(line \d+"
+        RewardError, match=r"fails_on_short failed for \d of 16 .*ValueError: .* is too short \(line \d+"
     ):
         trainer.train()
 
@@ -99,7 +99,7 @@ def test_modifiers_and_penalties_make_the_total(tmp_path, scale_rewards):
     trainer = build_trainer(
         tmp_path, [words, double, brevity], reward_weights=[2.0, 1.0, 0.5], scale_rewards=scale_rewards
     )
-    output, groups = roll_out_with_trl(trainer)
+    _, groups = roll_out_with_trl(trainer)
     values_PG, lengths_PG = groups.rewards_PGK[..., 0], groups.lengths_PG.double()
     bases_PG = 2.0 * values_PG
     modified_PG = torch.where(bases_PG > 5, torch.nan, 2 * bases_PG)
