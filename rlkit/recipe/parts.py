@@ -35,6 +35,7 @@ def resolve_parts(recipe: Recipe) -> Parts:
     from rlkit.diversity import resolve_embedding, resolve_partition
     from rlkit.objective import resolve_objective
     from rlkit.rewards import bind_reward, resolve_reward
+    from rlkit.rewards.monitors import resolve_monitor
     from rlkit.tasks import resolve_task
 
     model = locate_model(recipe.model)
@@ -55,4 +56,5 @@ def resolve_parts(recipe: Recipe) -> Parts:
     rewards = [resolve_reward(spec) for spec in specs]
     for reward in rewards:
         bind_reward(reward)
+    resolve_monitor(recipe.monitor)
     return Parts(model, task, rewards, partition)

@@ -39,6 +39,8 @@ class Recipe:
     """One weight a reward; None weighs all 1."""
     max_error_rate: float | None = None
     """Greatest share of a reward's calls that may fail before the run stops, from 0 to 1; None is 0.05."""
+    monitor: dict[str, Any] | None = None
+    """When to warn of a hacked reward, and a verifier that is held out of training; None takes the defaults."""
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of DiverseGRPOConfig, which has all of TRL's GRPOConfig, by their own names."""
     peft: dict[str, Any] | None = None
@@ -62,13 +64,17 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "rewards": (list | None, "a list of names or {name: ..., parameter: ...}"),
     "reward_weights": (list[float] | None, "a list of numbers, one a reward"),
     "max_error_rate": (float | None, "a share from 0 to 1"),
+    "monitor": (dict | None, "a mapping of held_out and thresholds"),
     "train": (dict, "a mapping of trainer settings"),
     "peft": (dict | None, "a mapping of LoRA settings"),
 }
 _PARTS_OF_OBJECTIVE = ("token_weights", "anchor", "rehearsal")
 _REQUIRED = ("model", "task", "output")
 
-_TOP_LEVEL = ("advantage", "objective", "partition", "answers", "embedding", "reward_weights", "max_error_rate")
+_TOP_LEVEL = (
+    *("advantage", "objective", "partition", "answers", "embedding"),
+    *("reward_weights", "max_error_rate", "monitor"),
+)
 _ELSEWHERE = {
     "output_dir": "output",
     **{key: key for key in _TOP_LEVEL},

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlkit.errors import ConfigError
-from rlkit.parameters import check_number
+from rlkit.errors import ConfigError, suggest
+from rlkit.parameters import check_number, show
+from rlkit.rewards.binding import resolve_reward
 
 FloatArray = NDArray[np.float64]
 
@@ -71,6 +72,7 @@ def measure_rewards(
     group_size: int,
     held_out_B: ArrayLike | None = None,
     verifier: int = 0,
+    totals_B: ArrayLike | None = None,
 ) -> Readings:
     """Read the signs off one batch.
 
@@ -82,6 +84,7 @@ def measure_rewards(
         held_out_B: what a verifier that is not trained on says of the same completions, on the scale of the reward
             called `verifier`.
         verifier: index of the reward that says correct.
+        totals_B: where modifiers make the total something else than the weighted sum; then nothing has a share in it.
 
     Raises:
         ConfigError: the rows are no whole groups.
@@ -90,14 +93,17 @@ def measure_rewards(
     if group_size < 1 or len(rewards_BK) % group_size:
         raise ConfigError(f"{len(rewards_BK)} rows are no whole groups of {group_size}; give every completion.")
     parts_BK = rewards_BK * weights_K
-    totals_B = np.where(np.isnan(parts_BK).all(axis=1), np.nan, np.nansum(parts_BK, axis=1))
+    shares_K = share_variance(parts_BK) if totals_B is None else np.full(len(weights_K), np.nan)
+    if totals_B is None:
+        totals_B = np.where(np.isnan(parts_BK).all(axis=1), np.nan, np.nansum(parts_BK, axis=1))
+    totals_B = np.asarray(totals_B, dtype=np.float64)
     gap = math.nan
     if held_out_B is not None:
         differences_B = rewards_BK[:, verifier] - np.asarray(held_out_B, dtype=np.float64)
         gap = float(np.nanmean(differences_B)) if not np.isnan(differences_B).all() else math.nan
     failures_K = np.isnan(rewards_BK).mean(axis=0) if len(rewards_BK) else np.full(len(weights_K), np.nan)
     lengths_B = np.asarray(lengths_B, dtype=np.float64)
-    return Readings(share_variance(parts_BK), _correlate_within(totals_B, lengths_B, group_size), failures_K, gap)
+    return Readings(shares_K, _correlate_within(totals_B, lengths_B, group_size), failures_K, gap)
 
 
 def share_variance(parts_BK: ArrayLike) -> FloatArray:
@@ -129,6 +135,29 @@ def _correlate_within(values_B: FloatArray, lengths_B: FloatArray, group_size: i
         centred.append(np.where(known_PG, filled_PG - filled_PG.sum(axis=1, keepdims=True) / counts_P1, 0.0).ravel())
     spread = math.sqrt(float(centred[0] @ centred[0]) * float(centred[1] @ centred[1]))
     return float(centred[0] @ centred[1]) / spread if spread > 0 else math.nan
+
+
+def resolve_monitor(spec: Any) -> tuple[Thresholds, Any]:
+    """Return what a recipe's `monitor:` comes to: thresholds, and the held-out verifier or None.
+
+    Args:
+        spec: None, or a mapping of fields of `Thresholds` and `held_out`, a reward as in `rewards:`.
+
+    Raises:
+        ConfigError: no such key, or a value out of range.
+        PluginError: the held-out verifier cannot be found.
+    """
+    if spec is not None and not isinstance(spec, Mapping):
+        raise ConfigError(
+            f"monitor was given as {show(spec)}; write monitor: {{held_out: a reward, failure_rate: 0.2}}."
+        )
+    given = dict(spec or {})
+    held_out = given.pop("held_out", None)
+    names = [field.name for field in fields(Thresholds)]
+    for name in given:
+        if name not in names:
+            raise ConfigError(f"monitor has no setting {show(name)}.{suggest(str(name), [*names, 'held_out'])}")
+    return Thresholds(**given), None if held_out is None else resolve_reward(held_out)
 
 
 @dataclass

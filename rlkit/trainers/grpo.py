@@ -36,6 +36,7 @@ from rlkit.trainers.logprobs import LogProbs
 from rlkit.trainers.loss import choose_surrogate, compute_loss, weigh_inputs
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.meters import Meters
+from rlkit.trainers.monitoring import Monitoring
 from rlkit.trainers.plan import SUPPORTED, Plan
 from rlkit.trainers.ranges import warn_of_combinations
 from rlkit.trainers.reference import ReferencePolicy
@@ -85,6 +86,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         finally:
             args.beta = beta
         self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
+        limits, has_modifiers = self.rewards.limits, "modifier" in self.rewards.roles
+        self.monitoring = Monitoring(self.reward_func_names, self._correct_index, limits, has_modifiers)
         self._prepare_objective()
         warn_of_combinations(args)
 
@@ -143,7 +146,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         # What is left of a completion's rewards when one has failed is another reward.
         rewards_BK[scores.failed_B(len(rewards_BK)).to(rewards_BK.device)] = torch.nan
         found = self.plan.readers.read(inputs, completions, completion_ids_list, truncated)
-        self._readings = Readings(rewards_BK=rewards_BK, labels_B=scores.labels_B, **found)
+        self._readings = Readings(rewards_BK=rewards_BK, scores=scores, labels_B=scores.labels_B, **found)
         return rewards_BK
 
     def _generate(self, prompts: list) -> Any:
@@ -187,6 +190,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(output)
         if is_training:
+            self._monitor(readings, groups)
             self._remember(readings, groups)
         return output
 
@@ -208,6 +212,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         # As in a new process: the batch that lies there was drawn by another policy, for another place in the data.
         self._step = 0
         self._buffered_inputs: Any = None
+        self.rewards.scorer.open_book()
         try:
             return super().train(*args, **kwargs)
         except RewardError:
@@ -220,7 +225,9 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """Leave a checkpoint of what was learnt before rewards failed, so that mending them is not starting anew."""
         is_new = not (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}").exists()
         if self.model.training and self.state.global_step > 0 and is_new:
-            self._save_checkpoint(self.model, trial=None)
+            # A full disk is the smaller trouble of the two.
+            with contextlib.suppress(OSError):
+                self._save_checkpoint(self.model, trial=None)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
@@ -329,6 +336,19 @@ class DiverseGRPOTrainer(GRPOTrainer):
                 groups.correct_PG.numpy() if wants_rates else None,
             )
         self._newest_reward = groups.rewards_PGK.nanmean().item()
+
+    def _monitor(self, readings: Readings, groups: GroupContext) -> None:
+        rewards_BK = groups.rewards_PGK.flatten(0, 1)
+        batch = {
+            "rewards_BK": rewards_BK.numpy(),
+            "weights_K": self.reward_weights.double().cpu().numpy(),
+            "lengths_B": readings.lengths_B,
+            "group_size": groups.rewards_PGK.shape[1],
+            "held_out_B": self.rewards.held_out_B(readings.scores),
+        }
+        self.monitoring.observe(
+            self, batch, self._compose(groups), self.rewards.failure_rates(readings.scores, rewards_BK)
+        )
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         if self.plan.objective.is_empty:

@@ -12,6 +12,7 @@ import torch
 
 from rlkit.errors import ConfigError
 from rlkit.rewards import check_roles
+from rlkit.rewards.monitors import resolve_monitor
 from rlkit.trainers.scored import Rollouts, Scores, count_rates
 from rlkit.trainers.scoring import RewardScorer
 
@@ -37,12 +38,15 @@ class Rewards:
         if given is not None and len(given) != len(sources):
             raise ConfigError(f"{len(given)} reward_weights were given for {len(sources)} rewards; give one for each.")
         weights = [1.0] * len(sources) if given is None else given
+        self.limits, held_out = resolve_monitor(getattr(args, "monitor", None))
+        functions = [sources[place] for place in self._places]
         self.scorer = RewardScorer(
-            [sources[place] for place in self._places],
-            [weights[place] for place in self._places],
+            functions if held_out is None else [*functions, held_out],
+            [weights[place] for place in self._places] + [0.0] * (held_out is not None),
             getattr(args, "max_error_rate", 0.05),
             (args.process_index, args.world_size),
         )
+        self._has_held_out = held_out is not None
         self._values_BK: list[list[float | None]] = []
         self._check_roles()
 
@@ -50,7 +54,8 @@ class Rewards:
     def roles(self) -> list[str]:
         """The role of each reward, a model's being base."""
         roles = ["base"] * len(self._sources)
-        for place, role in zip(self._places, self.scorer.roles, strict=True):
+        # One more where a verifier is held out.
+        for place, role in zip(self._places, self.scorer.roles, strict=False):
             roles[place] = role
         return roles
 
@@ -58,6 +63,17 @@ class Rewards:
     def has_roles(self) -> bool:
         """Whether the total is more than a weighted sum."""
         return bool({*self.roles} - {"base"})
+
+    def held_out_B(self, scores: Scores) -> np.ndarray | None:
+        """Return what the held-out verifier says of each row, NaN where it says nothing; None without one."""
+        return scores.values_BK[:, -1] if self._has_held_out else None
+
+    def failure_rates(self, scores: Scores, rewards_BK: torch.Tensor) -> list[float]:
+        """Return the share of rows that each reward could not score, of all that TRL knows."""
+        rates = rewards_BK.isnan().double().mean(dim=0).tolist()
+        for place, outcomes_B in zip(self._places, scores.outcomes_KB, strict=False):
+            rates[place] = sum(outcome.status != "ok" for outcome in outcomes_B) / max(len(outcomes_B), 1)
+        return list(rates)
 
     def in_trls_form(self) -> list[Any]:
         """Return the rewards for TRL, functions as readers of what was scored before TRL asks."""
@@ -75,7 +91,7 @@ class Rewards:
         Raises:
             RewardError: a reward fails too often; on all ranks.
         """
-        if not self._places:
+        if not self.scorer.bound:
             yield Scores([], np.zeros((0, 0)))
             return
         keys = [key for key in inputs[0] if key not in ("prompt", "completion", "completion_ids")]

@@ -53,7 +53,7 @@ class RewardScorer:
         self.roles = [reward.role for reward in self.bound]
         self.weights_K = np.asarray(weights_K, dtype=np.float64)
         self.max_error_rate = max_error_rate
-        self.book = OutcomeBook()
+        self.open_book()
         self._rank, self._world_size = place
         self._engine: RewardEngine | None = None
 
@@ -65,6 +65,10 @@ class RewardScorer:
     def asks_for(self, fact: str) -> bool:
         """Return whether some reward names a fact."""
         return any(_names(reward, fact) for reward in self.bound)
+
+    def open_book(self) -> None:
+        """Count from here on: what went wrong in an earlier run may be mended."""
+        self.book = OutcomeBook()
 
     def start(self) -> None:
         """Load what runs in processes; a collective, which raises on all ranks what one of them found.

@@ -88,7 +88,7 @@ def _check_verifier(named: Any, rewards: list[str]) -> None:
 
 
 def _plug_ins(recipe: Recipe, parts: Parts) -> dict[str, Any]:
-    keys = ("advantage", "objective", "answers", "embedding", "reward_weights")
+    keys = ("advantage", "objective", "answers", "embedding", "reward_weights", "monitor")
     tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
     return {**{key: getattr(recipe, key) for key in keys}, **tolerated, "partition": parts.partition}
 
