@@ -26,7 +26,6 @@ from trl import GRPOTrainer
 from rlkit.advantages import Chain, GroupContext
 from rlkit.diversity import summarise_groups
 from rlkit.errors import ConfigError, RewardError, suggest
-from rlkit.rewards import compose_rewards
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig
 from rlkit.trainers.entropy_bonus import steer_entropy_coefficient
@@ -36,7 +35,7 @@ from rlkit.trainers.logprobs import LogProbs
 from rlkit.trainers.loss import choose_surrogate, compute_loss, weigh_inputs
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.meters import Meters
-from rlkit.trainers.monitoring import Monitoring
+from rlkit.trainers.monitoring import Monitoring, replace_logged_rewards
 from rlkit.trainers.plan import SUPPORTED, Plan
 from rlkit.trainers.ranges import warn_of_combinations
 from rlkit.trainers.reference import ReferencePolicy
@@ -86,8 +85,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         finally:
             args.beta = beta
         self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
-        limits, has_modifiers = self.rewards.limits, "modifier" in self.rewards.roles
-        self.monitoring = Monitoring(self.reward_func_names, self._correct_index, limits, has_modifiers)
+        self.monitoring = Monitoring(self.rewards, self.reward_func_names, self._correct_index)
         self._prepare_objective()
         warn_of_combinations(args)
 
@@ -176,8 +174,9 @@ class DiverseGRPOTrainer(GRPOTrainer):
         readings = self._take_readings()
         groups = self._describe_groups(readings, output)
         self._log_diversity(groups)
+        totals_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
         if self.rewards.has_roles:
-            self._replace_logged_rewards(self._compose(groups))
+            replace_logged_rewards(self._metrics["train" if is_training else "eval"], totals_PG)
         rows = slice(start := self.accelerator.process_index * len(inputs), start + len(inputs))
         if self.plan.advantage is not None:
             advantages_B = self._compute_advantages(self.plan.advantage, groups, output)
@@ -190,7 +189,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(output)
         if is_training:
-            self._monitor(readings, groups)
+            self.monitoring.observe(self, readings, groups, totals_PG)
             self._remember(readings, groups)
         return output
 
@@ -269,7 +268,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         place = (self.accelerator.process_index, self.accelerator.num_processes)
         above, partition = self.plan.correct_above, self.plan.readers.partition
         groups = describe_groups(readings, G, self._correct_index, above, partition, needs, *place)
-        more: dict[str, Any] = {"step": self.state.global_step, "scored_PG": ~self._compose(groups).isnan()}
+        totals_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
+        more: dict[str, Any] = {"step": self.state.global_step, "scored_PG": ~totals_PG.isnan()}
         if "answer_counts_PG" in needs and readings.answers_B is not None:
             answers_PG = split_groups(readings.answers_B, G)
             self._finish_older_batch()
@@ -284,7 +284,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
 
     def _compute_advantages(self, chain: Chain, groups: GroupContext, output: dict[str, Any]) -> torch.Tensor:
         """Return float32 advantages of shape (B,) in world order, zero where the chain gave no signal."""
-        values_PG = self._compose(groups)
+        values_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
         if self.plan.is_anchored_in_reward:
             values_PG = values_PG - self._penalise(output).unflatten(0, values_PG.shape)
         advantages_PG = chain(values_PG, groups)
@@ -293,13 +293,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self.record("advantages/no_signal", (advantages_PG.isnan() | (advantages_PG == 0)).double().mean().item())
         self.record("advantages/mean", advantages_PG.nanmean().item())
         return advantages_PG.nan_to_num(nan=0.0).flatten().float()
-
-    def _compose(self, groups: GroupContext) -> torch.Tensor:
-        """Return the total of each completion, (P, G); NaN where it is not scored."""
-        weights_K = self.reward_weights.double().cpu().numpy()
-        # Beyond what was given, TRL may have added rewards of environments.
-        roles = [*self.rewards.roles, *["base"] * (len(weights_K) - len(self.rewards.roles))]
-        return torch.as_tensor(compose_rewards(groups.rewards_PGK.numpy(), weights_K, roles))
 
     def _penalise(self, output: dict[str, Any]) -> torch.Tensor:
         """Return what the anchor takes off each reward of the batch, (B,) in world order: coefficient times the sum."""
@@ -336,19 +329,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
                 groups.correct_PG.numpy() if wants_rates else None,
             )
         self._newest_reward = groups.rewards_PGK.nanmean().item()
-
-    def _monitor(self, readings: Readings, groups: GroupContext) -> None:
-        rewards_BK = groups.rewards_PGK.flatten(0, 1)
-        batch = {
-            "rewards_BK": rewards_BK.numpy(),
-            "weights_K": self.reward_weights.double().cpu().numpy(),
-            "lengths_B": readings.lengths_B,
-            "group_size": groups.rewards_PGK.shape[1],
-            "held_out_B": self.rewards.held_out_B(readings.scores),
-        }
-        self.monitoring.observe(
-            self, batch, self._compose(groups), self.rewards.failure_rates(readings.scores, rewards_BK)
-        )
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         if self.plan.objective.is_empty:
@@ -434,15 +414,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
         for _ in advantages_B[: len(logged)]:
             logged.pop()
         logged.extend(advantages_B)
-
-    def _replace_logged_rewards(self, totals_PG: torch.Tensor) -> None:
-        # TRL has logged the weighted sum of everything, which a modifier or an unscored base makes another number.
-        known = totals_PG[~totals_PG.isnan()]
-        metrics = self._metrics["train" if self.model.training else "eval"]
-        metrics["reward"][-1] = known.mean().item() if len(known) else float("nan")
-        metrics["reward_std"][-1] = known.std().item() if len(known) > 1 else float("nan")
-        spread_PG = (totals_PG - totals_PG.nanmean(dim=1, keepdim=True)).abs()
-        metrics["frac_reward_zero_std"][-1] = (spread_PG.nan_to_num(0.0).amax(dim=1) < 1e-8).double().mean().item()
 
     def _log_diversity(self, groups: GroupContext) -> None:
         if groups.labels_PG is None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rlkit.errors import ConfigError
-from rlkit.rewards import check_roles
+from rlkit.rewards import check_roles, compose_rewards
 from rlkit.rewards.monitors import resolve_monitor
 from rlkit.trainers.scored import Rollouts, Scores, count_rates
 from rlkit.trainers.scoring import RewardScorer
@@ -63,6 +63,12 @@ class Rewards:
     def has_roles(self) -> bool:
         """Whether the total is more than a weighted sum."""
         return bool({*self.roles} - {"base"})
+
+    def compose(self, rewards_PGK: torch.Tensor, weights_K: torch.Tensor) -> torch.Tensor:
+        """Return the total of each completion, (P, G); NaN where it is not scored."""
+        # Beyond what was given, TRL may have added rewards of environments.
+        roles = [*self.roles, *["base"] * (len(weights_K) - len(self._sources))]
+        return torch.as_tensor(compose_rewards(rewards_PGK.numpy(), weights_K.double().cpu().numpy(), roles))
 
     def held_out_B(self, scores: Scores) -> np.ndarray | None:
         """Return what the held-out verifier says of each row, NaN where it says nothing; None without one."""

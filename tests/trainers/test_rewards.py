@@ -104,7 +104,9 @@ def test_modifiers_and_penalties_make_the_total(tmp_path, scale_rewards):
     bases_PG = 2.0 * values_PG
     modified_PG = torch.where(bases_PG > 5, torch.nan, 2 * bases_PG)
     expected_PG = modified_PG - 0.5 * lengths_PG
-    torch.testing.assert_close(trainer._compose(groups), expected_PG, equal_nan=True)
+    torch.testing.assert_close(
+        trainer.rewards.compose(groups.rewards_PGK, trainer.reward_weights), expected_PG, equal_nan=True
+    )
     assert groups.scored_PG.equal(~expected_PG.isnan())
     assert seen == [0, 0]
     trainer.train()
@@ -195,3 +197,39 @@ def test_processes_are_loaded_before_the_model_and_gone_after_training(tmp_path)
     trainer.train()
     assert trainer.state.log_history[0]["rewards/away/ok"] == 1.0
     assert wait_until(lambda: not workers_of(os.getpid()))
+
+
+def words_again(completions, **columns):
+    return words(completions)
+
+
+def test_signs_of_hacking_are_logged_and_warned_of_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("rlkit.trainers.monitoring.note", said.append)
+    monitor = {
+        "length_correlation": 0.05,
+        "variance_share": 0.3,
+        "held_out": lambda completions, **_: [0.0] * len(completions),
+    }
+    trainer = build_trainer(tmp_path, [words, words_again], reward_weights=[1.0, 3.0], max_steps=4, monitor=monitor)
+    trainer.train()
+    for entry in trainer.state.log_history[:4]:
+        shares = [entry[f"monitor/variance_share/{name}"] for name in ("words", "words_again")]
+        assert shares == pytest.approx([0.25, 0.75])
+        assert entry["monitor/length_correlation"] > 0.05
+        assert entry["monitor/held_out"] == 0.0
+        assert entry["monitor/held_out_gap"] == pytest.approx(entry["rewards/words/mean"])
+    assert [
+        line for line in said if "75% of the reward's variance comes from words_again, since step 1" in line
+    ] == said[:1]
+    assert len([line for line in said if "longer completions earn more" in line]) == 1
+    assert trainer.memory.monitors["alarms"]["length"][2] is True
+
+
+def test_a_failing_reward_is_not_blamed_on_the_others(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("rlkit.trainers.monitoring.note", said.append)
+    monitor = {"failure_rate": 0.01, "length_correlation": 1.0, "variance_share": 1.0}
+    trainer = build_trainer(tmp_path, [words, fails_on_short], max_error_rate=1.0, monitor=monitor)
+    trainer.train()
+    assert [line.split()[1] for line in said] == ["fails_on_short"]
