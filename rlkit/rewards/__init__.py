@@ -1,6 +1,6 @@
 """The reward contract: what a reward plug-in may look like, how it is named, and how it is run."""
 
-from rlkit.rewards.binding import BoundReward, bind_reward, name_rewards, resolve_reward
+from rlkit.rewards.binding import BoundReward, bind_reward, check_columns, name_rewards, resolve_reward
 from rlkit.rewards.composition import check_roles, compose_rewards
 from rlkit.rewards.contract import FACTS, REWARDS, group_reward, is_group_reward, reward
 from rlkit.rewards.settings import RunSettings
@@ -13,6 +13,7 @@ __all__ = [
     "RunSettings",
     "as_batch_reward",
     "bind_reward",
+    "check_columns",
     "check_roles",
     "compose_rewards",
     "group_reward",

@@ -5,8 +5,9 @@
       - {name: rewards/lengths.py:overlong, max_length: 512}
       - {name: math_verify, strict: true, run: {isolation: process, deadline_s: 5}}
 
-Parameters go to a class, a factory, or to a function's keywords: those after `*` and those with a default. All
-is checked against the signature before a model is loaded.
+`run` holds fields of `RunSettings`, and `role: modifier` where the recipe disagrees with the decorator. Parameters go to
+a class, a factory, or to a function's keywords: those after `*` and those with a default. All is checked against the
+signature before a model is loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,24 @@ def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> Non
         if param not in allowed:
             hint = suggest(str(param), allowed) or " It takes none."
             raise PluginError(f"The reward {name!r} has no parameter {show(param)}.{hint}")
+
+
+def check_columns(bound: BoundReward, columns: Collection[str]) -> None:
+    """Raise ConfigError unless everything that a reward cannot do without is given by data, trainer or recipe."""
+    known = {*columns, *_GIVEN}
+    parameters = [*inspect.signature(bound.function).parameters.values()]
+    if bound.form != "batch":
+        parameters = parameters[1:]
+    for parameter in parameters:
+        is_needed = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
+        if is_needed and parameter.name not in known:
+            raise ConfigError(
+                f"The reward {bound.name} needs {parameter.name!r}, which the recipe does not set and the task's rows "
+                f"do not have; they have {', '.join(sorted(columns))}."
+            )
 
 
 def digest_reward(bound: BoundReward) -> str | None:

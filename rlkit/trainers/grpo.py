@@ -24,8 +24,7 @@ from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
 from rlkit.advantages import Chain, GroupContext
-from rlkit.diversity import summarise_groups
-from rlkit.errors import ConfigError, RewardError, suggest
+from rlkit.errors import ConfigError, RewardError
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig
 from rlkit.trainers.entropy_bonus import steer_entropy_coefficient
@@ -35,12 +34,12 @@ from rlkit.trainers.logprobs import LogProbs
 from rlkit.trainers.loss import choose_surrogate, compute_loss, weigh_inputs
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.meters import Meters
-from rlkit.trainers.monitoring import Monitoring, replace_logged_rewards
+from rlkit.trainers.monitoring import Monitoring, log_diversity, replace_logged_rewards
 from rlkit.trainers.plan import SUPPORTED, Plan
 from rlkit.trainers.ranges import warn_of_combinations
 from rlkit.trainers.reference import ReferencePolicy
 from rlkit.trainers.rehearsing import Rehearser
-from rlkit.trainers.rewards import Rewards
+from rlkit.trainers.rewards import Rewards, find_verifier
 from rlkit.trainers.update import FastUpdate
 
 
@@ -67,7 +66,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self.rehearser: Rehearser | None = None
         self.reference: ReferencePolicy | None = None
         self._readings: Readings | None = None
-        self._prompt_ids: list[list[int]] | None = None
+        self.prompt_ids: list[list[int]] | None = None
         self._newest_reward: float | None = None
         self._window_kls: list[float] = []
         self._window: list[dict[str, Any]] = []
@@ -84,7 +83,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
             raise
         finally:
             args.beta = beta
-        self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
+        self._correct_index = find_verifier(getattr(args, "correct_reward", 0), self.reward_func_names)
         self.monitoring = Monitoring(self.rewards, self.reward_func_names, self._correct_index)
         self._prepare_objective()
         warn_of_combinations(args)
@@ -123,16 +122,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """Completions of a prompt; training and evaluation may differ."""
         return self.num_generations if self.model.training else self.num_generations_eval
 
-    def _find_correct_reward(self, named: int | str) -> int:
-        names = self.reward_func_names
-        if isinstance(named, int) and 0 <= named < len(names):
-            return named
-        if named in names:
-            return names.index(named)
-        raise ConfigError(
-            f"correct_reward was given {named!r}, but the rewards of this run are {names}.{suggest(str(named), names)}"
-        )
-
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
@@ -149,18 +138,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
 
     def _generate(self, prompts: list) -> Any:
         generated = super()._generate(prompts)
-        self._prompt_ids = generated[0]
+        self.prompt_ids = generated[0]
         return generated
-
-    def mean_logps(self, completion_ids: list[list[int]]) -> list[float]:
-        """Return the mean log-prob of each completion of the batch that was just sampled; a collective.
-
-        Raises:
-            ConfigError: prompts were not sampled in TRL's way, so that their tokens are not known.
-        """
-        if self._prompt_ids is None:
-            raise ConfigError("A reward asks for mean_logps, which only a trainer that samples in TRL's way has.")
-        return self.logprobs.mean_of(self._prompt_ids, completion_ids)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         is_training = self.model.training
@@ -173,7 +152,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
             self.logprobs.refer(output)
         readings = self._take_readings()
         groups = self._describe_groups(readings, output)
-        self._log_diversity(groups)
+        log_diversity(self, groups)
         totals_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
         if self.rewards.has_roles:
             replace_logged_rewards(self._metrics["train" if is_training else "eval"], totals_PG)
@@ -414,10 +393,3 @@ class DiverseGRPOTrainer(GRPOTrainer):
         for _ in advantages_B[: len(logged)]:
             logged.pop()
         logged.extend(advantages_B)
-
-    def _log_diversity(self, groups: GroupContext) -> None:
-        if groups.labels_PG is None:
-            return
-        arrays = (groups.labels_PG.numpy(), groups.correct_PG.numpy(), groups.scored_PG.numpy())
-        for name, value in summarise_groups(*arrays).items():
-            self.record(f"diversity/{name}", value)

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
+from rlkit.errors import ConfigError
 from rlkit.trainers.loss import token_mask
 from rlkit.trainers.update import FastUpdate
 
@@ -66,8 +67,14 @@ class LogProbs:
         return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
 
     @torch.no_grad()
-    def mean_of(self, prompt_ids: list[list[int]], completion_ids: list[list[int]]) -> list[float]:
-        """Return the mean log-prob of each completion's tokens, by a forward pass; NaN for one without tokens."""
+    def mean_of(self, prompt_ids: list[list[int]] | None, completion_ids: list[list[int]]) -> list[float]:
+        """Return the mean log-prob of each completion's tokens, by a forward pass; NaN for one without tokens.
+
+        Raises:
+            ConfigError: the prompts were not sampled in TRL's way, so that their tokens are not known.
+        """
+        if prompt_ids is None:
+            raise ConfigError("A reward asks for mean_logps, which only a trainer that samples in TRL's way has.")
         trainer = self._trainer
         device, pad = trainer.accelerator.device, trainer._tokenizer.pad_token_id
 

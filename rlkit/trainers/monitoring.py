@@ -1,4 +1,4 @@
-"""Signs of a hacked reward in every generation batch: logged as metrics, and said once when they cross a threshold."""
+"""What every generation batch says of a run: totals, variety, and signs of a hacked reward, with a warning once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from rlkit.advantages import GroupContext
+from rlkit.diversity import summarise_groups
 from rlkit.rewards.monitors import Readings as Signs
 from rlkit.rewards.monitors import RewardMonitors, measure_rewards
 from rlkit.terminal import note
@@ -71,3 +72,12 @@ def replace_logged_rewards(metrics: dict[str, list[float]], totals_PG: torch.Ten
     metrics["reward_std"][-1] = known.std().item() if len(known) > 1 else math.nan
     spread_PG = (totals_PG - totals_PG.nanmean(dim=1, keepdim=True)).abs().nan_to_num(0.0)
     metrics["frac_reward_zero_std"][-1] = (spread_PG.amax(dim=1) < _EQUAL).double().mean().item()
+
+
+def log_diversity(trainer: Any, groups: GroupContext) -> None:
+    """Log how various the batch is, where something says what is different."""
+    if groups.labels_PG is None:
+        return
+    arrays = (groups.labels_PG.numpy(), groups.correct_PG.numpy(), groups.scored_PG.numpy())
+    for name, value in summarise_groups(*arrays).items():
+        trainer.record(f"diversity/{name}", value)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, suggest
 from rlkit.rewards import check_roles, compose_rewards
 from rlkit.rewards.monitors import resolve_monitor
 from rlkit.trainers.scored import Rollouts, Scores, count_rates
@@ -109,7 +109,7 @@ class Rewards:
         facts = {"completion_ids": ids, "lengths": [len(row) for row in ids], "truncated": truncated}
         facts["step"] = trainer.state.global_step
         if self.scorer.asks_for("mean_logps"):
-            facts["mean_logps"] = trainer.mean_logps(ids)
+            facts["mean_logps"] = trainer.logprobs.mean_of(trainer.prompt_ids, ids)
         rollouts = Rollouts(completions, prompts, columns, facts)
         scores, first = self.scorer.score(rollouts, trainer.num_generations_now)
         for name, value in (count_rates(self.scorer.names, scores) | scores.metrics).items():
@@ -135,3 +135,18 @@ class Rewards:
                 "A modifier is given what functions said before it, and a reward model is asked after them all; leave "
                 "one of the two out."
             )
+
+
+def find_verifier(named: int | str, names: Sequence[str]) -> int:
+    """Return the index of the reward that says whether an answer is correct.
+
+    Raises:
+        ConfigError: it is none of the rewards.
+    """
+    if isinstance(named, int) and 0 <= named < len(names):
+        return named
+    if named in names:
+        return names.index(str(named))
+    raise ConfigError(
+        f"correct_reward was given {named!r}, but the rewards of this run are {[*names]}.{suggest(str(named), names)}"
+    )

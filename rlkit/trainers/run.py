@@ -119,14 +119,20 @@ def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
     """Load model, tokenizer and problems, and put the trainer together; nothing is trained or written yet.
 
     Raises:
-        ConfigError: the model cannot be loaded, or the task has too few problems for one generation batch.
+        ConfigError: the model cannot be loaded, a reward needs a column that is not there, or the task has too few
+            problems for one generation batch.
     """
     from datasets import Dataset
 
     from rlkit.recipe.generation_batch import GenerationBatch
+    from rlkit.rewards import bind_reward, check_columns
+    from rlkit.rewards.monitors import resolve_monitor
     from rlkit.trainers.grpo import DiverseGRPOTrainer
 
     rows = parts.task.load("train")
+    held_out = resolve_monitor(config.monitor)[1]
+    for reward in [*parts.rewards, *([held_out] if held_out else [])]:
+        check_columns(bind_reward(reward), rows[0] if rows else ())
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
     if _samples_inside(config):

@@ -24,6 +24,7 @@ from rlkit.rewards.calls import Call, split_calls
 from rlkit.rewards.composition import sum_rewards, value_before
 from rlkit.rewards.engine import RewardEngine
 from rlkit.rewards.outcomes import Outcome
+from rlkit.rewards.progress import Watch
 from rlkit.trainers.scored import Answer, Collected, Rollouts, Scores, answer, strip
 
 _LOCAL = ("trainer_state", "log_extra", "log_metric", "environments")
@@ -101,8 +102,8 @@ class RewardScorer:
         for stage in self._stages():
             given = self._value_for(stage, scored)
             mine = self._score_stage(stage, here, world, given, first, num_generations)
-            for outcomes in gather_object([mine]) if self._world_size > 1 else [mine]:
-                scored.enter(outcomes)
+            for answers in self._exchange(mine):
+                scored.enter(answers)
         for name, outcomes_B in zip(self.names, scored.outcomes_KB(), strict=True):
             self.book.add(name, outcomes_B)
         return scored.close(self._counts_K()), first
@@ -179,6 +180,13 @@ class RewardScorer:
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             failed = Outcome.error(said, traceback.format_exc()[-8000:])
             return [Answer(k, rows_K[k], strip([failed] * len(rows_K[k]))) for k in stage if rows_K[k]]
+
+    def _exchange(self, mine: list[Answer]) -> list[list[Answer]]:
+        """Return what each rank found out."""
+        if self._world_size == 1:
+            return [mine]
+        with Watch(lambda: ["the rewards of other ranks"]):
+            return list(gather_object([mine]))
 
     def _gather(self, here: Rollouts) -> Rollouts:
         """Return the rows of all ranks with what the group rewards ask for."""

@@ -14,6 +14,7 @@ from rlkit.errors import ConfigError, RewardError
 from rlkit.rewards import resolve_reward
 from tests.rewards.processes import wait_until, workers_of
 from tests.trainers.test_grpo import build_trainer, count_fours, our_advantages, roll_out_with_trl
+from tests.trainers.tiny import build_model
 
 SCORED = Path(__file__).parents[1] / "rewards" / "scored.py"
 
@@ -28,6 +29,11 @@ def fails_on_short(completion):
 @rlkit.reward(role="penalty")
 def brevity(completion, lengths):
     return -float(lengths)
+
+
+@rlkit.group_reward(role="modifier")
+def untouched(completions, *, base_rewards):
+    return base_rewards
 
 
 def words(completions, **columns):
@@ -144,6 +150,7 @@ def test_a_penalty_alone_trains_as_trls_sum_does(tmp_path):
         ([brevity], {}, "No reward has the role base"),
         ([words, brevity], {"multi_objective_aggregation": "normalize_then_sum"}, "takes each reward by itself"),
         ([words, brevity], {"reward_weights": [1.0]}, "1 reward_weights were given for 2 rewards"),
+        ([words, build_model(), untouched], {}, "a reward model is asked after them all"),
         ([words], {"max_error_rate": 2}, "max_error_rate=2; write a number from 0 to 1"),
     ],
 )
