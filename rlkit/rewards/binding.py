@@ -5,7 +5,7 @@
       - {name: rewards/lengths.py:overlong, max_length: 512}
       - {name: math_verify, strict: true, run: {isolation: process, deadline_s: 5}}
 
-`run` holds fields of `RunSettings`, and `role: modifier` where the recipe disagrees with the decorator. Parameters go to
+`run` holds fields of `RunSettings`, and `role: modifier` where the recipe disagrees with the author. Parameters go to
 a class, a factory, or to a function's keywords: those after `*` and those with a default. All is checked against the
 signature before a model is loaded.
 """
