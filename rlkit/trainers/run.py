@@ -17,7 +17,7 @@ from importlib import metadata
 from typing import Any, Literal, TypeVar
 
 from rlkit import __version__
-from rlkit.errors import ConfigError, RlkitError
+from rlkit.errors import ConfigError, RewardError, RlkitError
 from rlkit.recipe import Recipe
 from rlkit.recipe.parts import Parts, resolve_parts
 from rlkit.runs import Claim, RunDirectory
@@ -102,17 +102,26 @@ def _train_claimed(
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
     _install_callbacks(trainer, directory, stop, progress)
     with contextlib.closing(progress), stop:
-        trainer.train(resume_from_checkpoint=claim.checkpoint)
+        try:
+            trainer.train(resume_from_checkpoint=claim.checkpoint)
+        except RewardError:
+            _part(trainer, config)
+            raise
     step = trainer.state.global_step
     if not stop.stopped:
         save_final_model(trainer, directory.path)
     status: Literal["finished", "interrupted"] = "interrupted" if stop.stopped else "finished"
     if trainer.is_world_process_zero():
         directory.write_state(status=status, step=step)
+    _part(trainer, config)
+    return RunOutcome(status, step, recipe.output)
+
+
+def _part(trainer: Any, config: Any) -> None:
+    """Take the process group down where all ranks are at the same place: left to the end, its threads may abort it."""
     if not _samples_inside(config):
         # An engine inside this process takes the process group down itself, when the interpreter ends.
         trainer.accelerator.end_training()
-    return RunOutcome(status, step, recipe.output)
 
 
 def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:

@@ -50,7 +50,8 @@ def prefer_likely(completions, *, base_rewards, lengths, truncated, mean_logps, 
     assert truncated == [False] * len(completions)
     assert lengths == [len(text.split()) + 1 for text in completions]
     values = [
-        None if base is None else base + step + 0.1 * logp for base, logp in zip(base_rewards, mean_logps, strict=True)
+        None if base is None else base + step + 0.1 * round(logp, 1)
+        for base, logp in zip(base_rewards, mean_logps, strict=True)
     ]
     return {"values": values, "metrics": {"likeliest": max(mean_logps)}}
 
@@ -126,6 +127,8 @@ def main(output: str, rows_per_rank: str) -> None:
     runs = {method: train(output, int(rows_per_rank), method) for method in METHODS}
     if os.environ.get("RANK", "0") == "0":
         torch.save(runs, f"{output}/runs.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def fault(completions, *, kind):
 
 def fails_on_rank_1(completions, *, after=0, trainer_state=None, **columns):
     """Raise on one rank only, from some step on."""
-    if os.environ["RANK"] == "1" and trainer_state.global_step >= after:
+    is_due = trainer_state.global_step >= after and "RLKIT_TEST_MENDED" not in os.environ
+    if os.environ["RANK"] == "1" and is_due:
         raise OSError("this rank's disk is gone")
     return [float(len(text)) for text in completions]
 

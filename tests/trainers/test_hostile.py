@@ -164,9 +164,11 @@ def test_a_run_goes_on_beside_rewards_that_hang_crash_flood_and_lie(tmp_path, se
         assert found == dict.fromkeys(names, 1.0)
 
 
-def test_a_reward_that_fails_on_one_rank_stops_both_with_one_sentence_and_keeps_the_steps_before(tmp_path):
+def test_a_reward_that_fails_on_one_rank_stops_both_with_one_sentence_and_the_same_command_continues(
+    tmp_path, monkeypatch
+):
     rewards = [{"name": f"{FILE}:fails_on_rank_1", "after": 2}, {"name": f"{FILE}:fault", "kind": "print"}]
-    recipe = write_recipe(tmp_path / "run", rewards, [0.1, 0.0], train={"max_steps": 9})
+    recipe = write_recipe(tmp_path / "run", rewards, [0.1, 0.0], train={"max_steps": 3})
     codes, said, _ = run_ranks(recipe, mark=str(tmp_path), timeout_s=120)
     assert codes == [2, 2], said[0][-3000:] + said[1][-3000:]
     last = said[0].strip().splitlines()[-1]
@@ -179,3 +181,8 @@ def test_a_reward_that_fails_on_one_rank_stops_both_with_one_sentence_and_keeps_
     assert (state["status"], [entry["step"] for entry in read_log(tmp_path / "run")]) == ("failed", [1, 2])
     assert (tmp_path / "run" / "checkpoint-2" / "trainer_state.json").is_file()
     assert wait_until(lambda: not marked(str(tmp_path)), seconds=5)
+    monkeypatch.setenv("RLKIT_TEST_MENDED", "1")
+    codes, said, _ = run_ranks(recipe, mark=str(tmp_path), timeout_s=120)
+    assert codes == [0, 0], said[0][-3000:]
+    assert f"Continuing {tmp_path / 'run'} from step 2." in said[0]
+    assert [entry["step"] for entry in read_log(tmp_path / "run")] == [1, 2, 3]

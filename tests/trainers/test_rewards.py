@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaForSequenceClassification
+from trl import GRPOConfig, GRPOTrainer
 
 import rlkit
 from rlkit.errors import ConfigError, RewardError
 from rlkit.rewards import resolve_reward
 from tests.rewards.processes import wait_until, workers_of
 from tests.trainers.test_grpo import build_trainer, count_fours, our_advantages, roll_out_with_trl
-from tests.trainers.tiny import build_model
+from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
 SCORED = Path(__file__).parents[1] / "rewards" / "scored.py"
 
@@ -240,3 +242,47 @@ def test_a_failing_reward_is_not_blamed_on_the_others(tmp_path, monkeypatch):
     trainer = build_trainer(tmp_path, [words, fails_on_short], max_error_rate=1.0, monitor=monitor)
     trainer.train()
     assert [line.split()[1] for line in said] == ["fails_on_short"]
+
+
+def build_reward_model():
+    torch.manual_seed(1)
+    config = build_model().config
+    config.num_labels = 1
+    return LlamaForSequenceClassification(config)
+
+
+def test_reward_models_stay_trls_beside_functions(tmp_path):
+    given = {"reward_processing_classes": [None, build_tokenizer(), None]}
+    trainer = build_trainer(tmp_path, [fails_on_short, build_reward_model(), words], max_error_rate=1.0, given=given)
+    _, groups = roll_out_with_trl(trainer)
+    assert trainer.reward_func_names[::2] == ["fails_on_short", "words"]
+    failed_PG = groups.rewards_PGK[..., 0].isnan()
+    assert 0 < failed_PG.double().mean() < 1
+    assert groups.rewards_PGK[..., 1].isnan().equal(failed_PG), "the model's score of a failed row is left out too"
+    assert (groups.rewards_PGK[..., 2][~failed_PG] >= 5).all()
+    assert len(set(groups.rewards_PGK[..., 1][~failed_PG].tolist())) > 1
+
+
+def test_decorated_rewards_train_in_a_plain_trl_trainer(tmp_path):
+    sizes = []
+
+    @rlkit.group_reward
+    def prefer_long(completions, *, prompt, lengths, target):
+        sizes.append((len(completions), isinstance(prompt, str), isinstance(target, int)))
+        return {"values": [float(length) for length in lengths], "metrics": {"longest": max(lengths)}}
+
+    @rlkit.reward
+    async def is_even(completion):
+        return float(len(completion.split()) % 2 == 0)
+
+    trainer = GRPOTrainer(
+        model=build_model(),
+        reward_funcs=[prefer_long, is_even],
+        args=GRPOConfig(**training_arguments(str(tmp_path))),
+        train_dataset=build_dataset(),
+        processing_class=build_tokenizer(),
+    )
+    trainer.train()
+    assert set(sizes) == {(4, True, True)}
+    assert trainer.state.log_history[0]["rewards/prefer_long/longest"] >= 1
+    assert 0 <= trainer.state.log_history[0]["rewards/is_even/mean"] <= 1
