@@ -117,3 +117,14 @@ def test_every_part_of_a_comparison_is_explained() -> None:
     crossing = {*comparison["crossing"]} - {"num_resamples"}
     missing = [name for name in (support | parts | cell | crossing) - {"crossing"} if f"`{name}`" not in page]
     assert not missing
+
+
+def test_the_page_on_rewards_shows_code_that_runs() -> None:
+    shown: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "rewards.md").read_text(), flags=re.DOTALL):
+        exec(block, shown)
+    given = {"prompts": ["p", "p"], "completions": ["so \\boxed{3}", "4"], "target": ["3", "3"]}
+    assert shown["has_answer"](**given) == [1.0, 0.0]  # type: ignore[operator]
+    assert shown["matches"](**given) == [1.0, 0.0]  # type: ignore[operator]
+    shaped = shown["shortest_first"](["a", "b"], base_rewards=[1.0, None], lengths=[4, 2])  # type: ignore[operator]
+    assert shaped == [0.5, None]

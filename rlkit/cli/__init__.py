@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rlkit import __version__
-from rlkit.errors import ConfigError, RewardError, RlkitError, suggest
+from rlkit.errors import ConfigError, RlkitError, suggest
 from rlkit.terminal import is_first_on_machine
 
 VERBS = (
@@ -95,8 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RlkitError as error:
-        # Every process of a machine finds the same mistake; a failing reward may be one process's alone.
-        if is_first_on_machine() or isinstance(error, RewardError):
+        # Every process of a machine finds the same mistake.
+        if is_first_on_machine():
             print(f"rlkit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:

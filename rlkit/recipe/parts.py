@@ -34,7 +34,8 @@ def resolve_parts(recipe: Recipe) -> Parts:
     from rlkit.advantages import resolve as resolve_advantage
     from rlkit.diversity import resolve_embedding, resolve_partition
     from rlkit.objective import resolve_objective
-    from rlkit.rewards import resolve_reward
+    from rlkit.rewards import bind_reward, resolve_reward
+    from rlkit.rewards.monitors import resolve_monitor
     from rlkit.tasks import resolve_task
 
     model = locate_model(recipe.model)
@@ -52,4 +53,8 @@ def resolve_parts(recipe: Recipe) -> Parts:
     specs = recipe.rewards if recipe.rewards is not None else getattr(task, "default_rewards", None)
     if not specs:
         raise ConfigError(f"The recipe names no rewards, and the task {task.name!r} brings none; write rewards: [...].")
-    return Parts(model, task, [resolve_reward(spec) for spec in specs], partition)
+    rewards = [resolve_reward(spec) for spec in specs]
+    for reward in rewards:
+        bind_reward(reward)
+    resolve_monitor(recipe.monitor)
+    return Parts(model, task, rewards, partition)

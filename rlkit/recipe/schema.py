@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
+from rlkit.parameters import check_number
 from rlkit.recipe.fields import check_value
 from rlkit.recipe.source import read_mapping
 from rlkit.types import PluginSpec
@@ -36,6 +37,10 @@ class Recipe:
     """Reward plug-ins; None takes the task's own."""
     reward_weights: list[float] | None = None
     """One weight a reward; None weighs all 1."""
+    max_error_rate: float | None = None
+    """Greatest share of a reward's calls that may fail before the run stops, from 0 to 1; None is 0.05."""
+    monitor: dict[str, Any] | None = None
+    """When to warn of a hacked reward, and a verifier that is held out of training; None takes the defaults."""
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of DiverseGRPOConfig, which has all of TRL's GRPOConfig, by their own names."""
     peft: dict[str, Any] | None = None
@@ -58,15 +63,21 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "embedding": (str | dict | None, "a name or {name: ..., parameter: ...}"),
     "rewards": (list | None, "a list of names or {name: ..., parameter: ...}"),
     "reward_weights": (list[float] | None, "a list of numbers, one a reward"),
+    "max_error_rate": (float | None, "a share from 0 to 1"),
+    "monitor": (dict | None, "a mapping of held_out and thresholds"),
     "train": (dict, "a mapping of trainer settings"),
     "peft": (dict | None, "a mapping of LoRA settings"),
 }
 _PARTS_OF_OBJECTIVE = ("token_weights", "anchor", "rehearsal")
 _REQUIRED = ("model", "task", "output")
 
+_TOP_LEVEL = (
+    *("advantage", "objective", "partition", "answers", "embedding"),
+    *("reward_weights", "max_error_rate", "monitor"),
+)
 _ELSEWHERE = {
     "output_dir": "output",
-    **{key: key for key in ("advantage", "objective", "partition", "answers", "embedding", "reward_weights")},
+    **{key: key for key in _TOP_LEVEL},
 }
 """Trainer settings that a recipe says at its top level, because more than the trainer reads them."""
 
@@ -102,6 +113,8 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
     recipe = Recipe(**{key: check_value(value, _TAKES[key][0], key, _TAKES[key][1]) for key, value in values.items()})
     _check_train_section(recipe.train)
     _check_weights(recipe)
+    if recipe.max_error_rate is not None:
+        check_number("A recipe", "max_error_rate", recipe.max_error_rate, at_least=0, at_most=1)
     return recipe
 
 

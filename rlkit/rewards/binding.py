@@ -5,8 +5,9 @@
       - {name: rewards/lengths.py:overlong, max_length: 512}
       - {name: math_verify, strict: true, run: {isolation: process, deadline_s: 5}}
 
-Parameters go to a class, a factory, or to a function's keywords: those after `*` and those with a default. All
-is checked against the signature before a model is loaded.
+`run` holds fields of `RunSettings`, and `role: modifier` where the recipe disagrees with the author. Parameters go to
+a class, a factory, or to a function's keywords: those after `*` and those with a default. All is checked against the
+signature before a model is loaded.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, PluginError, suggest
-from rlkit.parameters import show
+from rlkit.parameters import check_choice, show
 from rlkit.plugins import describe, find, resolve
-from rlkit.rewards.contract import REWARDS, ROLES, is_async, name_of
+from rlkit.rewards.contract import FACTS, REWARDS, ROLES, is_async, name_of
 from rlkit.rewards.settings import RunSettings, check_names, merge_settings
 
 _GIVEN = {"completion", "completions", "completion_ids", "prompt", "prompts"}
 _GIVEN |= {"environments", "log_extra", "log_metric", "trainer_state"}
+_GIVEN |= {*FACTS}
 """What every reward may be handed; no recipe sets them."""
 
 
@@ -73,12 +75,13 @@ def bind_reward(spec: Any) -> BoundReward:
         ConfigError: `run` does not fit.
     """
     function = resolve_reward(spec)
-    author, recipe = getattr(function, "reward_run", {}), getattr(function, "recipe_run", {})
+    author, recipe = getattr(function, "reward_run", {}), dict(getattr(function, "recipe_run", {}))
+    role = recipe.pop("role", getattr(function, "reward_role", "base"))
     try:
         run = merge_settings(author, recipe, is_async(function))
     except ConfigError as error:
         raise ConfigError(f"The reward {name_of(function)}: {error}") from error
-    form, role = getattr(function, "reward_form", "batch"), getattr(function, "reward_role", "base")
+    form = getattr(function, "reward_form", "batch")
     return BoundReward(name_of(function), function, form, role, run)
 
 
@@ -96,7 +99,7 @@ def resolve_reward(spec: Any) -> Any:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
         return _check_callable(resolve(spec, REWARDS), spec)
     params = {key: value for key, value in spec.items() if key not in ("name", "run")}
-    run = check_names(spec["run"]) if spec.get("run") is not None else {}
+    run = _check_run(spec["run"]) if spec.get("run") is not None else {}
     thing = find(spec["name"], REWARDS)
     if inspect.isclass(thing) or getattr(thing, "is_plugin_factory", False):
         function = _check_callable(resolve({"name": spec["name"], **params}, REWARDS), spec)
@@ -105,6 +108,25 @@ def resolve_reward(spec: Any) -> Any:
         function = _check_callable(thing, spec)
         check_parameters(function, params, spec["name"])
     return _bind(function, params, run) if params or run else function
+
+
+def _check_run(run: Any) -> dict[str, Any]:
+    """Return a recipe's `run`, which says the role as well as the settings."""
+    if not isinstance(run, Mapping) or "role" not in run:
+        return check_names(run)
+    check_choice("run", "role", run["role"], ROLES)
+    return {**check_names({key: value for key, value in run.items() if key != "role"}), "role": run["role"]}
+
+
+def name_rewards(rewards: Sequence[Any]) -> list[str]:
+    """Return the name of each reward in messages, metrics and `correct_reward`; the second `f` is `f_2`."""
+    names: list[str] = []
+    for reward in rewards:
+        name, number = name_of(reward), 2
+        while name in names:
+            name, number = f"{name_of(reward)}_{number}", number + 1
+        names.append(name)
+    return names
 
 
 def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> None:
@@ -124,6 +146,24 @@ def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> Non
             raise PluginError(f"The reward {name!r} has no parameter {show(param)}.{hint}")
 
 
+def check_columns(bound: BoundReward, columns: Collection[str]) -> None:
+    """Raise ConfigError unless everything that a reward cannot do without is given by data, trainer or recipe."""
+    known = {*columns, *_GIVEN}
+    parameters = [*inspect.signature(bound.function).parameters.values()]
+    if bound.form != "batch":
+        parameters = parameters[1:]
+    for parameter in parameters:
+        is_needed = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
+        if is_needed and parameter.name not in known:
+            raise ConfigError(
+                f"The reward {bound.name} needs {parameter.name!r}, which the recipe does not set and the task's rows "
+                f"do not have; they have {', '.join(sorted(columns))}."
+            )
+
+
 def digest_reward(bound: BoundReward) -> str | None:
     """Return a digest of a reward's source file, name and parameters, or None if they do not say what it does.
 
@@ -133,6 +173,8 @@ def digest_reward(bound: BoundReward) -> str | None:
     params: dict[str, Any] = {}
     while isinstance(function, functools.partial):
         params, function = {**function.keywords, **params}, function.func
+    # The decorator's own wrapper says nothing of what it wraps.
+    function = inspect.unwrap(function)
     home = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
     try:
         source = Path(inspect.getsourcefile(home) or "").read_bytes()

@@ -8,27 +8,42 @@
 `None` means *not scored* and is never turned into 0. A function asks for data columns by naming them as parameters;
 with `**columns` it gets all of them. In the per-completion and group forms the column of a row is its single value.
 Each form may be `async def`. Parameters with a default, or after `*`, can be given in a recipe: see `binding.py`.
+
+A trainer also gives what is in `FACTS` to a function that names it; a data column of the same name goes first. A group
+reward gets a list of its group's values, a per-completion one its own. A group reward may return a mapping instead of a
+list: `{"values": [...], "labels": [class of each completion], "metrics": {name: number}}`, the last two as it likes.
+
+Called as they were written, decorated functions are what they were. Called in TRL's way, with `prompts=` and
+`completions=`, they are batch rewards, so that a plain `trl.GRPOTrainer` can be given them; a group is then the rows of
+one prompt that follow each other.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
-from rlkit.errors import ConfigError, RewardError
+from rlkit.errors import ConfigError
 from rlkit.parameters import check_choice
 from rlkit.plugins import PluginKind
 from rlkit.rewards.settings import check_names, merge_settings
 
-Scores = list[float | None]
-BatchReward = Callable[..., Scores]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 REWARDS = PluginKind("reward", "rlkit.rewards", {"countdown": "rlkit.tasks.countdown:countdown_reward"})
 ROLES = ("base", "modifier", "penalty")
+
+FACTS = {
+    "base_rewards": "weighted sum of the bases so far; a modifier's is the value that it replaces",
+    "completion_ids": "tokens of the completion",
+    "lengths": "tokens in the completion",
+    "truncated": "whether the completion was cut at the limit",
+    "mean_logps": "mean log-prob of the completion's tokens under the policy that drew them",
+    "step": "optimizer steps done",
+}
+"""What a reward can ask for by name beside data columns, and what it is."""
 
 
 @overload
@@ -70,8 +85,29 @@ def _mark(function: Any, form: str, role: str, run: dict[str, Any]) -> Any:
         raise ConfigError(f"A reward's decorator was given {function!r}; write its settings as name=value.")
     check_choice("A reward", "role", role, ROLES)
     merge_settings({}, check_names(run), is_async(function))
+    if inspect.isfunction(function):
+        function = _answer_trl(function)
     function.reward_form, function.reward_role, function.reward_run = form, role, run
     return function
+
+
+def _answer_trl(function: Any) -> Any:
+    """Return the function, which also answers a call with TRL's keywords."""
+    from rlkit.rewards.trl_form import score_batch
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        return score_batch(call, **given) if not args and _is_trls(given) else function(*args, **given)
+
+    @functools.wraps(function)
+    async def await_call(*args: Any, **given: Any) -> Any:
+        return await (score_batch(await_call, **given) if not args and _is_trls(given) else function(*args, **given))
+
+    return await_call if inspect.iscoroutinefunction(function) else call
+
+
+def _is_trls(given: Mapping[str, Any]) -> bool:
+    return "prompts" in given and "completions" in given
 
 
 def is_async(function: Any) -> bool:
@@ -85,71 +121,6 @@ def is_async(function: Any) -> bool:
 def is_group_reward(function: Any) -> bool:
     """Return whether a reward was marked by `group_reward`."""
     return getattr(function, "reward_form", "batch") == "group"
-
-
-def as_batch_reward(function: Callable[..., Any]) -> BatchReward:
-    """Return a reward in TRL's form; batch rewards come back as they are, group rewards are refused.
-
-    Raises:
-        RewardError: a group reward was given, which only a trainer that gathers whole groups can call.
-    """
-    form = getattr(function, "reward_form", "batch")
-    if form == "group":
-        raise RewardError(
-            f"{name_of(function)} is a group reward; give it to DiverseGRPOTrainer, which gathers whole groups."
-        )
-    if form == "batch":
-        return function
-
-    def score_rows(completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> list[Any]:
-        per_row = {"prompt": prompts} | columns
-        wanted = wanted_columns(function, [*per_row])
-        return [
-            function(text, **{key: value_of(per_row[key], i) for key in wanted}) for i, text in enumerate(completions)
-        ]
-
-    async def await_rows(completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> Any:
-        return await asyncio.gather(*score_rows(completions, prompts=prompts, **columns))
-
-    scorer: Any = await_rows if is_async(function) else score_rows
-    scorer.__name__ = name_of(function)
-    return scorer
-
-
-def score_groups(
-    function: Callable[..., Scores],
-    num_generations: int,
-    completions: Sequence[Any],
-    prompts: Sequence[Any],
-    **columns: Any,
-) -> Scores:
-    """Call a group reward on each whole group of a batch and return the scores in row order.
-
-    Args:
-        function: a reward marked by `group_reward`.
-        num_generations: G; rows `g * G ... (g + 1) * G - 1` form group g.
-        completions: B = P * G completions.
-        prompts: B prompts.
-        columns: data columns, each a list of B values; anything that is no list is passed through as it is.
-
-    Raises:
-        RewardError: the function returned something other than G scores, or is `async def`.
-    """
-    if is_async(function):
-        raise RewardError(f"{name_of(function)} is an async group reward; score it with a RewardEngine.")
-    scores: Scores = []
-    wanted = wanted_columns(function, ["prompt", *columns])
-    for start in range(0, len(completions), num_generations):
-        rows = slice(start, start + num_generations)
-        given = {key: value_of(prompts if key == "prompt" else columns[key], start) for key in wanted}
-        group = list(function(list(completions[rows]), **given))
-        if len(group) != len(completions[rows]):
-            raise RewardError(
-                f"The group reward {name_of(function)} returned {len(group)} scores for {len(completions[rows])} "
-                "completions; return one score, or None, for each."
-            )
-        scores.extend(group)
-    return scores
 
 
 def wanted_columns(function: Callable[..., Any], available: Sequence[str]) -> list[str]:

@@ -144,13 +144,23 @@ class RewardEngine:
             RewardError: the inputs do not fit each other; it is raised before anything is run.
         """
         _check_lengths(len(completions), {"prompts": prompts, "groups": groups, **columns})
-        jobs = [_Job(reward, split_calls(reward, completions, prompts, columns, groups)) for reward in self.bound]
+        calls_K = [split_calls(reward, completions, prompts, columns, groups) for reward in self.bound]
+        outcomes_K = self.score_calls(calls_K)
+        return [share(calls, outcomes, len(completions)) for calls, outcomes in zip(calls_K, outcomes_K, strict=True)]
+
+    def score_calls(self, calls_K: Sequence[list[Call]]) -> list[list[list[Outcome]]]:
+        """Return the outcomes of the calls of each reward, for a caller that splits the rows itself.
+
+        Args:
+            calls_K: calls of each reward; none for one that is not asked.
+        """
+        jobs = [_Job(reward, calls) for reward, calls in zip(self.bound, calls_K, strict=True)]
         end_at = time.monotonic() + (self._batch_deadline_s or float("inf"))
         self._look_up(jobs)
         with Watch(lambda: [job.bound.name for job in jobs if not job.done.is_set()], self._quiet_s):
             self._run(jobs, end_at)
         self._keep(jobs)
-        return [share(job.calls, [given or [] for given in job.outcomes], len(completions)) for job in jobs]
+        return [[given or [] for given in job.outcomes] for job in jobs]
 
     def _run(self, jobs: list[_Job], end_at: float) -> None:
         stop = threading.Event()

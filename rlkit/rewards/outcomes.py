@@ -21,6 +21,9 @@ from rlkit.parameters import show
 Status = Literal["ok", "abstain", "error", "timeout"]
 STATUSES: tuple[Status, ...] = ("ok", "abstain", "error", "timeout")
 
+_LARGEST = 3.4e38
+"""Of float32, in which rewards are summed and gathered: anything larger would become an infinity there."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -82,6 +85,8 @@ def judge_value(value: Any, name: str) -> Outcome:
     try:
         score = float(number)
     except OverflowError:
+        return Outcome.error(f"The reward {name} returned {show(value)}, which is too large for a score.")
+    if _LARGEST < abs(score) < math.inf:
         return Outcome.error(f"The reward {name} returned {show(value)}, which is too large for a score.")
     if not math.isfinite(score):
         return Outcome.error(f"The reward {name} returned {score}; a score is finite, and None says not scored.")

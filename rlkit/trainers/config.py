@@ -8,14 +8,15 @@ from typing import Any
 from trl import GRPOConfig
 
 from rlkit.errors import ConfigError
-from rlkit.parameters import check_count
+from rlkit.parameters import check_count, check_number
+from rlkit.rewards.monitors import resolve_monitor
 from rlkit.trainers.plan import Plan
 from rlkit.trainers.ranges import check_combinations
 
 
 @dataclass
 class DiverseGRPOConfig(GRPOConfig):
-    """TRL's `GRPOConfig` and nine keys; with all of them at their defaults, training is TRL's to rounding.
+    """TRL's `GRPOConfig` and eleven keys; with all of them at their defaults, training is TRL's to rounding.
 
     With `fast_path: false` too it is TRL's to the last bit.
 
@@ -56,6 +57,19 @@ class DiverseGRPOConfig(GRPOConfig):
     correct_above: float = field(
         default=0.5, metadata={"help": "A completion is correct when that reward is greater than this."}
     )
+    max_error_rate: float = field(
+        default=0.05,
+        metadata={
+            "help": "Greatest share of a reward's calls of the last 20 batches that may fail before the run stops."
+        },
+    )
+    monitor: Any = field(
+        default=None,
+        metadata={
+            "help": "When to warn of a hacked reward: {held_out: a reward that is not trained on, variance_share: 0.5, "
+            "length_correlation: 0.6, failure_rate: 0.2, held_out_gap: 0.1}. None: these numbers, nothing held out."
+        },
+    )
 
     fast_path: bool = field(
         default=True,
@@ -77,6 +91,8 @@ class DiverseGRPOConfig(GRPOConfig):
             raise ConfigError(f"correct_reward was given {self.correct_reward!r}; write a reward's index or its name.")
         if self.tokens_per_pass is not None:
             check_count("train", "tokens_per_pass", self.tokens_per_pass)
+        check_number("train", "max_error_rate", self.max_error_rate, at_least=0, at_most=1)
+        resolve_monitor(self.monitor)
         check_combinations(self)
         Plan.of(self)
         super().__post_init__()

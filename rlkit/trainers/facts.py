@@ -32,6 +32,10 @@ class Readings:
     features_B: list[Any] | None = None
     answers_B: list[str | None] | None = None
     embeddings_B: list[np.ndarray] | None = None
+    scores: Any = None
+    """What became of each reward's calls."""
+    labels_B: list[Any] | None = None
+    """Classes that a group reward gave, for runs that name no partition."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlkit.advantages import GroupContext
-from rlkit.diversity import PairwisePartition, close_pairs, judge_pairs, label_group
+from rlkit.diversity import PairwisePartition, close_pairs, judge_pairs, label_by_first_seen, label_group
 from rlkit.trainers.facts import Readings, label_answers, share_out, split_groups, stack_embeddings
 
 
@@ -30,6 +30,9 @@ def describe_groups(
     if partition is not None and readings.features_B is not None:
         groups = split_groups(readings.features_B, num_generations)
         labels_PG, equivalent_PGG = _compare(partition, groups, "equivalent_PGG" in needs, rank, world_size)
+    elif readings.labels_B is not None:
+        groups = split_groups(readings.labels_B, num_generations)
+        labels_PG = torch.as_tensor(np.stack([label_by_first_seen(labels_G) for labels_G in groups]))
     answers_PG = None
     if readings.answers_B is not None:
         answers = split_groups(readings.answers_B, num_generations)

@@ -6,8 +6,8 @@ rewards into advantages, which replace TRL's in the batch. On the fast path (`up
 is ours (`loss.py`), else TRL's.
 
 Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
-`_calculate_rewards`, `_generate_and_score_completions`, `_prepare_inputs`, `train`, `training_step`, `_compute_loss`,
-`_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
+`_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `_prepare_inputs`, `train`, `training_step`,
+`_compute_loss`, `_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
 from rlkit.advantages import Chain, GroupContext
-from rlkit.diversity import summarise_groups
-from rlkit.errors import ConfigError, suggest
+from rlkit.errors import ConfigError, RewardError
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig
 from rlkit.trainers.entropy_bonus import steer_entropy_coefficient
 from rlkit.trainers.facts import Readings, gather_ragged, split_groups
-from rlkit.trainers.gather import adapt_reward
 from rlkit.trainers.groups import describe_groups
 from rlkit.trainers.logprobs import LogProbs
 from rlkit.trainers.loss import choose_surrogate, compute_loss, weigh_inputs
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.meters import Meters
+from rlkit.trainers.monitoring import Monitoring, log_diversity, replace_logged_rewards
 from rlkit.trainers.plan import SUPPORTED, Plan
 from rlkit.trainers.ranges import warn_of_combinations
 from rlkit.trainers.reference import ReferencePolicy
 from rlkit.trainers.rehearsing import Rehearser
+from rlkit.trainers.rewards import Rewards, find_verifier
 from rlkit.trainers.update import FastUpdate
 
 
@@ -47,23 +47,26 @@ class DiverseGRPOTrainer(GRPOTrainer):
     """`trl.GRPOTrainer` whose advantages come from a chain of transforms and whose loss may hold an objective.
 
     Takes TRL's arguments. `reward_funcs` may also hold functions marked by `@rlkit.reward` and `@rlkit.group_reward`;
-    `args` is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does).
+    `args` is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does). A reward that fails costs the
+    completions at which it fails; `train` ends with a `RewardError` on all ranks when that is more than
+    `max_error_rate` of them.
 
     Raises:
-        ConfigError: `correct_reward` names no reward of this run, or the objective does not fit the way it trains.
+        ConfigError: `correct_reward` names no reward of this run, or the objective or the rewards' roles do not fit.
+        PluginError: a reward that runs in processes cannot be loaded there.
     """
 
     def __init__(self, model: Any, reward_funcs: Any = None, args: Any = None, **kwargs: Any) -> None:
         if args is None:
             args = DiverseGRPOConfig(output_dir="runs/diverse-grpo")
-        functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
-        world_size, rank = args.world_size, args.process_index
-        adapted = [adapt_reward(f, self._count_generations, rank, world_size) for f in functions if f is not None]
-        self.plan = Plan.of(args)
+        sources = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+        self.rewards = Rewards([source for source in sources if source is not None], args)
+        self.plan = Plan.of(args, self.rewards.roles)
         self.memory = RunMemory()
         self.rehearser: Rehearser | None = None
         self.reference: ReferencePolicy | None = None
         self._readings: Readings | None = None
+        self.prompt_ids: list[list[int]] | None = None
         self._newest_reward: float | None = None
         self._window_kls: list[float] = []
         self._window: list[dict[str, Any]] = []
@@ -73,10 +76,15 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if self.plan.objective.anchor is not None:
             args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
         try:
-            super().__init__(model=model, reward_funcs=adapted or None, args=args, **kwargs)
+            self.rewards.scorer.start()
+            super().__init__(model=model, reward_funcs=self.rewards.in_trls_form() or None, args=args, **kwargs)
+        except BaseException:
+            self.rewards.scorer.close()
+            raise
         finally:
             args.beta = beta
-        self._correct_index = self._find_correct_reward(getattr(args, "correct_reward", 0))
+        self._correct_index = find_verifier(getattr(args, "correct_reward", 0), self.reward_func_names)
+        self.monitoring = Monitoring(self.rewards, self.reward_func_names, self._correct_index)
         self._prepare_objective()
         warn_of_combinations(args)
 
@@ -109,28 +117,29 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """The coefficient of the anchor in the loss now; 0 without one."""
         return 0.0 if self.plan.is_anchored_in_reward else self.memory.anchor_coef or 0.0
 
-    def _count_generations(self) -> int:
+    @property
+    def num_generations_now(self) -> int:
+        """Completions of a prompt; training and evaluation may differ."""
         return self.num_generations if self.model.training else self.num_generations_eval
-
-    def _find_correct_reward(self, named: int | str) -> int:
-        names = self.reward_func_names
-        if isinstance(named, int) and 0 <= named < len(names):
-            return named
-        if named in names:
-            return names.index(named)
-        raise ConfigError(
-            f"correct_reward was given {named!r}, but the rewards of this run are {names}.{suggest(str(named), names)}"
-        )
 
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
-        rewards_BK = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         truncated = [not ids or ids[-1] not in ends for ids in completion_ids_list]
+        rows = (inputs, prompts, completions, completion_ids_list)
+        with self.rewards.scored(self, *rows, truncated) as scores:
+            rewards_BK = super()._calculate_rewards(*rows)
+        # What is left of a completion's rewards when one has failed is another reward.
+        rewards_BK[scores.failed_B(len(rewards_BK)).to(rewards_BK.device)] = torch.nan
         found = self.plan.readers.read(inputs, completions, completion_ids_list, truncated)
-        self._readings = Readings(rewards_BK=rewards_BK, **found)
+        self._readings = Readings(rewards_BK=rewards_BK, scores=scores, labels_B=scores.labels_B, **found)
         return rewards_BK
+
+    def _generate(self, prompts: list) -> Any:
+        generated = super()._generate(prompts)
+        self.prompt_ids = generated[0]
+        return generated
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         is_training = self.model.training
@@ -143,7 +152,10 @@ class DiverseGRPOTrainer(GRPOTrainer):
             self.logprobs.refer(output)
         readings = self._take_readings()
         groups = self._describe_groups(readings, output)
-        self._log_diversity(groups)
+        log_diversity(self, groups)
+        totals_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
+        if self.rewards.has_roles:
+            replace_logged_rewards(self._metrics["train" if is_training else "eval"], totals_PG)
         rows = slice(start := self.accelerator.process_index * len(inputs), start + len(inputs))
         if self.plan.advantage is not None:
             advantages_B = self._compute_advantages(self.plan.advantage, groups, output)
@@ -156,6 +168,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(output)
         if is_training:
+            self.monitoring.observe(self, readings, groups, totals_PG)
             self._remember(readings, groups)
         return output
 
@@ -177,7 +190,22 @@ class DiverseGRPOTrainer(GRPOTrainer):
         # As in a new process: the batch that lies there was drawn by another policy, for another place in the data.
         self._step = 0
         self._buffered_inputs: Any = None
-        return super().train(*args, **kwargs)
+        self.rewards.scorer.open_book()
+        try:
+            return super().train(*args, **kwargs)
+        except RewardError:
+            self._keep_steps()
+            raise
+        finally:
+            self.rewards.scorer.close()
+
+    def _keep_steps(self) -> None:
+        """Leave a checkpoint of what was learnt before rewards failed, so that mending them is not starting anew."""
+        is_new = not (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}").exists()
+        if self.model.training and self.state.global_step > 0 and is_new:
+            # A full disk is the smaller trouble of the two.
+            with contextlib.suppress(OSError):
+                self._save_checkpoint(self.model, trial=None)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
@@ -215,11 +243,12 @@ class DiverseGRPOTrainer(GRPOTrainer):
         return [value > self.plan.correct_above for value in verdicts_B.tolist()]
 
     def _describe_groups(self, readings: Readings, output: dict[str, Any]) -> GroupContext:
-        G, needs = self._count_generations(), self.plan.needs
+        G, needs = self.num_generations_now, self.plan.needs
         place = (self.accelerator.process_index, self.accelerator.num_processes)
         above, partition = self.plan.correct_above, self.plan.readers.partition
         groups = describe_groups(readings, G, self._correct_index, above, partition, needs, *place)
-        more: dict[str, Any] = {"step": self.state.global_step}
+        totals_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
+        more: dict[str, Any] = {"step": self.state.global_step, "scored_PG": ~totals_PG.isnan()}
         if "answer_counts_PG" in needs and readings.answers_B is not None:
             answers_PG = split_groups(readings.answers_B, G)
             self._finish_older_batch()
@@ -234,8 +263,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
 
     def _compute_advantages(self, chain: Chain, groups: GroupContext, output: dict[str, Any]) -> torch.Tensor:
         """Return float32 advantages of shape (B,) in world order, zero where the chain gave no signal."""
-        weights_K = self.reward_weights.to(device="cpu", dtype=torch.float64)
-        values_PG = (groups.rewards_PGK * weights_K).nansum(dim=2).masked_fill(~groups.scored_PG, torch.nan)
+        values_PG = self.rewards.compose(groups.rewards_PGK, self.reward_weights)
         if self.plan.is_anchored_in_reward:
             values_PG = values_PG - self._penalise(output).unflatten(0, values_PG.shape)
         advantages_PG = chain(values_PG, groups)
@@ -365,10 +393,3 @@ class DiverseGRPOTrainer(GRPOTrainer):
         for _ in advantages_B[: len(logged)]:
             logged.pop()
         logged.extend(advantages_B)
-
-    def _log_diversity(self, groups: GroupContext) -> None:
-        if groups.labels_PG is None:
-            return
-        arrays = (groups.labels_PG.numpy(), groups.correct_PG.numpy(), groups.scored_PG.numpy())
-        for name, value in summarise_groups(*arrays).items():
-            self.record(f"diversity/{name}", value)

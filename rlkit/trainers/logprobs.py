@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
+from rlkit.errors import ConfigError
 from rlkit.trainers.loss import token_mask
 from rlkit.trainers.update import FastUpdate
 
@@ -64,12 +66,42 @@ class LogProbs:
         has_context = mask_BS[:, 1:] & mask_BS[:, :-1]
         return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
 
+    @torch.no_grad()
+    def mean_of(self, prompt_ids: list[list[int]] | None, completion_ids: list[list[int]]) -> list[float]:
+        """Return the mean log-prob of each completion's tokens, by a forward pass; NaN for one without tokens.
+
+        Raises:
+            ConfigError: the prompts were not sampled in TRL's way, so that their tokens are not known.
+        """
+        if prompt_ids is None:
+            raise ConfigError("A reward asks for mean_logps, which only a trainer that samples in TRL's way has.")
+        trainer = self._trainer
+        device, pad = trainer.accelerator.device, trainer._tokenizer.pad_token_id
+
+        def pad_rows(rows: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
+            tensors = [torch.tensor(row, dtype=torch.long, device=device) for row in rows]
+            masks = [torch.ones_like(row) for row in tensors]
+            pads = ((tensors, pad), (masks, 0))
+            padded = [pad_sequence(x, batch_first=True, padding_value=v, padding_side=side) for x, v in pads]
+            return padded[0], padded[1]
+
+        prompts_BS, prompt_mask_BS = pad_rows(prompt_ids, "left")
+        # One column more, for a rank whose completions all are empty has to take part in the forward pass too.
+        completions_BT, mask_BT = pad_rows([[*row, pad] for row in completion_ids], "right")
+        lengths_B = torch.tensor([len(row) for row in completion_ids], device=device)
+        mask_BT = mask_BT * (torch.arange(mask_BT.size(1), device=device) < lengths_B[:, None])
+        ids, mask = torch.cat([prompts_BS, completions_BT], dim=1), torch.cat([prompt_mask_BS, mask_BT], dim=1)
+        logps_BT = self._forward(ids, mask, completions_BT.size(1))
+        sums_B = logps_BT.masked_fill(mask_BT == 0, 0.0).double().sum(dim=1)
+        return list((sums_B / lengths_B).tolist())
+
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, num_kept: int) -> torch.Tensor:
         trainer = self._trainer
         with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
             size = trainer.args.per_device_train_batch_size
-            logps: torch.Tensor = trainer._get_per_token_logps_and_entropies(
-                trainer.model, ids, mask, num_kept, batch_size=size
+            # The class's: the trainer's own may be left out while it samples.
+            logps: torch.Tensor = type(trainer)._get_per_token_logps_and_entropies(
+                trainer, trainer.model, ids, mask, num_kept, batch_size=size
             )[0]
         return logps
 

@@ -22,7 +22,7 @@ _NO_ANSWER = "<none>"
 
 
 class RunMemory:
-    """Answers given to each prompt, pass rates, the anchor's coefficient and how long the reward has stalled.
+    """Answers given to each prompt, pass rates, the anchor's coefficient, stalls of the reward, and signs of hacking.
 
     What a generation batch adds counts from the next one on. A checkpoint in the middle of a batch is saved without
     that batch, because a continued run samples it anew.
@@ -35,6 +35,8 @@ class RunMemory:
         """Current coefficient of the anchor; None before the first step."""
         self.stall: dict[str, Any] = {}
         """State of the stall detector of a reference that is reset when the reward stalls."""
+        self.monitors: dict[str, Any] = {}
+        """State of the monitors of rewards; empty before the first batch."""
         self._pending: tuple[list[str], Any, Any] | None = None
 
     def count_answers(self, prompt_ids_P: Sequence[str], answers_PG: Sequence[Sequence[str | None]]) -> np.ndarray:
@@ -70,6 +72,7 @@ class RunMemory:
             "pass_rates": self.pass_rates.to_json(),
             "anchor_coef": self.anchor_coef,
             "stall": self.stall,
+            "monitors": self.monitors,
         }
         (Path(directory) / FILE).write_text(json.dumps(state))
 
@@ -82,5 +85,7 @@ class RunMemory:
         self.answer_counts = AnswerCounts.from_json(state["answer_counts"], _NO_ANSWER)
         self.pass_rates = PassRates.from_json(state["pass_rates"])
         self.anchor_coef, self.stall = state["anchor_coef"], state["stall"]
+        # Checkpoints of older versions have none.
+        self.monitors = state.get("monitors", {})
         self._pending = None
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,12 @@ SUPPORTED = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo")
 """Values of `loss_type` that an objective can be combined with."""
 
 _ANSWERS = frozenset({"answers_PG", "answer_counts_PG"})
+_TRLS_CHAINS: dict[Any, Any] = {
+    **dict.fromkeys(("group", True), "grpo"),
+    **dict.fromkeys(("none", False), "dr_grpo"),
+    "batch": ["subtract_group_mean", {"name": "divide_by_batch_std", "take": "rewards"}],
+}
+"""The chain that is TRL's own advantage, by `scale_rewards`."""
 _EXAMPLES = {"partition": "partition: final_answer or another", "embedding": "embedding: hashed_ngrams or another"}
 _KEYS = {"labels_PG": "partition", "equivalent_PGG": "partition", "embeddings_PGE": "embedding"}
 
@@ -38,9 +45,16 @@ class Plan:
     correct_above: float = 0.5
 
     @classmethod
-    def of(cls, args: Any) -> Plan:
-        """Resolve the keys of a `DiverseGRPOConfig`; a plain `GRPOConfig` asks for nothing."""
+    def of(cls, args: Any, roles: Sequence[str] = ()) -> Plan:
+        """Resolve the keys of a `DiverseGRPOConfig`; a plain `GRPOConfig` asks for nothing.
+
+        Args:
+            args: the configuration.
+            roles: of the rewards; modifiers and penalties need a chain, and get TRL's own where none is named.
+        """
         spec, partition, embedding = (getattr(args, key, None) for key in ("advantage", "partition", "embedding"))
+        if {*roles} - {"base"}:
+            spec = _chain_for_roles(spec, args)
         advantage = None if spec is None else resolve_advantage(spec)
         needs = frozenset() if advantage is None else advantage.needs
         answers = getattr(args, "answers", None) or ("final_answer" if needs & _ANSWERS else None)
@@ -131,6 +145,16 @@ class Plan:
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
+
+
+def _chain_for_roles(spec: Any, args: Any) -> Any:
+    """Return the chain of a run whose rewards do not simply add up, which is how TRL would take them."""
+    if args.multi_objective_aggregation != "sum_then_normalize":
+        raise ConfigError(
+            f"train.multi_objective_aggregation is {args.multi_objective_aggregation}, which takes each reward by "
+            "itself, but a modifier or penalty changes their sum; leave it out, or give these rewards the role base."
+        )
+    return _TRLS_CHAINS[args.scale_rewards] if spec is None else spec
 
 
 def _with_beta(objective: Objective, args: Any) -> Objective:

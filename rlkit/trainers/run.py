@@ -17,7 +17,7 @@ from importlib import metadata
 from typing import Any, Literal, TypeVar
 
 from rlkit import __version__
-from rlkit.errors import ConfigError, RlkitError
+from rlkit.errors import ConfigError, RewardError, RlkitError
 from rlkit.recipe import Recipe
 from rlkit.recipe.parts import Parts, resolve_parts
 from rlkit.runs import Claim, RunDirectory
@@ -102,31 +102,46 @@ def _train_claimed(
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
     _install_callbacks(trainer, directory, stop, progress)
     with contextlib.closing(progress), stop:
-        trainer.train(resume_from_checkpoint=claim.checkpoint)
+        try:
+            trainer.train(resume_from_checkpoint=claim.checkpoint)
+        except RewardError:
+            _part(trainer, config)
+            raise
     step = trainer.state.global_step
     if not stop.stopped:
         save_final_model(trainer, directory.path)
     status: Literal["finished", "interrupted"] = "interrupted" if stop.stopped else "finished"
     if trainer.is_world_process_zero():
         directory.write_state(status=status, step=step)
+    _part(trainer, config)
+    return RunOutcome(status, step, recipe.output)
+
+
+def _part(trainer: Any, config: Any) -> None:
+    """Take the process group down where all ranks are at the same place: left to the end, its threads may abort it."""
     if not _samples_inside(config):
         # An engine inside this process takes the process group down itself, when the interpreter ends.
         trainer.accelerator.end_training()
-    return RunOutcome(status, step, recipe.output)
 
 
 def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
     """Load model, tokenizer and problems, and put the trainer together; nothing is trained or written yet.
 
     Raises:
-        ConfigError: the model cannot be loaded, or the task has too few problems for one generation batch.
+        ConfigError: the model cannot be loaded, a reward needs a column that is not there, or the task has too few
+            problems for one generation batch.
     """
     from datasets import Dataset
 
     from rlkit.recipe.generation_batch import GenerationBatch
+    from rlkit.rewards import bind_reward, check_columns
+    from rlkit.rewards.monitors import resolve_monitor
     from rlkit.trainers.grpo import DiverseGRPOTrainer
 
     rows = parts.task.load("train")
+    held_out = resolve_monitor(config.monitor)[1]
+    for reward in [*parts.rewards, *([held_out] if held_out else [])]:
+        check_columns(bind_reward(reward), rows[0] if rows else ())
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
     if _samples_inside(config):

@@ -14,6 +14,7 @@ from rlkit.recipe.fields import check_fields
 from rlkit.recipe.generation_batch import GenerationBatch
 from rlkit.recipe.parts import Parts
 from rlkit.recipe.schema import Recipe
+from rlkit.rewards import bind_reward, check_roles, name_rewards
 from rlkit.trainers.ranges import check_combinations, check_ranges
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ def check_plan(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> Pla
     defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
     values = SimpleNamespace(**{**defaults, **settings, **_plug_ins(recipe, parts)})
     check_combinations(values)
-    _check_verifier(values.correct_reward, [getattr(reward, "__name__", "") for reward in parts.rewards])
-    plan = Plan.of(values)
+    _check_verifier(values.correct_reward, name_rewards(parts.rewards))
+    roles = [bind_reward(reward).role for reward in parts.rewards]
+    check_roles(roles)
+    plan = Plan.of(values, roles)
     plan.check_adapter(recipe.peft is not None)
     return plan
 
@@ -85,8 +88,9 @@ def _check_verifier(named: Any, rewards: list[str]) -> None:
 
 
 def _plug_ins(recipe: Recipe, parts: Parts) -> dict[str, Any]:
-    keys = ("advantage", "objective", "answers", "embedding", "reward_weights")
-    return {**{key: getattr(recipe, key) for key in keys}, "partition": parts.partition}
+    keys = ("advantage", "objective", "answers", "embedding", "reward_weights", "monitor")
+    tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
+    return {**{key: getattr(recipe, key) for key in keys}, **tolerated, "partition": parts.partition}
 
 
 def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:

@@ -8,7 +8,7 @@ import pytest
 
 import rlkit
 from rlkit.errors import ConfigError, PluginError
-from rlkit.rewards import as_batch_reward, bind_reward, resolve_reward
+from rlkit.rewards import as_batch_reward, bind_reward, check_columns, name_rewards, resolve_reward
 from rlkit.rewards.binding import digest_reward
 
 TEXT = """
@@ -80,9 +80,35 @@ def test_the_recipe_overrules_the_author(file):
     assert bind_reward(f"{file}:asks").run.isolation == "external"
 
 
+def test_the_recipe_says_the_role(file):
+    assert bind_reward({"name": f"{file}:plain", "scale": 1.0, "run": {"role": "modifier"}}).role == "modifier"
+    bound = bind_reward({"name": f"{file}:overlong", "run": {"role": "base", "deadline_s": 1}})
+    assert (bound.role, bound.run.deadline_s, bound.run.isolation) == ("base", 1, "process")
+    assert bind_reward(resolve_reward({"name": f"{file}:overlong", "run": {"role": "base"}})).role == "base"
+
+
+def test_what_neither_data_nor_recipe_gives_is_said(file):
+    check_columns(bind_reward({"name": f"{file}:plain", "scale": 1.0}), ["prompt"])
+    check_columns(bind_reward(f"{file}:plain"), ["prompt", "scale"])
+    check_columns(bind_reward(f"{file}:overlong"), [])
+    check_columns(bind_reward(f"{file}:Weighs"), [])
+    with pytest.raises(ConfigError, match=r"plain needs 'scale', which .* rows do not have; they have prompt, target"):
+        check_columns(bind_reward(f"{file}:plain"), ["target", "prompt"])
+
+
+def test_rewards_of_one_name_are_numbered(file):
+    plain = resolve_reward(f"{file}:plain")
+    assert name_rewards([plain, resolve_reward({"name": f"{file}:plain", "scale": 2}), plain]) == [
+        "plain",
+        "plain_2",
+        "plain_3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "run", "said"),
     [
+        ("plain", {"role": "bonus"}, "run was given role='bonus'. Allowed: base, modifier, penalty"),
         ("overlong", {"isolaton": "process"}, "Did you mean 'isolation'?"),
         ("overlong", {"isolation": "docker"}, "isolation='docker'"),
         ("overlong", {"isolation": "external"}, "no async function; write inline or process"),

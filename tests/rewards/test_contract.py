@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import pickle
+from types import SimpleNamespace
 
 import pytest
 
 import rlkit
 from rlkit.errors import PluginError, RewardError
-from rlkit.rewards import as_batch_reward, resolve_reward, score_groups
+from rlkit.rewards import as_batch_reward, resolve_reward
 
 
 @rlkit.reward
@@ -39,9 +41,33 @@ def test_batch_rewards_pass_through():
     assert as_batch_reward(plain) is plain
 
 
-def test_group_reward_is_called_once_a_group_with_its_row():
-    scores = score_groups(share_of_copies, 2, ["a", "a", "a", "b"], ["p", "p", "q", "q"], target=[1, 1, 0, 0])
+def test_group_reward_in_trls_form_is_called_once_a_group_with_its_row():
+    scores = share_of_copies(completions=["a", "a", "a", "b"], prompts=["p", "p", "q", "q"], target=[1, 1, 0, 0])
     assert scores == [1.0, 1.0, None, None]
+    assert share_of_copies(["a", "b"], prompt="p", target=1) == [0.5, 0.5]
+
+
+def test_completion_reward_answers_trls_keywords_too():
+    given = {"prompts": ["p"] * 2, "completions": ["a", "b"], "completion_ids": [[1], [2]], "target": ["a", "a"]}
+    assert matches(**given) == [1.0, 0.0]
+
+
+def test_group_rewards_get_lists_of_facts_and_may_return_classes_and_metrics():
+    @rlkit.group_reward
+    def shaped(completions, *, lengths, completion_ids, step, prompt):
+        assert [len(ids) for ids in completion_ids] == lengths
+        return {"values": [float(n + step) for n in lengths], "labels": [0] * len(lengths), "metrics": {"n": 1.0}}
+
+    logged = []
+    scores = shaped(
+        completions=["a", "b", "c"],
+        prompts=["p", "p", "q"],
+        completion_ids=[[1], [1, 2], [1, 2, 3]],
+        trainer_state=SimpleNamespace(global_step=10),
+        log_metric=lambda name, value: logged.append((name, value)),
+    )
+    assert scores == [11.0, 12.0, 13.0]
+    assert logged == [("rewards/shaped/n", 1.0)] * 2
 
 
 def test_group_reward_of_wrong_length_is_refused():
@@ -50,12 +76,13 @@ def test_group_reward_of_wrong_length_is_refused():
         return [1.0]
 
     with pytest.raises(RewardError, match="short returned 1 scores for 2"):
-        score_groups(short, 2, ["a", "b"], ["p", "p"])
+        short(completions=["a", "b"], prompts=["p", "p"])
 
 
-def test_group_reward_cannot_pose_as_a_batch_reward():
-    with pytest.raises(RewardError, match="share_of_copies is a group reward"):
-        as_batch_reward(share_of_copies)
+def test_decorated_functions_travel_and_keep_their_names():
+    assert pickle.loads(pickle.dumps(matches)) is matches
+    assert matches.__name__ == "matches"
+    assert [*inspect.signature(matches).parameters] == ["completion", "target"]
 
 
 def test_what_cannot_be_called_is_no_reward():
@@ -70,7 +97,7 @@ def test_rewards_are_named_by_file(tmp_path):
         resolve_reward(f"{tmp_path}/mine.py:scores")
 
 
-def test_async_rewards_are_awaited_and_async_groups_left_to_the_engine():
+def test_async_rewards_are_awaited():
     @rlkit.reward
     async def same(completion, target):
         return float(completion == target)
@@ -82,5 +109,5 @@ def test_async_rewards_are_awaited_and_async_groups_left_to_the_engine():
     score = as_batch_reward(same)
     assert asyncio.run(score(["a", "b"], prompts=["p"] * 2, target=["a", "a"])) == [1.0, 0.0]
     assert inspect.iscoroutinefunction(score)
-    with pytest.raises(RewardError, match="async group reward"):
-        score_groups(group, 1, ["a"], ["p"])
+    assert asyncio.run(group(completions=["a", "b"], prompts=["p", "q"])) == [1.0, 1.0]
+    assert asyncio.run(as_batch_reward(group)(["a"], prompts=["p"])) == [1.0]

@@ -23,7 +23,7 @@ class FrozenRollouts(DiverseGRPOTrainer):
     def _generate(self, prompts):
         first = self.accelerator.process_index * len(prompts)
         ids = [self._frozen_completion(first + i) for i in range(len(prompts))]
-        prompt_ids = [self.processing_class(prompt)["input_ids"] for prompt in prompts]
+        self.prompt_ids = prompt_ids = [self.processing_class(prompt)["input_ids"] for prompt in prompts]
         texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)
         return prompt_ids, ids, None, texts, None, {}, None, []
 
@@ -44,7 +44,28 @@ def even_length(completions, **columns):
     return [float(len(text.split()) % 2 == 0) if text.split()[0] != "20" else None for text in completions]
 
 
+@rlkit.group_reward(role="modifier")
+def prefer_likely(completions, *, base_rewards, lengths, truncated, mean_logps, step):
+    """A modifier that is wrong unless what it is given of each completion is that completion's."""
+    assert truncated == [False] * len(completions)
+    assert lengths == [len(text.split()) + 1 for text in completions]
+    values = [
+        None if base is None else base + step + 0.1 * round(logp, 1)
+        for base, logp in zip(base_rewards, mean_logps, strict=True)
+    ]
+    return {"values": values, "metrics": {"likeliest": max(mean_logps)}}
+
+
+@rlkit.reward(role="penalty")
+def brief(completion, lengths, completion_ids):
+    assert len(completion_ids) == lengths
+    return -0.1 * lengths
+
+
+ROLES = [prefer_likely, brief]
+
 METHODS = {
+    "roles": {},
     "darling": {"advantage": "darling", "partition": "normalised_text"},
     "every fact": {
         "advantage": [
@@ -86,7 +107,7 @@ def train(output: str, rows_per_rank: int, method: str) -> dict[str, object]:
     build_model().save_pretrained(start)
     trainer = FrozenRollouts(
         model=start,
-        reward_funcs=[rank_in_group, even_length],
+        reward_funcs=[rank_in_group, even_length, *(ROLES if method == "roles" else [])],
         args=DiverseGRPOConfig(**arguments),
         train_dataset=build_dataset(),
         processing_class=build_tokenizer(),
@@ -106,6 +127,8 @@ def main(output: str, rows_per_rank: str) -> None:
     runs = {method: train(output, int(rows_per_rank), method) for method in METHODS}
     if os.environ.get("RANK", "0") == "0":
         torch.save(runs, f"{output}/runs.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

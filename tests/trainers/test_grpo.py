@@ -26,7 +26,7 @@ def count_fours(completions, **columns):
     return [text.split().count("4") + 0.1 * len(text.split()) for text in completions]
 
 
-def build_trainer(tmp_path, reward_funcs=noisy_reward, **changes):
+def build_trainer(tmp_path, reward_funcs=noisy_reward, given=None, **changes):
     args = DiverseGRPOConfig(**training_arguments(str(tmp_path), **changes))
     # From a directory, as TRL wants it where a reference has to be loaded.
     build_model().save_pretrained(tmp_path / "start")
@@ -37,6 +37,7 @@ def build_trainer(tmp_path, reward_funcs=noisy_reward, **changes):
         train_dataset=build_dataset(),
         eval_dataset=build_dataset(4),
         processing_class=build_tokenizer(),
+        **(given or {}),
     )
 
 

@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 
+from rlkit.errors import RewardError
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from tests.trainers.test_grpo import build_trainer, count_fours
 from tests.trainers.tiny import build_dataset, build_tokenizer, training_arguments
@@ -32,7 +33,7 @@ def failing_once(at):
 def test_training_that_failed_within_a_step_starts_again_with_whole_steps(tmp_path, monkeypatch):
     changes = {"gradient_accumulation_steps": 3, "steps_per_generation": 1, "advantage": "grpo"}
     trainer = build_trainer(tmp_path, failing_once(at=3), **changes)
-    with pytest.raises(Outage):
+    with pytest.raises(RewardError, match="Outage"):
         trainer.train()
     sizes, run = [], trainer.update.run
     monkeypatch.setattr(trainer.update, "run", lambda model, window: sizes.append(len(window)) or run(model, window))
@@ -61,7 +62,7 @@ def test_training_that_failed_within_a_batch_samples_anew(tmp_path):
 def test_a_reward_that_fails_leaves_trls_settings_and_methods_alone(tmp_path):
     trainer = build_trainer(tmp_path, failing_once(at=1), beta=0.1)
     before = {key: vars(trainer)[key] for key in ("beta", "vllm_importance_sampling_correction")}
-    with pytest.raises(Outage):
+    with pytest.raises(RewardError, match="Outage"):
         trainer.train()
     assert {key: vars(trainer)[key] for key in before} == before
     assert "_get_per_token_logps_and_entropies" not in vars(trainer)

@@ -23,11 +23,13 @@ def test_a_checkpoint_inside_a_batch_leaves_that_batch_out(tmp_path):
     memory.add_batch(["a", "b"], ANSWERS, np.array([[1.0, 0.0, np.nan], [1.0, 1.0, 1.0]]))
     memory.add_batch(["a"], [["7"]])
     memory.anchor_coef, memory.stall = 0.25, {"best": 0.5, "without_gain": 2}
+    memory.monitors = {"first_gap": 0.5, "alarms": {"length": [0.7, 3, True]}}
     memory.save(tmp_path)
 
     restored = RunMemory()
     assert restored.load(tmp_path)
     assert (restored.anchor_coef, restored.stall) == (0.25, {"best": 0.5, "without_gain": 2})
+    assert restored.monitors == memory.monitors
     np.testing.assert_equal(restored.count_answers(["a"], [["7"]]), [[2.0]])
     np.testing.assert_equal(restored.pass_rates.rates(["a", "b", "c"]), [0.5, 1.0, np.nan])
     memory.finish_batch()
