@@ -2,8 +2,9 @@
 
     rewards: [{name: code_tests, wall_s: 5}]
 
-Rows bring `cases` (`[{"input": ..., "output": ...}]`, compared with what the program prints), or `tests` (asserts that call
-its functions) and, where the tests expect one, `entry_point` and `prelude`. See docs/isolation.md for what the sandbox is.
+Rows bring `cases` (`[{"input": ..., "output": ...}]`, compared with what the program prints), or `tests` (asserts that
+call its functions) and, where the tests expect one, `entry_point` and `prelude`. See docs/isolation.md for what the
+sandbox is.
 """
 
 from __future__ import annotations

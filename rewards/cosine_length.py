@@ -2,8 +2,8 @@
 
     rewards: [math_verify, {name: cosine_length, max_length: 4096}]
 
-A modifier: it replaces what the rewards before it gave. A wrong answer is worth thinking longer about, a right one is not
-worth repeating; at the limit itself the answer counts as exceeding it.
+A modifier: it replaces what the rewards before it gave. A wrong answer is worth thinking longer about, a right one is
+not worth repeating; at the limit itself the answer counts as exceeding it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def cosine_length(
         exceeded: value at the limit.
         threshold: base rewards above it are correct.
 
-    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373, section 4.2, whose
-    values are the defaults.
+    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373, section 4.2,
+    whose values are the defaults.
     """
 
     def shape(base: float | None, length: int) -> float | None:

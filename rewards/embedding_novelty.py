@@ -3,7 +3,8 @@
     rewards: [countdown, {name: embedding_novelty, embedding: {name: sentence_embedding, model: my/encoder}}]
     reward_weights: [1.0, 0.1]
 
-Added to a verifier it also pays wrong answers for being odd; keep its weight small, or write the chain `advantage: evol_rl`.
+Added to a verifier it also pays wrong answers for being odd; keep its weight small, or write the chain `advantage:
+evol_rl`.
 """
 
 from __future__ import annotations
