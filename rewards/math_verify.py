@@ -17,7 +17,7 @@ from rlkit.rewards.answers import extract_final_answer
 from rlkit.rewards.mathematics import DEADLINE_S, judge_completions
 from rlkit.types import Completion, completion_text
 
-CASES = [
+CASES: list[tuple[dict[str, Any], list[float | None]]] = [
     ({"completions": [text], "gold": [gold]}, [expected])
     for text, gold, expected in (
         (r"so x is \boxed{\frac{1}{2}}", "0.5", 1.0),
