@@ -33,7 +33,7 @@ from rlkit.types import completion_text
 
 BUDGET_S = 10.0
 """Seconds that one call may take, of a completion of a megabyte as well."""
-_LOAD_S = 120.0
+_LOAD_S = 60.0
 """Seconds for the first call in another process, which loads what it needs."""
 _CLOSE = 1e-9
 
@@ -173,33 +173,31 @@ class _Examination:
             return
         pool = WorkerPool(Invoke(bound.function), num_workers=1, deadline_s=_LOAD_S, memory_mb=bound.run.memory_mb)
         with pool:
-            limit = _LOAD_S
+            is_warm = False
             for place, trial in enumerate(self.trials):
-                if trial.check == "huge" and 0 in self.unsafe:
-                    continue
-                limit = self._try_in(pool, place, trial, limit)
+                if not is_warm and place and 0 not in self.unsafe:
+                    # A process that replaces one that was ended loads everything anew.
+                    pool.map([{"args": (), "kwargs": self.trials[0].given}], end_at=time.monotonic() + _LOAD_S)
+                is_warm = self._try_in(pool, place, trial, self.budget_s if is_warm or place else _LOAD_S)
 
-    def _try_in(self, pool: WorkerPool, place: int, trial: Trial, limit: float) -> float:
-        """Call one trial in a worker and return the seconds that the next one gets."""
-        started = time.monotonic()
-        # The function must not see what the next trial sees: what it is sent is a copy.
-        (result,) = pool.map([{"args": (), "kwargs": trial.given}], end_at=started + limit)
-        seconds = time.monotonic() - started
-        if result.status == "timeout" or (limit == self.budget_s and seconds > self.budget_s):
+    def _try_in(self, pool: WorkerPool, place: int, trial: Trial, limit: float) -> bool:
+        """Call one trial in a worker and return whether the worker outlived it."""
+        (result,) = pool.map([{"args": (), "kwargs": trial.given}], end_at=time.monotonic() + limit)
+        if result.status == "timeout":
             self._fail_time(trial)
             self.unsafe.add(place)
-            return _LOAD_S
+            return False
         if result.status == "ok":
             self.elsewhere[place] = judge(self.bound, result.value, len(trial.texts))
-            return self.budget_s
+            return True
         if "raised" not in (result.reason or "") and result.traceback is None:
             self.unsafe.add(place)
             self.report.fail(
                 trial.check, f"On {trial.label} its process ended: {result.reason} Catch what kills it, or return None."
             )
-            return _LOAD_S
+            return False
         self.elsewhere[place] = [Outcome.error(result.reason or "")] * len(trial.texts)
-        return self.budget_s
+        return True
 
     def _fail_time(self, trial: Trial) -> None:
         self.report.fail(
