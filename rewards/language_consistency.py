@@ -28,7 +28,8 @@ CASES = [
 """What it must say of each call."""
 
 _PIECE = re.compile(r"[.!?。！？\n]+")
-_NO_WORDS = re.compile(r"\\[a-zA-Z]+|`[^`]*`|\$[^$]*\$|[\W\d_]+")
+_NO_LANGUAGE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$[^$\n]*\$|\\[a-zA-Z]+", re.DOTALL)
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 _LONGEST = 20_000
 """Characters that are read of a text."""
 
@@ -60,6 +61,7 @@ def _languages(text: str, min_bytes: int) -> list[tuple[int, str]]:
         from py3langid.langid import classify
     except ImportError as error:
         raise ConfigError("language_consistency needs py3langid, which is not installed; install py3langid.") from error
-    pieces = [_NO_WORDS.sub(" ", piece).strip() for piece in _PIECE.split(text[:_LONGEST])]
+    prose = _NO_LANGUAGE.sub(" ", text[:_LONGEST])
+    pieces = [_NO_LETTERS.sub(" ", piece).strip() for piece in _PIECE.split(prose)]
     sizes = [len(piece.replace(" ", "").encode("utf-8", "ignore")) for piece in pieces]
     return [(size, classify(piece)[0]) for size, piece in zip(sizes, pieces, strict=True) if size >= min_bytes]

@@ -21,6 +21,7 @@ from rlkit.types import Completion, completion_text
 CASES = [
     ({"completions": [r"\boxed{4}", r"\boxed{4}", r"\boxed{5}", "?"]}, [1.0, 1.0, 0.0, 0.0]),
     ({"completions": [r"\boxed{5}", r"\boxed{4}"]}, [None, None]),
+    ({"completions": [r"\boxed{5}", r"\boxed{4}", r"\boxed{4}", r"\boxed{5}"]}, [None] * 4),
     ({"completions": ["?", ""]}, [None, None]),
 ]
 """What it must say of each group."""
@@ -47,7 +48,8 @@ def majority_vote(
     labels = iter(label_by_first_seen([key for key, has in zip(keys, has_answer, strict=True) if has]))
     answers_1G = torch.tensor([[int(next(labels)) if has else -1 for has in has_answer]])
     matches_1G, has_vote_11 = match_majority(answers_1G)
-    # Of equal leaders the first wins, so one leads alone when reading backwards it wins as well.
-    backwards_1G, _ = match_majority(answers_1G.flip(1))
-    leads_alone = has_vote_11.item() and torch.equal(matches_1G, backwards_1G.flip(1))
+    # Of equal leaders the first wins: one that still wins when its rows come last leads alone.
+    losers_first_G = matches_1G[0].argsort(stable=True)
+    again_1G, _ = match_majority(answers_1G[:, losers_first_G])
+    leads_alone = has_vote_11.item() and torch.equal(again_1G, matches_1G[:, losers_first_G])
     return [float(match) if leads_alone else None for match in matches_1G[0]]

@@ -75,7 +75,7 @@ def test_a_reward_that_fails_a_check_gives_one_and_says_how_to_mend(tmp_path, ca
     out = capsys.readouterr().out
     assert "  failed  empty " in out
     assert "IndexError" in out
-    assert "checks failed: chat, empty" in out
+    assert "\nFailed: chat, empty" in out
 
 
 @pytest.mark.parametrize(
