@@ -1,4 +1,4 @@
-"""docs/rewards.md, followed to the letter in an empty folder."""
+"""docs/writing_rewards.md, followed to the letter in an empty folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "rewards.md").read_text()
+PAGE = (ROOT / "docs" / "writing_rewards.md").read_text()
 STEPS = re.findall(
     r"```(python|yaml)\n(.*?)```|^    (rlkit [^\n]+)$", PAGE.partition("## The forms")[0], re.DOTALL | re.MULTILINE
 )
