@@ -61,7 +61,10 @@ def reward_model(
         deadline_s=deadline_s,
         api_key_variable=api_key_variable,
     )
-    pairs = [
-        (completion_text(prompt), completion_text(text)) for prompt, text in zip(prompts, completions, strict=True)
-    ]
+    pairs = [(_clean(prompt), _clean(text)) for prompt, text in zip(prompts, completions, strict=True)]
     return [*map(float, classifier.score(pairs))] if pairs else []
+
+
+def _clean(text: Completion | Prompt) -> str:
+    """Return a text without the lone surrogates that no tokenizer reads."""
+    return completion_text(text).encode("utf-8", "replace").decode()

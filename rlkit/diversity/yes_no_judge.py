@@ -89,7 +89,8 @@ class YesNoJudge:
 
 def write_question(question: Question) -> str:
     """Return the message that puts a question."""
-    asked, task, *replies = (text[:_MOST_CHARACTERS] for text in question)
+    # Lone surrogates cannot be sent.
+    asked, task, *replies = (text[:_MOST_CHARACTERS].encode("utf-8", "replace").decode() for text in question)
     names = ["reply"] if len(replies) == 1 else [f"reply_{number}" for number in range(1, len(replies) + 1)]
     shown = "\n\n".join(f"<{name}>\n{text}\n</{name}>" for name, text in zip(names, replies, strict=True))
     return (
