@@ -47,9 +47,10 @@ def test_shipped_rewards_keep_the_contract(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["code_tests", "math_verify"])
-def test_shipped_rewards_with_processes_of_their_own_keep_the_contract(name):
-    assert check_reward(name, budget_s=30.0).passed
+@pytest.mark.parametrize("spec", ["code_tests", {"name": "math_verify", "deadline_s": 10.0}], ids=str)
+def test_shipped_rewards_with_processes_of_their_own_keep_the_contract(spec):
+    # Machines under load need longer for a comparison that only just meets its deadline elsewhere.
+    assert check_reward(spec, budget_s=60.0).passed
 
 
 def test_mathematics_is_judged_as_the_library_judges():
