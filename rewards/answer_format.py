@@ -1,6 +1,6 @@
 """A small reward for keeping to the answer format: 1 when the completion closes exactly one final answer, else 0.
 
-    rewards: [countdown, rewards/answer_format.py:has_one_answer]
+    rewards: [countdown, answer_format]
     reward_weights: [1.0, 0.1]
 
 Give it a small weight beside a verifier: by itself it pays for any answer at all.
@@ -27,6 +27,6 @@ CASES = [
 
 
 @rlkit.reward
-def has_one_answer(completion: Completion) -> float:
+def answer_format(completion: Completion) -> float:
     """Return 1.0 when exactly one `\\boxed{...}` or `<answer>...</answer>` is there and not empty, else 0.0."""
     return float(len(_ANSWER.findall(completion_text(completion))) == 1)

@@ -35,6 +35,15 @@ class EngineError(RlkitError, RuntimeError):
     """What samples are drawn from (a server, a device) failed while they were drawn; what was drawn before is kept."""
 
 
+class RewardCheckError(RlkitError, AssertionError):
+    """A reward plug-in did not hold to its contract; raised by `rlkit.testing`, with the `report`."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        """Take the failures as text, and the report that they are from."""
+        super().__init__(message)
+        self.report = report
+
+
 class StoreError(RlkitError, RuntimeError):
     """A run or sample directory holds something other than what is about to be written there."""
 

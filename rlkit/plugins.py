@@ -140,7 +140,7 @@ def load_target(target: str, word: str) -> Any:
         PluginError: the file or module is missing, fails while being imported, or has no such attribute.
     """
     location, _, attribute = target.rpartition(":")
-    module = _load_file(Path(location), word) if location.endswith(".py") else _load_module(location, word)
+    module = load_file(Path(location), word) if location.endswith(".py") else _load_module(location, word)
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
         raise PluginError(f"{location} has nothing called {attribute!r} to use as {word}.{suggest(attribute, public)}")
@@ -154,7 +154,12 @@ def _load_module(name: str, word: str) -> Any:
         raise PluginError(f"The module {name!r}, named as {word}, cannot be imported: {error}") from error
 
 
-def _load_file(path: Path, word: str) -> Any:
+def load_file(path: Path, word: str) -> Any:
+    """Return the module in a file, which is imported once, under a name of its own.
+
+    Raises:
+        PluginError: there is no such file, or it fails while being imported.
+    """
     path = path.expanduser().resolve()
     if not path.is_file():
         raise PluginError(f"The file {path}, named as {word}, does not exist.")

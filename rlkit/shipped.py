@@ -26,3 +26,15 @@ def shipped_dir(kind: str) -> Path:
     raise PluginError(
         f"This copy of rlkit at {package} has no {kind}/; install it again from the repository or a wheel."
     )
+
+
+def shipped_plugins(kind: str) -> dict[str, str]:
+    """Return the plug-ins that come as files, name -> `file.py:name`; none where this copy was packaged without them.
+
+    A file is called like the plug-in in it.
+    """
+    try:
+        files = sorted(shipped_dir(kind).glob("[!_]*.py"))
+    except PluginError:
+        return {}
+    return {file.stem: f"{file}:{file.stem}" for file in files}

@@ -251,3 +251,37 @@ def test_isolation_costs_are_measured_for_every_kind():
         "external",
         "replacing",
     ]
+
+
+@pytest.mark.slow
+def test_judging_mathematics_is_timed_beside_trl_and_agrees(tmp_path):
+    written = tmp_path / "new" / "speed.json"
+    sizes = ["--groups", "3", "--generations", "4", "--batches", "2", "--characters", "200"]
+    ran = run(*sizes, "--json", str(written), script="reward_speed.py")
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    (row,) = json.loads(written.read_text())["rows"]
+    assert row["num_same"] == row["num_completions"] == 24
+    assert 0 < row["ratios"][0] <= row["ratio"] <= row["ratios"][-1]
+    assert f"{row['ratio']:.2f}" in ran.stdout
+
+
+def test_problems_of_two_batches_differ_and_answers_repeat():
+    from argparse import Namespace
+
+    from reward_speed import draw_batch
+
+    args = Namespace(groups=4, generations=16, distinct=4)
+    (chats, golds), (_, others) = draw_batch(args, 100, 0), draw_batch(args, 100, 1)
+    assert {*golds}.isdisjoint(others)
+    for start in range(0, 64, 16):
+        answers = {chat[0]["content"].rpartition("So the answer is")[2] for chat in chats[start : start + 16]}
+        assert 2 <= len(answers) <= 4
+        assert len({*golds[start : start + 16]}) == 1
+
+
+def test_mistakes_about_judging_are_told(capsys):
+    from reward_speed import main as main_reward
+
+    with pytest.raises(SystemExit, match="2"):
+        main_reward(["--groups", "0"])
+    assert "--groups was given as 0" in capsys.readouterr().err

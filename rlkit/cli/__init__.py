@@ -32,6 +32,7 @@ VERBS = (
     "report",
     "recipes",
     "tasks",
+    "rewards",
     "explain",
     "partition",
     "demo",

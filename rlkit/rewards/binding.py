@@ -131,7 +131,16 @@ def name_rewards(rewards: Sequence[Any]) -> list[str]:
 
 def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> None:
     """Raise PluginError unless each parameter is a keyword of the function that a recipe may set."""
-    allowed = [
+    allowed = settable(function)
+    for param in params:
+        if param not in allowed:
+            hint = suggest(str(param), allowed) or " It takes none."
+            raise PluginError(f"The reward {name!r} has no parameter {show(param)}.{hint}")
+
+
+def settable(function: Any) -> list[str]:
+    """Return the names of the parameters that a recipe may set."""
+    return [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
         if parameter.name not in _GIVEN
@@ -140,10 +149,6 @@ def check_parameters(function: Any, params: Mapping[str, Any], name: str) -> Non
             or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is not parameter.empty)
         )
     ]
-    for param in params:
-        if param not in allowed:
-            hint = suggest(str(param), allowed) or " It takes none."
-            raise PluginError(f"The reward {name!r} has no parameter {show(param)}.{hint}")
 
 
 def check_columns(bound: BoundReward, columns: Collection[str]) -> None:

@@ -29,10 +29,11 @@ from rlkit.errors import ConfigError
 from rlkit.parameters import check_choice
 from rlkit.plugins import PluginKind
 from rlkit.rewards.settings import check_names, merge_settings
+from rlkit.shipped import shipped_plugins
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-REWARDS = PluginKind("reward", "rlkit.rewards", {"countdown": "rlkit.tasks.countdown:countdown_reward"})
+REWARDS = PluginKind("reward", "rlkit.rewards", shipped_plugins("rewards"))
 ROLES = ("base", "modifier", "penalty")
 
 FACTS = {

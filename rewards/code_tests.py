@@ -1,0 +1,61 @@
+"""1 when the Python code of a completion passes the row's tests in a sandbox, else 0 (or the share of tests passed).
+
+    rewards: [{name: code_tests, wall_s: 5}]
+
+Rows bring `cases` (`[{"input": ..., "output": ...}]`, compared with what the program prints), or `tests` (asserts that
+call its functions) and, where the tests expect one, `entry_point` and `prelude`. See docs/isolation.md for what the
+sandbox is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import rlkit
+from rlkit.rewards.code_checking import check_functions, check_outputs, extract_code
+from rlkit.rewards.sandbox import Limits
+from rlkit.types import Completion, completion_text
+
+_ADD = "assert add(1, 2) == 3\nassert add(0, 0) == 0"
+CASES = [
+    ({"completion": "```python\ndef add(a, b):\n    return a + b\n```", "tests": _ADD}, 1.0),
+    ({"completion": "def add(a, b):\n    return 3", "tests": _ADD}, 0.0),
+    ({"completion": "def add(a, b):\n    return 3", "tests": _ADD, "partial": True}, 0.5),
+    ({"completion": "import sys\nsys.exit(0)", "tests": _ADD}, 0.0),
+    ({"completion": "print(input())", "cases": [{"input": "7", "output": "7"}]}, 1.0),
+    ({"completion": "no code here, ```text\nonly text```", "tests": _ADD}, 0.0),
+    ({"completion": "def add(a, b):\n    return 3", "tests": ""}, None),
+]
+"""What it must say of each call."""
+
+
+@rlkit.reward(isolation="inline")
+def code_tests(
+    completion: Completion,
+    cases: Sequence[Mapping[str, str]] | None = None,
+    tests: str | None = None,
+    entry_point: str | None = None,
+    prelude: str = "",
+    *,
+    partial: bool = False,
+    wall_s: float = 10.0,
+    memory_mb: int = 512,
+) -> float | None:
+    """Return 1.0 where all tests passed, 0.0 where one failed, crashed or ran out of time; None where it has none.
+
+    Args:
+        completion: text with a code block, or bare code.
+        cases, tests, entry_point, prelude: the row's, as `rlkit.rewards.code_checking` takes them.
+        partial: whether to return the share of tests passed.
+        wall_s: seconds by the clock a run.
+        memory_mb: of address space a process.
+    """
+    limits = Limits(wall_s=wall_s, cpu_s=max(1, round(wall_s)), memory_mb=memory_mb)
+    code = extract_code(completion_text(completion))
+    if cases is not None:
+        verdict = check_outputs(code, cases, limits)
+    else:
+        verdict = check_functions(code, tests or "", entry_point, prelude, limits)
+    if verdict.passed is None:
+        return None
+    return verdict.num_passed / verdict.num_tests if partial and verdict.num_tests else float(verdict.passed)

@@ -1,0 +1,43 @@
+"""What `rlkit rewards new` writes."""
+
+PLUGIN = '''\
+"""1 for a short answer, less the longer it is.
+
+    rewards: [countdown, {name: NAME.py:NAME, longest: 40}]
+    reward_weights: [1.0, 0.1]
+"""
+
+import rlkit
+from rlkit.types import Completion, completion_text
+
+CASES = [
+    ("Paris", 1.0),
+    ("x" * 400, 0.5),
+    ("", None),
+]
+"""What it must say of each completion: `rlkit rewards check NAME.py` runs them."""
+
+
+@rlkit.reward
+def NAME(completion: Completion, *, longest: int = 200) -> float | None:
+    """Return 1 up to `longest` characters, then longest / characters; None for a blank completion.
+
+    Args:
+        completion: text, or chat.
+        longest: characters that cost nothing.
+    """
+    text = completion_text(completion).strip()
+    if not text:
+        return None  # Not scored; never write 0 for what you cannot judge.
+    return min(1.0, longest / len(text))
+'''
+
+TEST = """\
+from pathlib import Path
+
+from rlkit.testing import check_reward
+
+
+def test_NAME_keeps_its_contract():
+    check_reward(f"{Path(__file__).with_name('NAME.py')}:NAME")
+"""
