@@ -32,6 +32,8 @@ def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each
     for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
         table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
     for name, cell in _rows(comparison, all_measures).items():
+        if cell["num_defined"] == 0:
+            continue
         defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
         texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
         table.add_row(*map(Text, (name.replace("_", " ") + defined, *texts)))
@@ -79,7 +81,11 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_m
         )
     losses = comparison["decomposition"]
     for name in _chosen(losses, all_measures):
-        yield _describe_loss(name, losses[name])
+        if losses[name]["num_problems"]:
+            yield _describe_loss(name, losses[name])
+    rows = _rows(comparison, all_measures)
+    if undefined := [name.replace("_", " ") for name, cell in rows.items() if cell["num_defined"] == 0]:
+        yield f"Undefined on every problem: {'; '.join(undefined)}"
     if len(_chosen(losses, all_measures)) < len(losses):
         yield f"({len(losses)} measures of variety were compared; --all prints them.)"
     if comparison["verdict"]["needed"]:

@@ -19,7 +19,7 @@ Several temperatures, --temperature 0.6,0.8,1.0, are as many evaluations, in DIR
   rlkit eval --model countdown-tiny --task countdown --n 128 --output runs/base
   rlkit eval --model Qwen/Qwen3-0.6B --task '{name: countdown, format: chat}' --n 64 --output runs/qwen \\
       --engine '{name: vllm, tensor_parallel_size: 2}' --temperature 0.6 --top-p 0.95 --max-tokens 4096
-  rlkit eval --model Qwen/Qwen3-0.6B --task '{name: countdown, format: chat}' --n 64 --output runs/served \
+  rlkit eval --model Qwen/Qwen3-0.6B --task '{name: countdown, format: chat}' --n 64 --output runs/served \\
       --engine '{name: openai, base_url: [http://a:8000/v1, http://b:8000/v1]}' --template-arg enable_thinking=false
 """
 

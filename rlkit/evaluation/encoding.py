@@ -100,7 +100,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, row: Row, chat: ChatFormat) -> l
     if not (chat.template or tokenizer.chat_template):
         raise ConfigError(
             f"The prompt of problem {row['id']!r} is a chat, but the model's tokenizer has no chat template; "
-            "choose an instruct model, give a chat template, or choose a task format with plain prompts."
+            "choose an instruct model, give --chat-template FILE, or write format: plain in the task."
         )
     # A template is a program that came with the model or the user; whatever it raises says so.
     try:

@@ -41,6 +41,18 @@ def test_the_table_holds_every_row_uncut(directories: list[str], capsys: pytest.
     assert "…" not in printed
 
 
+def test_what_no_problem_has_is_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [simulate_report(name, RATES, 1, seed) for seed, name in enumerate(("base", "run"))]
+    for run in runs:
+        none = {"all": {"simpson": None, "ead_at_4": None}, "correct": {"simpson": None, "ead_at_4": None}}
+        run["problems"] = [{**problem, "variety": none} for problem in run["problems"]]
+    assert main(["compare", *write(tmp_path, *runs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (undefined,) = [line for line in lines if "ead at 4, correct" in line]
+    assert undefined.startswith("Undefined on every problem: ")
+    assert not any(line.startswith("Loss of") for line in lines)
+
+
 def test_json_is_the_whole_comparison(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *directories, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == compare_runs(A, {**B, "engine": "vllm"})
