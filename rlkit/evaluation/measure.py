@@ -18,7 +18,7 @@ from rlkit.evaluation.curves import (
 from rlkit.evaluation.extrapolation import extrapolate
 from rlkit.evaluation.metrics import METRICS, distinct_at_k_cells, k_grid, pass_at_k_cells, verdict_cells
 from rlkit.evaluation.problems import ProblemCounts, count_problems, describe_problems
-from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.store import CONFIG, read_config, read_samples
 from rlkit.evaluation.variety import measure_variety
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
         "num_problems": len(problems),
         "sampling": config.sampling.as_json(),
         "config_hash": config.digest,
+        "grader": read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None,
         **measure_problems(counts, problems, config.n),
         "variety": variety,
         "problems": problems,

@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.estimators import DiversityLoss, split_diversity_loss
 from rlkit.evaluation.metrics import Problem
 from rlkit.evaluation.paired_columns import VARIETY_PARTS, Columns
-from rlkit.evaluation.pairing import Pairing
+from rlkit.evaluation.pairing import Pairing, has_same_classes
 
 SMALLEST_LOSS = 0.01
 """Share of the base's variety below which a loss is not called a collapse."""
@@ -29,9 +29,18 @@ def comparable_variety(pairing: Pairing) -> tuple[list[str], list[str]]:
     common = [name for name in names_base if name in names_run]
     if not common:
         return [], []
-    if base.get("settings") != run.get("settings"):
-        return [], ["Variety was measured with different settings; it is not compared."]
+    if not has_same_classes(pairing):
+        return [], ["Other partitions tell the solutions apart; variety is not compared (see rlkit grade --partition)."]
+    differing = _differing(base.get("settings") or {}, run.get("settings") or {})
+    if differing:
+        return [], [f"Variety was measured with another {', '.join(differing)}; it is not compared."]
     return common, []
+
+
+def _differing(base: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """Return the settings that differ; how many prompts there were is none, as problems are compared one by one."""
+    names = sorted((base.keys() | run.keys()) - {"num_prompts_across"})
+    return [name for name in names if base.get(name) != run.get(name)]
 
 
 def _measured(problems: Sequence[Problem]) -> dict[str, None]:

@@ -14,6 +14,7 @@ from rlkit.evaluation.metrics import Problem
 from rlkit.evaluation.report_file import Report
 
 _SETTINGS = ("task", "split", "engine", "n")
+_OF_A_GRADER = ("verifier", "thinking_tag", "partition")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def differing_settings(pairing: Pairing) -> list[str]:
     sampling_a: Mapping[str, Any] = a["sampling"]
     sampling_b: Mapping[str, Any] = b["sampling"]
     keys = sorted((sampling_a.keys() | sampling_b.keys()) - {"seed"})
+    notes += [_note(key, *values) for key, values in _differing_graders(a, b).items()]
     return notes + [
         _note(key, sampling_a.get(key), sampling_b.get(key))
         for key in keys
@@ -78,10 +80,24 @@ def differing_settings(pairing: Pairing) -> list[str]:
     ]
 
 
+def has_same_classes(pairing: Pairing) -> bool:
+    """Return whether one partition told the solutions of both apart; where a report does not say, it is trusted."""
+    return "partition" not in _differing_graders(pairing.report_base, pairing.report_run)
+
+
 def unpaired_note(pairing: Pairing) -> list[str]:
     """Return a sentence where one of the two has problems that the other lacks."""
     most = max(len(pairing.report_base["problems"]), len(pairing.report_run["problems"]))
     return [f"Only the {len(pairing.base)} problems that both have are compared."] if most > len(pairing.base) else []
+
+
+def _differing_graders(a: Report, b: Report) -> dict[str, tuple[object, object]]:
+    # Reports of imported logs, and those written before graders were recorded, name none.
+    of_a, of_b = a.get("grader"), b.get("grader")
+    if not (isinstance(of_a, Mapping) and isinstance(of_b, Mapping)):
+        return {}
+    values = {key: (of_a.get(key), of_b.get(key)) for key in _OF_A_GRADER}
+    return {key: pair for key, pair in values.items() if pair[0] != pair[1]}
 
 
 def _note(key: str, value_a: object, value_b: object) -> str:

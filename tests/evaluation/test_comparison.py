@@ -234,7 +234,25 @@ def test_variety_is_compared_split_and_its_share_retained() -> None:
 def test_variety_that_is_not_comparable_is_left_out_and_said() -> None:
     other = compare_runs(with_variety(A, 1), with_variety(B, 2, variety={"settings": {"encoder": "y"}}))
     assert other["decomposition"] == {}
-    assert other["notes"] == ["Variety was measured with different settings; it is not compared."]
+    assert other["notes"] == ["Variety was measured with another encoder; it is not compared."]
+
+
+def test_variety_is_compared_where_one_evaluation_had_more_problems() -> None:
+    sizes = ({"settings": {"encoder": "x", "num_prompts_across": count}} for count in (80, 40))
+    base, run = (with_variety(report, seed, variety=next(sizes)) for report, seed in ((A, 1), (B, 2)))
+    assert compare_runs(base, run)["variety"]["all"]
+
+
+def test_solutions_told_apart_by_other_partitions_do_not_compare() -> None:
+    graders = [{"verifier": "v", "thinking_tag": "think", "partition": each} for each in (None, "answers")]
+    base, other = (with_variety(A, 1, grader=grader) for grader in graders)
+    comparison = compare_runs(base, other)
+    assert comparison["system_level"]
+    assert comparison["variety"] == compare_runs(A, B)["variety"]
+    assert comparison["notes"][0] == "partition differs: None and 'answers'."
+    assert "variety is not compared" in comparison["notes"][1]
+    assert compare_runs(base, with_variety(B, 2, grader=None))["notes"] == []
+    assert compare_runs(base, with_variety(B, 2, grader=graders[0]))["notes"] == []
     wide = with_variety(make_report("wide", 64, [4 * c for c in CORRECT_A]), 3)
     # Measures of variety are of a stated number of outputs, so n may differ.
     assert set(compare_runs(with_variety(A, 1), wide)["decomposition"]) == {"vendi"}
