@@ -17,6 +17,7 @@ from rlkit.errors import PluginError, StoreError
 from rlkit.evaluation.configuration import EvaluationConfig, prompts_digest
 from rlkit.evaluation.grader_identity import describe_grader
 from rlkit.evaluation.grading import Grader
+from rlkit.evaluation.logs import HARNESS, LIGHTEVAL
 from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, GradesOnly, name_of
 from rlkit.evaluation.solution_classes import classify_samples
@@ -90,6 +91,11 @@ def regrade(
     """
     source = Path(directory).expanduser()
     header = read_config(source)
+    if header["config"]["engine"] in (HARNESS, LIGHTEVAL):
+        raise StoreError(
+            f"{source} was imported from {header['config']['engine']}, whose problems rlkit cannot load; "
+            "import the log again with --verifier to grade it anew."
+        )
     if thinking_tag == KEEP:
         thinking_tag = (header.get("grader") or {}).get("thinking_tag", "think")
     check_thinking_tag(thinking_tag)

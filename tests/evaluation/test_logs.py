@@ -12,6 +12,7 @@ from rlkit.errors import ConfigError, StoreError
 from rlkit.evaluation.comparison import compare_runs, read_report
 from rlkit.evaluation.importing import import_logs
 from rlkit.evaluation.logs import read_log
+from rlkit.evaluation.regrade import regrade
 from rlkit.evaluation.store import read_samples
 from rlkit.report import build_report, write_report
 
@@ -213,3 +214,9 @@ def test_the_verb_says_what_it_wrote_and_what_has_no_grade(tmp_path, capsys):
     assert out == "out: 1 problems x 2 samples, pass@1 undefined\n"
     assert "--verifier grades them anew" in err
     assert main(["import", str(tmp_path / "gone.jsonl"), "--output", str(tmp_path / "x")]) == 2
+
+
+def test_an_imported_evaluation_is_graded_anew_by_importing_it_again(tmp_path):
+    import_logs(two_runs(tmp_path), tmp_path / "out", model="m")
+    with pytest.raises(StoreError, match=r"was imported from lm-evaluation-harness.* import the log again"):
+        regrade(tmp_path / "out")
