@@ -84,8 +84,10 @@ def _narrowing(evidence: Evidence) -> Decision | None:
     name = next((each for each in HEADLINE if each in evidence.narrowed), surest)
     loss = evidence.narrowed[name]
     deciding = {"quantity": f"rho of {name}", **loss.rho.as_cell()}
-    share, rho = f"{loss.rho.value:.0%}", f"{loss.rho.value:.2f} [{loss.rho.low:.2f}, {loss.rho.high:.2f}]"
-    return Decision(deciding, f"{share} of its loss of {name} is narrowing among correct answers (rho {rho})")
+    # A share above 1 means that variety of wrong answers grew meanwhile.
+    share = "all" if loss.rho.value >= 1.0 else f"{loss.rho.value:.0%}"
+    rho = f"{loss.rho.value:.2f} [{loss.rho.low:.2f}, {loss.rho.high:.2f}]"
+    return Decision(deciding, f"correct answers narrowed: {share} of its loss of {name} is among them (rho {rho})")
 
 
 def _support(sign: int) -> Callable[[Evidence], Decision | None]:

@@ -122,7 +122,7 @@ def _line_chart(
     shown = [y for s in series for y in s.ys if y is not None]
     limits = nice_domain(shown, pad=0.08)
     described = "; ".join(f"{s.name} from {_end(s.ys)} to {_end(s.ys[::-1])}" for s in series)
-    frame = Frame(343, 220, left=44, right=12, top=12, bottom=46)
+    frame = Frame(430, 240, left=44, right=12, top=12, bottom=46)
     ticks = [x for x in powers_of_two(xs[-1]) if x >= xs[0]]
     return LineChart(
         chart_id,
@@ -153,11 +153,14 @@ def _sparsity(report: Report) -> Markup | None:
     rows = [run_row(report, i, (_percent(found.get(t)) for t in tolerances)) for i, found in shares.items()]
     head = [
         "Run",
-        *("unchanged" if float(t) == 0 else f"within {float(t):.0e}".replace("e-0", "e-") for t in tolerances),
+        *(
+            "unchanged" if float(t) == 0 else f"≤ {float(t):.0e}".replace("e-0", "e\N{NON-BREAKING HYPHEN}")
+            for t in tolerances
+        ),
     ]
     return figure(
         "Update sparsity",
-        "Share of the weights that training left as they were in the base, exactly or within a tolerance.",
+        "Share of the weights that training left as they were in the base, exactly or by at most 1e-8 and so on.",
         tag("div", _table(head, rows), class_="scroll", tabindex="0"),
         class_="panel",
     )

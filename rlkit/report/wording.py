@@ -17,8 +17,13 @@ _MEASURES = {
     "answer_entropy": "answer entropy",
     "token_entropy": "token entropy",
     "simpson": "Simpson diversity",
-    "ead": "distinct n-grams (EAD)",
-    "vendi": "Vendi score",
+    "ead": "EAD of n-grams",
+    "distinct_2": "distinct 2-grams",
+    "distance_hashed_ngrams": "distance by n-grams",
+    "vendi_1_hashed_ngrams": "Vendi score by n-grams",
+    "vendi_2_hashed_ngrams": "Vendi score (order 2) by n-grams",
+    "hill_1": "Hill number 1",
+    "hill_2": "Hill number 2",
     "self_bleu": "self-BLEU",
 }
 _LEADING = (
@@ -93,7 +98,8 @@ def difference_interval(column: Column, cell: Cell) -> str:
 def measure_title(name: str) -> str:
     """Return the title of a measure of variety: `NAME`, or `all/NAME` and `correct/NAME` by what it is over."""
     part, slash, bare = name.rpartition("/")
-    words = _MEASURES.get(bare) or bare.replace("_", " ")
+    stem, at, size = bare.partition("_at_")
+    words = _MEASURES.get(stem, stem.replace("_", " ")) + (f" at {size}" if at else "")
     title = words[:1].upper() + words[1:]
     return f"{title}, {_PARTS.get(part, part)}" if slash else title
 

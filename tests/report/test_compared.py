@@ -106,7 +106,9 @@ def test_a_loss_without_a_total_is_left_out(full):
 def test_many_measures_are_led_by_the_well_known_ones_in_all_parts():
     names = ["all/zlib", "all/simpson", "correct/zlib", "correct/simpson", "token_entropy"]
     assert leading_measures(names, 2) == ["all/simpson", "correct/simpson", "token_entropy"]
-    assert measure_title("correct/hill_2_at_8") == "Hill 2 at 8, correct ones"
+    assert measure_title("correct/hill_2_at_8") == "Hill number 2 at 8, correct ones"
+    assert measure_title("all/vendi_1_hashed_ngrams_at_4") == "Vendi score by n-grams at 4, all outputs"
+    assert measure_title("mine") == "Mine"
 
 
 def test_p_values():
