@@ -98,7 +98,11 @@ def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> l
         at_x, at_y = x(_value(point.quality)), y(_value(point.variety))
         candidates = _candidates(at_x, at_y, len(_label(point, frame)) * _LETTER)
         costs = [
-            sum(box.overlap(other) for other in [*taken, *placed]) + 4 * _outside(box, area) + 0.01 * i
+            # A name on a line can be read, a name on a name cannot.
+            sum(box.overlap(other) for other in taken)
+            + 4 * sum(box.overlap(other) for other in placed)
+            + 4 * _outside(box, area)
+            + 0.01 * i
             for i, box in enumerate(candidates)
         ]
         placed.append(candidates[costs.index(min(costs))])

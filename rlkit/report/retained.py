@@ -61,7 +61,7 @@ def _number(cell: Cell | None) -> Markup:
 
 def _draw(report: Report, cells: Retained, width: float, suffix: str) -> Markup:
     is_wide, slots = width > 500, range(1, len(report.runs))
-    label_width = 250.0 if is_wide else 8.0
+    label_width = 300.0 if is_wide else 8.0
     block = ROW * len(slots) + (12.0 if is_wide else 26.0)
     frame = Frame(width, block * len(cells) + 48, left=label_width, right=56, top=6, bottom=42)
     domain = _domain(cells)
@@ -97,7 +97,7 @@ def _block(
         _row(report, slot, title, by_slot.get(slot), start + ROW * (i + 0.5), x, frame) for i, slot in enumerate(slots)
     ]
     rule = line(0, top, frame.width, top, class_="grid") if top > frame.top else None
-    shown = shorten(title, 36 if is_wide else 44)
+    shown = shorten(title, 42 if is_wide else 44)
     return tag("g", rule, tag("text", shown, x=at_x, y=at_y, class_="row-label", text_anchor=anchor), rows)
 
 

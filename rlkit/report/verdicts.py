@@ -81,12 +81,13 @@ def describe_needed(needed: Mapping[str, Any]) -> str:
 
 
 def verdict_lines(verdict: Verdict) -> Markup:
-    """Return the word with its mark, the sentence, and what decided or what is needed."""
+    """Return the word with its mark, the sentence or else the number that decided, and what is needed."""
     mark = tag("span", _MARKS[verdict.tone], class_="verdict-mark", aria_hidden="true")
     lines = [tag("p", mark, " ", verdict.word[:1].upper() + verdict.word[1:], class_=f"verdict tone-{verdict.tone}")]
     if verdict.sentence:
         lines.append(tag("p", _capital(verdict.sentence), class_="sentence"))
-    if verdict.deciding:
+    # A sentence of the rules holds the number already.
+    elif verdict.deciding:
         lines.append(tag("p", tag("b", "Decided by "), verdict.deciding, class_="deciding"))
     if verdict.needed:
         lines.append(tag("p", tag("b", "To settle it "), verdict.needed, class_="deciding"))

@@ -15,7 +15,7 @@ from rlkit.report.reach import find_crossings
 from rlkit.report.retained import retained_cells, retained_figure
 from rlkit.report.scatter import Place, draw_scatter, find_places, places_table
 from rlkit.report.support import describe_p
-from rlkit.report.verdicts import describe_deciding, describe_needed, read_verdict
+from rlkit.report.verdicts import describe_deciding, describe_needed, read_verdict, verdict_lines
 from rlkit.report.wording import leading_measures, measure_title
 from tests.report.measured import with_comparisons
 
@@ -30,6 +30,8 @@ def test_a_verdict_has_word_sentence_and_the_number_that_decided(full):
     assert (verdict.word, verdict.tone) == ("harmful collapse", "worse")
     assert verdict.sentence.startswith("60% of its loss of simpson")
     assert verdict.deciding == "rho of simpson 0.600 [0.530, 0.670]"
+    assert "Decided by" not in verdict_lines(verdict)
+    assert "Decided by </b>rho of simpson" in verdict_lines(replace(verdict, sentence=""))
     assert verdict.needed == ""
 
 
