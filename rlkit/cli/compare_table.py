@@ -30,7 +30,8 @@ def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each
     table = _new_table(f"{b} minus {a}, {paired} problems")
     together = () if for_each_k_alone else ("[all k at once]", "p, all k")
     for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
-        table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=True)
+        # Where it is narrow, names of quantities go on below; numbers are never cut.
+        table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=bool(heading))
     for name, cell in _rows(comparison, all_measures).items():
         if cell["num_defined"] == 0:
             continue

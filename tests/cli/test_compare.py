@@ -113,14 +113,19 @@ def test_a_gate_fails_on_what_should_not_be_shipped(tmp_path: Path, capsys: pyte
 
 @pytest.mark.parametrize(("columns", "whole"), [(80, False), (140, True)])
 def test_a_terminal_cuts_no_number(tmp_path: Path, columns: int, whole: bool) -> None:
+    measures = {"vendi_1_hashed_ngrams_at_4": np.linspace(1.0, 2.0, 100)}
+    variety = {"all": measures, "correct": measures}
+    base = simulate_report("base", RATES, 64, 1, variety=variety)
+    shrunk = simulate_report("shrunk", np.where(RATES > 0.1, 0.6, 0.0), 64, 2, variety=variety)
     script = (
         f"import pty, os, sys; os.environ['COLUMNS'] = '{columns}'; os.environ['TERM'] = 'dumb';"
-        f"sys.exit(pty.spawn([sys.executable, '-m', 'rlkit', 'compare', *{write(tmp_path, BASE, SHRUNK)}]))"
+        f"sys.exit(pty.spawn([sys.executable, '-m', 'rlkit', 'compare', *{write(tmp_path, base, shrunk)}]))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    cell = compare_runs(BASE, SHRUNK)["pass_at_k"]["4"]
+    cell = compare_runs(base, shrunk)["pass_at_k"]["4"]
     assert f"{cell['difference']:+.3f} [{cell['low']:+.3f}, {cell['high']:+.3f}]" in ran.stdout
+    assert "vendi 1 hashed ngrams at" in ran.stdout
     assert "…" not in ran.stdout
     together = f"[{cell['low_simultaneous']:+.3f}, {cell['high_simultaneous']:+.3f}]"
     assert (together in ran.stdout) == whole
