@@ -57,7 +57,7 @@ def suggest(given: str, allowed: Iterable[str], listed_by: str | None = None) ->
 
     Args:
         given: what the user wrote.
-        allowed: the names that would have been accepted; of more than thirteen the first twelve are listed.
+        allowed: the names that would have been accepted; of more than twelve the first twelve are listed.
         listed_by: the command that lists all of them, said where not all are.
 
     Returns:
@@ -68,7 +68,7 @@ def suggest(given: str, allowed: Iterable[str], listed_by: str | None = None) ->
     if near:
         return f" Did you mean {near[0]!r}?"
     more = len(names) - _MOST_NAMES
-    if more <= 1:
+    if more <= 0:
         return f" Allowed: {', '.join(names)}." if names else ""
     where = f"; {listed_by} lists all" if listed_by else ""
     return f" Allowed: {', '.join(names[:_MOST_NAMES])} and {more} more{where}."

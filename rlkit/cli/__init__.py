@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str]) -> int:
     parser = build_parser()
     if words and not words[0].startswith("-") and words[0] not in VERBS:
-        raise ConfigError(f"There is no verb {words[0]!r}.{suggest(words[0], VERBS)}")
+        raise ConfigError(f"There is no verb {words[0]!r}.{suggest(words[0], VERBS, listed_by='rlkit --help')}")
     args = parser.parse_args(words)
     if args.verb is None:
         parser.print_help()
