@@ -24,7 +24,13 @@ from rlkit.evaluation.paired_columns import (
     vote_budgets,
 )
 from rlkit.evaluation.paired_support import compare_sharpness, compare_support
-from rlkit.evaluation.paired_variety import comparable_variety, losses_as_json, narrowed_measures, split_losses
+from rlkit.evaluation.paired_variety import (
+    comparable_variety,
+    losable_measures,
+    losses_as_json,
+    narrowed_measures,
+    split_losses,
+)
 from rlkit.evaluation.pairing import Pairing, differing_settings, pair_reports, unpaired_note
 from rlkit.evaluation.report_file import Report, read_report
 from rlkit.evaluation.verdict import adjust_questions, judge, plan_needed, reach_budget
@@ -71,7 +77,7 @@ def compare_runs(
     votes = vote_budgets(pairing)
     base, run = paired_columns(pairing, budgets, votes, measures)
     found = compare_columns(base, run, [f"pass@{k}" for k in ks], level, seed)
-    losses = split_losses(base, run, measures, level, seed)
+    losses = split_losses(base, run, losable_measures(measures), level, seed)
     comparison = {
         **_heading(pairing, level, variety_notes),
         **_sections(found, ks, votes, measures),
@@ -122,13 +128,14 @@ def _sections(
     metrics = [
         name for name in found.names if not name.startswith(("pass@", "pass^", "maj@")) and name not in varieties
     ]
+    retained = [f"{part}/{name}" for part in VARIETY_PARTS for name in losable_measures(measures)]
     return {
         "pass_at_k": {str(k): found.family_cell(f"pass@{k}") for k in ks},
         "maj_at_k": {str(k): found.cell(f"maj@{k}") for k in votes},
         "pass_hat_k": {str(k): found.cell(f"pass^{k}") for k in ks},
         "metrics": {name: found.cell(name) for name in metrics},
         "variety": {part: {name: found.cell(f"{part}/{name}") for name in measures} for part in VARIETY_PARTS},
-        "retained": {name: found.retained_cell(name) for name in (*_RETAINED, *varieties) if name in found.names},
+        "retained": {name: found.retained_cell(name) for name in (*_RETAINED, *retained) if name in found.names},
     }
 
 

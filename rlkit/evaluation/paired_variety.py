@@ -15,6 +15,12 @@ from rlkit.evaluation.pairing import Pairing, has_same_classes
 SMALLEST_LOSS = 0.01
 """Share of the base's variety below which a loss is not called a collapse."""
 
+FEWEST_PROBLEMS, SMALLEST_SHARE = 10, 0.1
+"""Problems, and share of those compared, that a measure must exist on to speak for the whole evaluation."""
+
+_REDUNDANCY = ("compression_", "self_bleu_")
+"""Starts of measures that are higher where outputs are more alike."""
+
 _PARTS_OF_A_LOSS = ("total", "quality_control", "residual", "rho")
 
 
@@ -53,6 +59,11 @@ def _measured(problems: Sequence[Problem]) -> dict[str, None]:
     return found
 
 
+def losable_measures(names: Sequence[str]) -> list[str]:
+    """Return the measures that are higher where outputs are more varied, so that less of one is a loss."""
+    return [name for name in names if name != "parsed" and not name.startswith(_REDUNDANCY)]
+
+
 def split_losses(
     base: Columns, run: Columns, names: Sequence[str], level: float, seed: int
 ) -> dict[str, DiversityLoss]:
@@ -85,7 +96,8 @@ def narrowed_measures(
 
     The whole interval of the loss must lie above 0 and that of rho above 1/2. Several measures are several looks, so
     the intervals have the level `1 - (1 - level) / number of measures` (Bonferroni). A loss of less than 1 % of what
-    the base has is none, however sure it is.
+    the base has is none, however sure it is; and a measure that exists on few of the problems, as one over blocks of
+    16 correct samples may, does not speak for the others.
     """
     candidates = [
         name
@@ -99,5 +111,7 @@ def narrowed_measures(
 
 
 def _is_narrowing(loss: DiversityLoss) -> bool:
+    if loss.num_problems < max(FEWEST_PROBLEMS, SMALLEST_SHARE * loss.total.num_total):
+        return False
     # An undefined limit is NaN, which is above nothing.
     return loss.total.low > 0.0 and loss.rho.low > 0.5

@@ -86,8 +86,11 @@ def _narrowing(evidence: Evidence) -> Decision | None:
     deciding = {"quantity": f"rho of {name}", **loss.rho.as_cell()}
     # A share above 1 means that variety of wrong answers grew meanwhile.
     share = "all" if loss.rho.value >= 1.0 else f"{loss.rho.value:.0%}"
+    where = f", on {loss.num_problems} problems" if loss.num_problems < loss.rho.num_total else ""
     rho = f"{loss.rho.value:.2f} [{loss.rho.low:.2f}, {loss.rho.high:.2f}]"
-    return Decision(deciding, f"correct answers narrowed: {share} of its loss of {name} is among them (rho {rho})")
+    return Decision(
+        deciding, f"correct answers narrowed: {share} of its loss of {name} is among them (rho {rho}{where})"
+    )
 
 
 def _support(sign: int) -> Callable[[Evidence], Decision | None]:
@@ -144,8 +147,8 @@ RULES: tuple[Rule, ...] = (
         "harmful collapse",
         "narrowing among correct answers",
         "by some measure of variety, all outputs lost (1 % of the base's or more, interval above 0) and more than "
-        "half of that, rho, is lost among correct outputs (interval above 1/2); at a level adjusted for the number of "
-        "measures",
+        "half of that, rho, is lost among correct outputs (interval above 1/2); on at least 10 problems and a tenth of "
+        "those compared, at a level adjusted for the number of measures",
         _narrowing,
     ),
     Rule(

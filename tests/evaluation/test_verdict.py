@@ -92,6 +92,30 @@ def test_a_sure_but_tiny_loss_is_no_collapse() -> None:
     assert found["word"] == "inconclusive"
 
 
+def test_a_few_problems_do_not_speak_for_all() -> None:
+    def on(num: int) -> dict[str, Any]:
+        base, run = variety(0, 0), variety(0.2, 0.17)
+        for sides in (base, run):
+            sides["correct"]["vendi"][num:] = np.nan
+        return verdict(BASE, BASE, variety_a=base, variety_b=run)
+
+    assert len(BASE) == 160
+    assert (on(2)["word"], on(15)["word"], on(16)["word"]) == ("inconclusive", "inconclusive", "harmful collapse")
+    assert "on 16 problems" in on(16)["sentence"]
+
+
+@pytest.mark.parametrize("name", ["self_bleu_at_4", "compression_at_16", "parsed"])
+def test_less_redundancy_is_no_loss_of_variety(name: str) -> None:
+    base, run = (
+        {part: {name: found["vendi"]} for part, found in sides.items()} for sides in (variety(0, 0), variety(0.2, 0.17))
+    )
+    found = compare_runs(simulate_report("a", BASE, N, 1, variety=base), simulate_report("b", BASE, N, 1, variety=run))
+    assert found["verdict"]["word"] == "inconclusive"
+    assert found["decomposition"] == {}
+    assert f"all/{name}" not in found["retained"]
+    assert found["variety"]["all"][name]["difference"] < 0
+
+
 def test_near_the_border_nothing_is_claimed() -> None:
     found = verdict(BASE, np.concatenate([EASY + 0.01, HARD]))
     assert (found["word"], found["rule"], found["deciding"], found["also"]) == ("inconclusive", None, {}, [])
