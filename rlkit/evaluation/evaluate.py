@@ -14,6 +14,7 @@ from typing import Any
 
 from rlkit.errors import StoreError
 from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.engine import SampleKey
 from rlkit.evaluation.grading import Grader
 from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, plan_evaluation, settings_of
@@ -103,12 +104,13 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
         KeyboardInterrupt: with a message of how much is kept.
     """
     with SampleStore(plan.output, plan.config, plan.grader_of_samples) as store:
-        total = len(plan.rows) * plan.config.n
-        if len(store.done) < total:
+        # A directory may hold samples of other problems, as after joining files; they stand for none of these.
+        wanted = plan.keys
+        if not wanted <= store.done:
             try:
-                _draw_missing(plan, store, total)
+                _draw_missing(plan, store, wanted)
             except KeyboardInterrupt as interrupt:
-                kept = f"{len(store.done):,} of {total:,} samples are kept in {plan.output}"
+                kept = f"{len(wanted & store.done):,} of {len(wanted):,} samples are kept in {plan.output}"
                 raise KeyboardInterrupt(f"interrupted: {kept}; the same command goes on from there.") from interrupt
         if plan.partition is not None:
             _assign_classes(plan)
@@ -117,14 +119,14 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
     return report
 
 
-def _draw_missing(plan: EvaluationPlan, store: SampleStore, total: int) -> None:
+def _draw_missing(plan: EvaluationPlan, store: SampleStore, wanted: set[SampleKey]) -> None:
     grader = Grader(plan.task, plan.rows, plan.thinking_tag)
     config = plan.config
     rows = config.chat.apply_system(plan.rows)
     settings = settings_of(plan.adapter_path, config.chat)
     batches = plan.engine.sample(plan.model_path, rows, config.n, config.sampling, store.done, **settings)
     try:
-        with SamplingProgress(plan.name, total, len(store.done)) as progress:
+        with SamplingProgress(plan.name, len(wanted), len(wanted & store.done)) as progress:
             for batch in batches:
                 before = len(store.done)
                 store.append([grader.record(sample) for sample in batch if sample.key not in store.done])

@@ -23,6 +23,10 @@ class Grader:
         self._rows = {row["id"]: row for row in rows}
         self.errors: Counter[str] = Counter()
 
+    def knows(self, prompt_id: str) -> bool:
+        """Return whether a problem is among the task's."""
+        return prompt_id in self._rows
+
     def grade(self, sample: Sample) -> Grade:
         """Judge one sample."""
         return self.grade_text(sample.prompt_id, sample.completion, sample.finish_reason)

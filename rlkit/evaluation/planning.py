@@ -20,7 +20,7 @@ from rlkit.evaluation.configuration import (
     prompts_digest,
     split_spec,
 )
-from rlkit.evaluation.engine import Engine, Sample, resolve_engine
+from rlkit.evaluation.engine import Engine, Sample, SampleKey, resolve_engine
 from rlkit.evaluation.grader_identity import describe_grader, grades_alike
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_samples
@@ -47,6 +47,11 @@ class EvaluationPlan:
     """As config.json names it."""
     partition: Partition | None = None
     """What `class` in samples.jsonl means; None for the answer."""
+
+    @property
+    def keys(self) -> set[SampleKey]:
+        """Which samples there are to be."""
+        return {(row["id"], sample) for row in self.rows for sample in range(self.config.n)}
 
     @property
     def grader_of_samples(self) -> Mapping[str, Any] | None:
@@ -181,7 +186,7 @@ def _check_can_go_on(plan: EvaluationPlan) -> None:
     done = {(record["prompt_id"], record["sample"]) for record in read_samples(plan.output)} if is_ours else set()
     stored = read_config(plan.output).get("grader") if done else None
     assert plan.grader is not None
-    if len(done) >= len(plan.rows) * plan.config.n:
+    if plan.keys <= done:
         if not grades_alike(stored, plan.grader):
             note(f"The verdicts in {plan.output} are another grader's; rlkit grade {plan.output} gives this one's.")
         return

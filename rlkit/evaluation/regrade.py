@@ -121,6 +121,10 @@ def _regraded(
 ) -> Iterator[Record]:
     classes = None if partition is None else classify_samples(source, plan.rows, partition, grader)
     for record in read_samples(source):
+        if not grader.knows(record["prompt_id"]):
+            # Of another problem, as after joining files; it is in no number, and nothing of it is known.
+            yield record
+            continue
         after = grader.regrade(record)
         if classes is not None:
             after["class"] = classes[record["prompt_id"], record["sample"]]

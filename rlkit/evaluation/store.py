@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import IO, Any
 
 from rlkit.errors import StoreError
@@ -29,6 +29,24 @@ VERDICTS, CLASSES = "verdicts", "classes"
 
 Record = dict[str, Any]
 """One line of samples.jsonl."""
+
+
+_NUMBERS = ("sample", "num_tokens", "logp_sum", "logp_mean", "entropy_mean")
+_FIELDS: Mapping[str, type | UnionType] = {
+    "prompt_id": str,
+    "sample": int,
+    "completion": str,
+    "num_tokens": int | float | None,
+    "finish_reason": str | None,
+    "logp_sum": int | float | None,
+    "logp_mean": int | float | None,
+    "entropy_mean": int | float | None,
+    "correct": bool | None,
+    "verdict": str,
+    "answer": str | None,
+    "class": str | None,
+}
+"""What a sample holds; older stores lack some of what may be None."""
 
 
 class SampleStore:
@@ -140,14 +158,28 @@ def read_samples(path: str | Path) -> Iterator[Record]:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = json.loads(line)
-                _ = record["prompt_id"], record["sample"]
-            except (ValueError, KeyError, TypeError) as error:
+            record = _read_record(line)
+            if record is None:
                 raise StoreError(
                     f"Line {number} of {file_path} is not a sample; delete it, and the same command draws it anew."
-                ) from error
+                )
             yield record
+
+
+def _read_record(line: bytes) -> Record | None:
+    """Return the sample on a line; None where it is none, or one of its fields holds what cannot be in it."""
+    try:
+        record = json.loads(line, parse_constant=_refuse_constant)
+        is_sample = all(isinstance(record.get(name), kinds) for name, kinds in _FIELDS.items())
+    except (ValueError, AttributeError):
+        return None
+    # To Python, True is a number.
+    is_sample = is_sample and not any(isinstance(record.get(name), bool) for name in _NUMBERS)
+    return record if is_sample else None
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def read_json(path: Path) -> dict[str, Any]:

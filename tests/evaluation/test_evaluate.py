@@ -114,6 +114,20 @@ def test_a_finished_evaluation_is_reused_without_the_model(finished: Path, tiny_
     assert (finished / "samples.jsonl").read_bytes() == before
 
 
+def test_samples_of_other_problems_stand_for_none_of_these(tiny_model: Path, tmp_path: Path) -> None:
+    evaluate(str(tiny_model), FirstLetter(), 4, tmp_path, sampling=SAMPLING, engine=SMALL_BATCHES)
+    file = tmp_path / "samples.jsonl"
+    before = lines_by_key(tmp_path)
+    first, *rest = file.read_text().splitlines(keepends=True)
+    record = json.loads(first)
+    file.write_text("".join([json.dumps(record | {"prompt_id": "elsewhere"}) + "\n", *rest]))
+    report = evaluate(str(tiny_model), FirstLetter(), 4, tmp_path, sampling=SAMPLING, engine=SMALL_BATCHES)
+    assert report["pass_at_k"]["4"]["num_defined"] == report["num_problems"]
+    assert (
+        lines_by_key(tmp_path)[record["prompt_id"], record["sample"]] == before[record["prompt_id"], record["sample"]]
+    )
+
+
 def test_what_is_missing_is_drawn_as_it_first_was(finished: Path, tiny_model: Path, tmp_path: Path) -> None:
     whole = lines_by_key(finished)
     evaluate(str(tiny_model), FirstLetter(), 8, tmp_path, sampling=SAMPLING, engine=SMALL_BATCHES)

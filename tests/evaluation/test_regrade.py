@@ -74,6 +74,17 @@ def finished(tiny_model: Path, tmp_path: Path) -> Path:
     return tmp_path / "base"
 
 
+@pytest.mark.parametrize("thinking_tag", ["think", None])
+def test_samples_of_other_problems_stay_as_they_are(finished: Path, thinking_tag: str | None) -> None:
+    lines = (finished / "samples.jsonl").read_text().splitlines()
+    foreign = lines[3].replace('"prompt_id": "test-0"', '"prompt_id": "elsewhere"')
+    assert foreign != lines[3]
+    (finished / "samples.jsonl").write_text("\n".join([*lines[:3], foreign, *lines[4:]]) + "\n")
+    done = regrade(finished, thinking_tag=thinking_tag, partition="normalised_text")
+    assert done.errors == {}
+    assert (finished / "samples.jsonl").read_text().splitlines()[3] == foreign
+
+
 def fields(path: Path, *names: str) -> list[tuple[Any, ...]]:
     return [tuple(record[name] for name in names) for record in read_samples(path)]
 

@@ -33,7 +33,7 @@ CONFIG = EvaluationConfig(
 
 
 def record(prompt: str, sample: int, text: str = "x") -> dict[str, object]:
-    return {"prompt_id": prompt, "sample": sample, "completion": text}
+    return {"prompt_id": prompt, "sample": sample, "completion": text, "verdict": "right"}
 
 
 def stored(path: Path) -> list[dict[str, object]]:
@@ -216,3 +216,26 @@ def test_killed_at_any_moment_it_continues(tmp_path: Path) -> None:
         assert len(after) >= 4 * len([line for line in reported if line.strip().isdigit()])
     with SampleStore(tmp_path, CONFIG) as store:
         assert len(store.done) == len(stored(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sample": [1]},
+        {"sample": True},
+        {"prompt_id": 3},
+        {"completion": None},
+        {"num_tokens": "12"},
+        {"logp_sum": float("nan")},
+        {"correct": "yes"},
+        {"class": {"a": 1}},
+        {"verdict": None},
+    ],
+)
+def test_a_line_with_what_no_field_can_hold_is_named(tmp_path: Path, damage: dict[str, object]) -> None:
+    with SampleStore(tmp_path, CONFIG) as store:
+        store.append([record("a", 0)])
+    with (tmp_path / "samples.jsonl").open("a") as file:
+        file.write(json.dumps(record("a", 1) | damage) + "\n")
+    with pytest.raises(StoreError, match=r"Line 2 of .* is not a sample"):
+        stored(tmp_path)
