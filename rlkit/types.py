@@ -39,7 +39,11 @@ class Grade:
 
 @runtime_checkable
 class Task(Protocol):
-    """A source of prompts together with the verifier that grades answers to them."""
+    """A source of prompts together with the verifier that grades answers to them.
+
+    A task may also have `grade_all(completions, rows) -> list[Grade]`, which judges several completions, each of its
+    own row, as `grade` would, and need not judge twice what is there twice.
+    """
 
     name: str
 

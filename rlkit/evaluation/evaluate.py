@@ -129,7 +129,7 @@ def _draw_missing(plan: EvaluationPlan, store: SampleStore, wanted: set[SampleKe
         with SamplingProgress(plan.name, len(wanted), len(wanted & store.done)) as progress:
             for batch in batches:
                 before = len(store.done)
-                store.append([grader.record(sample) for sample in batch if sample.key not in store.done])
+                store.append(grader.records([sample for sample in batch if sample.key not in store.done]))
                 progress.advance(len(store.done) - before, sum(sample.num_tokens for sample in batch))
     finally:
         # An interrupted generator still holds the model; closing it runs its own clean-up now.

@@ -29,24 +29,47 @@ class Grader:
 
     def grade(self, sample: Sample) -> Grade:
         """Judge one sample."""
-        return self.grade_text(sample.prompt_id, sample.completion, sample.finish_reason)
+        return self.grade_texts([(sample.prompt_id, sample.completion, sample.finish_reason)])[0]
 
-    def grade_text(self, prompt_id: str, completion: str, finish_reason: str) -> Grade:
-        """Judge one completion by what it says outside its reasoning.
+    def grade_texts(self, texts: Sequence[tuple[str, str, str | None]]) -> list[Grade]:
+        """Judge completions, given as prompt id, text and finish reason, by what they say outside their reasoning.
 
         A completion cut at the token limit is wrong whatever its text: it never came to an answer of its own accord,
         and neither did one whose reasoning never ends. What a server withheld is unscored, and so is a sample whose
         verifier raises: `correct` is None, rather than wrong.
+
+        A task with `grade_all` sees all of them at once, so that equal answers need be judged only once.
         """
+        known: list[Grade | str] = [self._settle(completion, reason) for _, completion, reason in texts]
+        asked = [(text, self._rows[key[0]]) for text, key in zip(known, texts, strict=True) if isinstance(text, str)]
+        judged = iter(self._judge(asked))
+        return [next(judged) if isinstance(grade, str) else grade for grade in known]
+
+    def _settle(self, completion: str, finish_reason: str | None) -> Grade | str:
+        """Return the grade of a completion that no verifier need see, and the text that it is to see of the others."""
         if finish_reason == "length":
             return Grade(False, TRUNCATED)
-        if finish_reason != "stop":
+        # How a completion ended is not in the logs of other tools.
+        if finish_reason not in ("stop", None):
             return Grade(None, finish_reason)
         text = self.answer_text(completion)
-        if text is None:
-            return Grade(False, UNCLOSED_THINKING)
+        return Grade(False, UNCLOSED_THINKING) if text is None else text
+
+    def _judge(self, asked: Sequence[tuple[str, Row]]) -> list[Grade]:
+        grade_all = getattr(self._task, "grade_all", None)
+        if grade_all is not None and len(asked) > 1:
+            try:
+                grades = list(grade_all([text for text, _ in asked], [row for _, row in asked]))
+            except Exception:
+                # One by one, as below, only what it fails on is left unscored.
+                grades = []
+            if len(grades) == len(asked):
+                return grades
+        return [self._judge_one(text, row) for text, row in asked]
+
+    def _judge_one(self, text: str, row: Row) -> Grade:
         try:
-            return self._task.grade(text, self._rows[prompt_id])
+            return self._task.grade(text, row)
         except Exception as error:
             self.errors[f"{type(error).__name__}: {error}"] += 1
             return Grade(None, GRADER_ERROR)
@@ -56,8 +79,22 @@ class Grader:
         return completion if self._thinking_tag is None else strip_thinking(completion, self._thinking_tag)
 
     def record(self, sample: Sample) -> Record:
-        """Return the line of samples.jsonl for one sample; its completion is kept whole."""
-        record = {
+        """Return the line of samples.jsonl for one sample."""
+        return self.records([sample])[0]
+
+    def records(self, samples: Sequence[Sample]) -> list[Record]:
+        """Return the lines of samples.jsonl for samples; their completions are kept whole."""
+        grades = self.grade_texts([(each.prompt_id, each.completion, each.finish_reason) for each in samples])
+        return [self._measured(each) | grade_fields(grade) for each, grade in zip(samples, grades, strict=True)]
+
+    def regrade(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Return lines of samples.jsonl with the verdicts of this grader in place of those they have."""
+        grades = self.grade_texts([(each["prompt_id"], each["completion"], each["finish_reason"]) for each in records])
+        return [dict(each) | grade_fields(grade) for each, grade in zip(records, grades, strict=True)]
+
+    @staticmethod
+    def _measured(sample: Sample) -> Record:
+        return {
             "prompt_id": sample.prompt_id,
             "sample": sample.sample,
             "completion": sample.completion,
@@ -67,12 +104,6 @@ class Grader:
             "logp_mean": _finite(_ratio(sample.logp_sum, sample.num_tokens)),
             "entropy_mean": _finite(sample.entropy_mean),
         }
-        return record | grade_fields(self.grade(sample))
-
-    def regrade(self, record: Mapping[str, Any]) -> Record:
-        """Return a line of samples.jsonl with the verdict of this grader in place of the one it has."""
-        grade = self.grade_text(record["prompt_id"], record["completion"], record["finish_reason"])
-        return dict(record) | grade_fields(grade)
 
 
 def grade_fields(grade: Grade) -> Record:

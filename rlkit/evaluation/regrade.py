@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from rlkit.tasks import resolve_task
 from rlkit.types import PluginSpec, Task
 
 _MOST_EXAMPLES = 20
+_BATCH = 4096
+"""Samples that a verifier is given at once."""
 KEEP = "as before"
 """The thinking tag that was left out before."""
 
@@ -120,16 +123,20 @@ def _regraded(
     source: Path, plan: EvaluationPlan, grader: Grader, partition: Partition | None, done: Regrading
 ) -> Iterator[Record]:
     classes = None if partition is None else classify_samples(source, plan.rows, partition, grader)
-    for record in read_samples(source):
-        if not grader.knows(record["prompt_id"]):
-            # Of another problem, as after joining files; it is in no number, and nothing of it is known.
-            yield record
-            continue
-        after = grader.regrade(record)
-        if classes is not None:
-            after["class"] = classes[record["prompt_id"], record["sample"]]
-        done.count(record, after)
-        yield after
+    lines = read_samples(source)
+    while batch := list(islice(lines, _BATCH)):
+        # Those of other problems, as after joining files, are in no number, and nothing of them is known.
+        known = [record for record in batch if grader.knows(record["prompt_id"])]
+        regraded = iter(grader.regrade(known))
+        for record in batch:
+            if not grader.knows(record["prompt_id"]):
+                yield record
+                continue
+            after = next(regraded)
+            if classes is not None:
+                after["class"] = classes[record["prompt_id"], record["sample"]]
+            done.count(record, after)
+            yield after
 
 
 def _resolve_task(spec: PluginSpec, source: Path, given: bool) -> Task:

@@ -69,6 +69,14 @@ class _CodeTask:
         """Judge one completion by the tests of `row`, in the sandbox; never raises on any text."""
         return grade_code([completion], [row])[0]
 
+    def grade_all(self, completions: Sequence[str], rows: Sequence[Row]) -> list[Grade]:
+        """Judge completions of the problems `rows`, several at once and equal ones once; never raises on any text."""
+        keys = [(row["id"], completion) for completion, row in zip(completions, rows, strict=True)]
+        first = {key: at for at, key in reversed([*enumerate(keys)])}
+        grades = grade_code([completions[at] for at in first.values()], [rows[at] for at in first.values()])
+        known = dict(zip(first, grades, strict=True))
+        return [known[key] for key in keys]
+
     def validate(self) -> None:
         """Check that the gold code of some problems passes its tests, and that empty functions do not.
 

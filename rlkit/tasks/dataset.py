@@ -11,7 +11,7 @@ YAML file (`own_data.py`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -98,7 +98,11 @@ class DatasetTask:
 
     def grade(self, completion: str, row: Row) -> Grade:
         """Judge one completion of the problem `row`; never raises on any text."""
-        return find_verifier(row["verifier"]).grade([completion], [row])[0]
+        return self.grade_all([completion], [row])[0]
+
+    def grade_all(self, completions: Sequence[str], rows: Sequence[Row]) -> list[Grade]:
+        """Judge completions of the problems `rows`, equal answers to one gold answer once; never raises on any text."""
+        return _grade_by_verifier(completions, rows)
 
     def validate(self) -> None:
         """Check that gold answers of each split are correct and damaged ones are not, and that no two splits share one.
@@ -195,10 +199,14 @@ def dataset_reward(completions: list[Completion], *, prompts: list[Prompt], **co
     """
     lists = {name: values for name, values in columns.items() if isinstance(values, list | tuple)}
     rows = [{name: values[at] for name, values in lists.items()} for at in range(len(completions))]
-    grades: list[Grade | None] = [None] * len(rows)
+    grades = _grade_by_verifier([completion_text(completion) for completion in completions], rows)
+    return [None if grade.correct is None else float(grade.correct) for grade in grades]
+
+
+def _grade_by_verifier(completions: Sequence[str], rows: Sequence[Row]) -> list[Grade]:
+    grades: dict[int, Grade] = {}
     for name in dict.fromkeys(row["verifier"] for row in rows):
         chosen = [at for at, row in enumerate(rows) if row["verifier"] == name]
-        texts = [completion_text(completions[at]) for at in chosen]
-        for at, grade in zip(chosen, find_verifier(name).grade(texts, [rows[at] for at in chosen]), strict=True):
-            grades[at] = grade
-    return [None if grade is None or grade.correct is None else float(grade.correct) for grade in grades]
+        judged = find_verifier(name).grade([completions[at] for at in chosen], [rows[at] for at in chosen])
+        grades |= zip(chosen, judged, strict=True)
+    return [grades[at] for at in range(len(rows))]

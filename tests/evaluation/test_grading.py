@@ -65,3 +65,61 @@ def test_records_hold_every_field_and_no_nan() -> None:
 @pytest.mark.parametrize("completion", ["", " ", "\x00", "é" * 1000])
 def test_odd_texts_are_graded_like_others(completion: str) -> None:
     assert Grader(FirstLetter(), ROWS).grade(sample(completion)).correct is False
+
+
+class GradesTogether(FirstLetter):
+    """Judges each different text once, and says how it was asked."""
+
+    def __init__(self, fault: str | None = None) -> None:
+        super().__init__()
+        object.__setattr__(self, "fault", fault)
+        object.__setattr__(self, "asked", [])
+
+    def grade_all(self, completions: list[str], rows: list[Row]) -> list[Grade]:
+        self.asked.append(list(completions))  # type: ignore[attr-defined]
+        if self.fault == "raises":  # type: ignore[attr-defined]
+            raise RecursionError("too deep")
+        pairs = dict.fromkeys(zip(completions, (row["id"] for row in rows), strict=True))
+        grades = [self.grade(text, next(row for row in rows if row["id"] == at)) for text, at in pairs]
+        known = dict(zip(pairs, grades, strict=True))
+        found = [known[text, row["id"]] for text, row in zip(completions, rows, strict=True)]
+        return found[1:] if self.fault == "loses one" else found  # type: ignore[attr-defined]
+
+
+BATCH = [
+    sample("a b"),
+    sample("a", "length"),
+    sample("<think>a</think>b"),
+    sample("<think>a"),
+    sample("a b"),
+    sample("a", "content_filter"),
+    sample("a " * 50),
+]
+
+
+@pytest.mark.parametrize("fault", [None, "raises", "loses one"])
+def test_samples_judged_together_have_the_grades_of_each_alone(fault: str | None) -> None:
+    task = GradesTogether(fault)
+    grader = Grader(task, ROWS)
+    alone = [Grader(FirstLetter(), ROWS).record(each) for each in BATCH]
+    assert grader.records(BATCH) == grader.regrade(alone) == alone
+    # What was cut, never ended its reasoning or was withheld is no verifier's business.
+    assert task.asked == [["a b", "b", "a b", "a " * 50]] * 2  # type: ignore[attr-defined]
+    assert grader.errors == {}
+
+
+def test_of_samples_judged_together_only_what_crashes_is_unscored() -> None:
+    class CrashesOnB(GradesTogether):
+        def grade(self, completion: str, row: Row) -> Grade:
+            if completion == "b":
+                raise RecursionError("too deep")
+            return super().grade(completion, row)
+
+    grader = Grader(CrashesOnB(), ROWS)
+    assert [record["verdict"] for record in grader.records(BATCH[:3])] == ["correct", "truncated", "grader_error"]
+    assert grader.errors == {"RecursionError: too deep": 1}
+
+
+def test_a_sample_of_another_tools_log_is_graded_by_its_text() -> None:
+    record = {**Grader(FirstLetter(), ROWS).record(sample("b")), "completion": "a b", "finish_reason": None}
+    assert Grader(FirstLetter(), ROWS).regrade([record])[0]["verdict"] == "correct"

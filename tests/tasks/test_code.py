@@ -60,3 +60,13 @@ def test_other_splits_are_refused():
         TASKS["humaneval"].load("train")
     with pytest.raises(ConfigError, match="one file, which is the split 'test'"):
         TASKS["mbpp"].load("train")
+
+
+def test_many_programs_are_graded_as_each_alone():
+    task, other = TASKS["mbpp"], TASKS["humaneval"].load("test")[0]
+    row = task.load("test")[0]
+    texts = [f"```python\n{row['gold']}\n```", "no code", f"```python\n{row['gold']}\n```"] * 2
+    rows = [row] * 3 + [other] * 3
+    together = task.grade_all(texts, rows)
+    assert together == [task.grade(text, each) for text, each in zip(texts, rows, strict=True)]
+    assert [grade.correct for grade in together] == [True, False, True, False, False, False]

@@ -233,3 +233,15 @@ def test_a_missing_task_file_and_an_unknown_parameter_are_refused(tmp_path):
         resolve_task(str(tmp_path / "gone.yaml"))
     with pytest.raises(PluginError, match=r"has no parameter 'promt'\. Did you mean 'prompt'\?"):
         resolve_task({"name": "gsm8k", "promt": "x"})
+
+
+def test_many_completions_are_graded_as_each_alone(tmp_path):
+    path = tmp_path / "sums.jsonl"
+    golds = ["1/2", "3", "x + 1"]
+    path.write_text("".join(json.dumps({"question": f"q{at}", "answer": gold}) + "\n" for at, gold in enumerate(golds)))
+    task = resolve_task({"name": "jsonl", "path": str(path)})
+    texts = [r"\boxed{0.5}", r"\boxed{1 + x}", "none", r"\boxed{3}"] * 3
+    rows = [row for row in task.load("test") for _ in range(4)]
+    together = task.grade_all(texts, rows)
+    assert together == [task.grade(text, row) for text, row in zip(texts, rows, strict=True)]
+    assert [grade.correct for grade in together].count(True) == 3
