@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rlkit.errors import ConfigError
 from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.types import PluginSpec, Row
@@ -55,7 +56,16 @@ class EvaluationConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EvaluationConfig:
-        """Build from what `as_json` gave, also in an older version; what is no field today is passed over."""
+        """Build from what `as_json` gave, also in an older version; what is no field today is passed over.
+
+        Raises:
+            ConfigError: the samples were read from another tool's log, which does not say how they were drawn.
+        """
+        if values["sampling"].get("seed", 0) is None:
+            raise ConfigError(
+                f"The samples of {values.get('model')!r} were read from a log of {values.get('engine')}, which does "
+                "not say how they were drawn; rlkit import --verifier grades such samples anew."
+            )
         known = {each.name for each in fields(cls)}
         parts = {name: value for name, value in values.items() if name in known}
         parts |= {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rlkit.errors import ConfigError
 from rlkit.evaluation import configuration
 from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.configuration import (
@@ -110,3 +111,10 @@ def test_problems_are_known_by_ids_and_prompts() -> None:
     assert prompts_digest(rows) == prompts_digest(FirstLetter().load("test"))
     assert prompts_digest(rows) != prompts_digest(rows[:-1])
     assert prompts_digest(rows) != prompts_digest([{**rows[0], "prompt": "x"}, *rows[1:]])
+
+
+def test_samples_of_another_tool_are_said_to_be_that() -> None:
+    values = {"model": "m", "engine": "lighteval"}
+    unknown = {**values, "sampling": {"temperature": 0.0, "top_p": None, "seed": None}}
+    with pytest.raises(ConfigError, match="read from a log"):
+        EvaluationConfig.from_json(unknown)
