@@ -235,6 +235,8 @@ def test_old_directories_go_on_and_are_graded(tiny_model: Path, finished: Path) 
     assert fields(finished, "class") == fields(finished, "answer")
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_killed_at_any_moment_the_old_or_the_new_verdicts_are_there(tiny_model: Path, finished: Path) -> None:
     path = finished / "samples.jsonl"
     old = path.read_bytes()

@@ -193,6 +193,8 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
     assert stored(tmp_path) == [record("a", 0)]
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_killed_at_any_moment_it_continues(tmp_path: Path) -> None:
     program = """
         from tests.evaluation.test_store import CONFIG, record

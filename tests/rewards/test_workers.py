@@ -79,6 +79,8 @@ def test_late_and_crashed_calls_say_where_they_were(pool):
         assert "worker_main" not in result.traceback
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_thirty_timeouts_in_a_row_lose_no_worker(others):
     with WorkerPool(RUN, num_workers=2, deadline_s=0.05) as pool:
         results = pool.map([{"kind": "sleep"}] * 30)

@@ -201,11 +201,12 @@ def test_classes_and_metrics_of_a_group_reward_reach_the_log(tmp_path):
 
 
 def test_processes_are_loaded_before_the_model_and_gone_after_training(tmp_path):
+    others = workers_of(os.getpid())
     trainer = build_trainer(tmp_path, resolve_reward(f"{SCORED}:away"))
-    assert workers_of(os.getpid())
+    assert workers_of(os.getpid()) > others
     trainer.train()
     assert trainer.state.log_history[0]["rewards/away/ok"] == 1.0
-    assert wait_until(lambda: not workers_of(os.getpid()))
+    assert wait_until(lambda: not workers_of(os.getpid()) - others)
 
 
 def words_again(completions, **columns):
