@@ -12,6 +12,8 @@ import pytest
 from rlkit.cli import main
 from rlkit.rewards import REWARDS
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

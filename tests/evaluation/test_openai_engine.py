@@ -25,6 +25,8 @@ from rlkit.types import Row
 from tests.evaluation.conftest import FirstLetter
 from tests.evaluation.protocol_server import ProtocolServer, length_of, text_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 ROWS: list[Row] = [{"id": f"p{i}", "prompt": "a"} for i in range(5)]
 CHATS: list[Row] = [{"id": f"p{i}", "prompt": [{"role": "user", "content": "a"}]} for i in range(5)]
 SAMPLING = SamplingConfig(seed=3)

@@ -10,6 +10,8 @@ from rlkit.rewards.code_checking import check_functions, check_outputs, extract_
 from rlkit.rewards.code_harness import UntestableError, decode, encode
 from rlkit.rewards.sandbox import Limits
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FAST = Limits(wall_s=3.0, cpu_s=1, memory_mb=256)
 ADD = "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
 

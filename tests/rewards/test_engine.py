@@ -18,6 +18,8 @@ from rlkit.rewards.engine import RewardEngine
 from rlkit.rewards.outcomes import count_outcomes, scores
 from tests.rewards.processes import wait_until, workers_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FILE = Path(__file__).with_name("scored.py")
 IN_PROCESS = {"isolation": "process", "deadline_s": 0.5}
 

@@ -15,6 +15,8 @@ from rlkit.rewards import bind_reward
 from rlkit.rewards.engine import RewardEngine
 from rlkit.rewards.outcomes import scores
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FILE = Path(__file__).with_name("scored.py")
 SEEN: list[str] = []
 

@@ -12,6 +12,8 @@ from math_verify import parse, verify
 
 from rlkit.rewards.mathematics import answer_classes, judge_answers, judge_completions, plain_number
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 # Answer, gold, whether they are equal: kinds of answers that mathematics benchmarks hold, and near misses.
 CASES = [
     ("7", "7", True),

@@ -14,6 +14,8 @@ import pytest
 from rlkit.errors import ConfigError
 from rlkit.rewards.sandbox import Limits, SandboxResult, run_python, run_sandboxed
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FAST = Limits(wall_s=3.0, cpu_s=1, memory_mb=256, file_mb=1, processes=8, output_kb=64)
 
 

@@ -41,6 +41,8 @@ def test_cases_have_right_and_wrong_ones_and_the_file_fits_on_a_screen(name):
     assert re.search(rf"    (rewards|task): .*\b{name}\b|    rewards: \[{name}", file.read_text())
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SLOW])
 def test_shipped_rewards_keep_the_contract(name):
     assert check_reward(name).passed

@@ -16,6 +16,8 @@ from rlkit.errors import ConfigError, PluginError
 from rlkit.rewards.workers import WorkerPool
 from tests.rewards.processes import children_named, is_running, wait_until, workers_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FILE = Path(__file__).with_name("misbehaving.py")
 RUN = f"{FILE}:run"
 

@@ -11,6 +11,8 @@ from rlkit.plugins import load_target
 from rlkit.testing import check_reward, examine_reward
 from rlkit.testing.examination import CHECKS
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 FILE = Path(__file__).with_name("broken.py")
 
 

@@ -12,6 +12,8 @@ from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from tests.trainers.test_grpo import build_trainer, count_fours
 from tests.trainers.tiny import build_dataset, build_tokenizer, training_arguments
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 
 class Outage(Exception):
     """A judge that is not there."""

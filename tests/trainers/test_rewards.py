@@ -18,6 +18,8 @@ from tests.rewards.processes import wait_until, workers_of
 from tests.trainers.test_grpo import build_trainer, count_fours, our_advantages, roll_out_with_trl
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 SCORED = Path(__file__).parents[1] / "rewards" / "scored.py"
 
 

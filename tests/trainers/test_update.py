@@ -13,6 +13,8 @@ from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from rlkit.trainers.plan import SUPPORTED
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 
 def frozen(base):
     """Return a trainer class whose rollouts depend on the step and the row only, with a sampler's log-probs."""

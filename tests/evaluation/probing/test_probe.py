@@ -20,6 +20,8 @@ from rlkit.evaluation.store import read_samples
 from tests.evaluation.conftest import FirstLetter, build_tiny_model
 from tests.evaluation.probing.conftest import SAMPLING
 
+pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
 
 @pytest.fixture(scope="module")
 def found(tuned_run: Path, base_run: Path) -> dict[str, Any]:
