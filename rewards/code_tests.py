@@ -10,9 +10,11 @@ sandbox is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import rlkit
-from rlkit.rewards.code_checking import check_functions, check_outputs, extract_code
+from rlkit.rewards.code_checking import extract_code
+from rlkit.rewards.code_executor import check_here, check_remotely
 from rlkit.rewards.sandbox import Limits
 from rlkit.types import Completion, completion_text
 
@@ -40,6 +42,7 @@ def code_tests(
     partial: bool = False,
     wall_s: float = 10.0,
     memory_mb: int = 512,
+    executor_url: str | None = None,
 ) -> float | None:
     """Return 1.0 where all tests passed, 0.0 where one failed, crashed or ran out of time; None where it has none.
 
@@ -49,13 +52,12 @@ def code_tests(
         partial: whether to return the share of tests passed.
         wall_s: seconds by the clock a run.
         memory_mb: of address space a process.
+        executor_url: where code runs instead of here, for code that could be hostile; see docs/isolation.md.
     """
     limits = Limits(wall_s=wall_s, cpu_s=max(1, round(wall_s)), memory_mb=memory_mb)
-    code = extract_code(completion_text(completion))
-    if cases is not None:
-        verdict = check_outputs(code, cases, limits)
-    else:
-        verdict = check_functions(code, tests or "", entry_point, prelude, limits)
+    job: dict[str, Any] = {"code": extract_code(completion_text(completion)), "cases": cases}
+    job |= {"tests": tests or "", "entry_point": entry_point, "prelude": prelude}
+    verdict = check_remotely(executor_url, job, limits) if executor_url else check_here(job, limits)
     if verdict.passed is None:
         return None
     return verdict.num_passed / verdict.num_tests if partial and verdict.num_tests else float(verdict.passed)
