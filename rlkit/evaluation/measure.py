@@ -22,7 +22,7 @@ from rlkit.evaluation.store import CONFIG, read_config, read_samples
 from rlkit.evaluation.variety import measure_variety
 
 if TYPE_CHECKING:
-    from rlkit.evaluation.evaluate import EvaluationPlan
+    from rlkit.evaluation.planning import EvaluationPlan
 
 
 def build_report(plan: EvaluationPlan) -> dict[str, Any]:
