@@ -39,10 +39,15 @@ VERBS = (
     "doctor",
 )
 
-_TRAIN, _EVAL = "rlkit-diversity[train]", "rlkit-diversity[eval]"
+_TRAIN, _EVAL, _TASKS = "rlkit-diversity[train]", "rlkit-diversity[eval]", "rlkit-diversity[tasks]"
 _EXTRAS = {
     "transformers": _EVAL,
     "safetensors": _EVAL,
+    "openai": _EVAL,
+    "math_verify": _TASKS,
+    "pyarrow": _TASKS,
+    "reasoning_gym": _TASKS,
+    "py3langid": _TASKS,
     "accelerate": _TRAIN,
     "datasets": _TRAIN,
     "peft": _TRAIN,
