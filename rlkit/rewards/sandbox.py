@@ -11,8 +11,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import secrets
 import selectors
-import shutil
 import signal
 import stat
 import subprocess
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ _CHILD = Path(__file__).with_name("sandbox_child.py")
 _GRACE_S = 5.0
 """How much longer than its time a program may take before the keeper itself is taken for stuck."""
 _UIDS = itertools.count()
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 Status = Literal["finished", "crashed", "timeout", "output"]
 
@@ -263,7 +264,49 @@ def _private_directory(files: Mapping[str, str]) -> Iterator[tuple[str, int | No
     except OSError as error:
         raise RewardError(f"The sandbox cannot write to {directory}: {error.strerror}.") from error
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):
+            _remove_tree(directory)
+
+
+def _remove_tree(directory: str) -> None:
+    """Remove a directory, however deep the program nested it and whatever rights it took from it.
+
+    What is in a folder moves up to the top before the folder goes, so no path and no recursion grows with the depth,
+    as in `shutil.rmtree`, which ends in a RecursionError there.
+    """
+    fresh = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
+    _open_up(directory)
+    top = os.open(directory, _FOLDER)
+    try:
+        while names := os.listdir(top):
+            for name in names:
+                if stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
+                    _empty_into(name, top, fresh)
+                    os.rmdir(name, dir_fd=top)
+                else:
+                    os.unlink(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(directory)
+
+
+def _empty_into(name: str, top: int, fresh: Iterator[str]) -> None:
+    _open_up(name, top)
+    folder = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        for entry in os.listdir(folder):
+            if stat.S_ISDIR(os.lstat(entry, dir_fd=folder).st_mode):
+                # A folder changes its parent only where it may be written itself.
+                _open_up(entry, folder)
+            os.rename(entry, next(fresh), src_dir_fd=folder, dst_dir_fd=top)
+    finally:
+        os.close(folder)
+
+
+def _open_up(name: str, parent: int | None = None) -> None:
+    # The superuser needs no rights, and must not follow a link that replaced the folder.
+    if os.geteuid() != 0:
+        os.chmod(name, 0o700, dir_fd=parent)
 
 
 def _spare_uid(directory: str) -> int | None:

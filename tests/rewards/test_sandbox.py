@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rlkit.errors import ConfigError
-from rlkit.rewards.sandbox import Limits, SandboxResult, run_python, run_sandboxed
+from rlkit.rewards.sandbox import Limits, SandboxResult, _remove_tree, run_python, run_sandboxed
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
 
@@ -119,6 +119,23 @@ def test_the_private_directory_is_removed():
     where = run("import os; print(os.getcwd())").stdout.strip()
     assert where
     assert not Path(where).exists()
+
+
+def test_a_directory_nested_deeper_than_recursion_goes_is_removed_too():
+    nested = run_python(
+        "import os\nprint(os.getcwd())\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\nopen('file', 'w')"
+    )
+    assert nested.status == "finished"
+    assert not Path(nested.stdout.strip()).exists()
+
+
+def test_a_directory_whose_rights_were_taken_away_is_removed_too(tmp_path):
+    (tmp_path / "top" / "a" / "b" / "c").mkdir(parents=True)
+    (tmp_path / "top" / "a" / "link").symlink_to(tmp_path)
+    for shut in ("top/a/b/c", "top/a/b", "top/a", "top"):
+        (tmp_path / shut).chmod(0)
+    _remove_tree(str(tmp_path / "top"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_there_is_no_network_where_the_kernel_can_take_it_away():
