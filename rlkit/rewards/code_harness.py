@@ -118,8 +118,11 @@ class Caller:
     def __init__(self, requests: TextIO, replies: TextIO) -> None:
         self._requests, self._replies = requests, replies
         first = self._read()
-        self.failure: str | None = first.get("failed")
-        self.names: list[str] = first.get("names", [])
+        names = first.get("names", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise GoneError("the code under test garbled its reply")
+        self.failure: str | None = str(first["failed"]) if "failed" in first else None
+        self.names: list[str] = names
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return a function that is called over there."""
@@ -145,13 +148,16 @@ class Caller:
             raise GoneError("the code under test ended its process") from error
 
     def _read(self) -> dict[str, Any]:
-        line = self._replies.readline(_LONGEST_REPLY)
+        try:
+            line = self._replies.readline(_LONGEST_REPLY)
+        except UnicodeDecodeError as error:
+            raise GoneError("the code under test garbled its reply") from error
         if not line.endswith("\n"):
             ending = "sent too long a reply" if line else "ended its process"
             raise GoneError(f"the code under test {ending}")
         try:
             reply = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise GoneError("the code under test garbled its reply") from error
         if not isinstance(reply, dict):
             raise GoneError("the code under test garbled its reply")

@@ -73,6 +73,14 @@ def test_no_trick_is_a_pass(cheat):
     assert verdict(cheat).passed is not True
 
 
+@pytest.mark.parametrize(
+    "greeting", [b'{"names": 5}', b'{"names": [["add"]]}', b"[" * 100_000, b"\xff\xfe"], ids=lambda text: repr(text[:9])
+)
+def test_code_that_garbles_the_first_reply_has_crashed_and_does_not_escape_its_zero(greeting):
+    result = verdict(f"import os, sys\nos.write(int(sys.argv[3]), {greeting!r} + b'\\n')")
+    assert (result.verdict, result.passed) == ("crashed", False)
+
+
 def test_a_function_that_replaces_what_the_tests_call_changes_nothing():
     tests = "def check(candidate):\n    assert abs(candidate(2) - 4) < 1e-6"
     cheat = "def square(x): return 9\ndef abs(x): return 0\ndef check(candidate): return True"
