@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from rlkit.errors import ConfigError, PluginError
-from rlkit.parameters import check_number
+from rlkit.parameters import check_number, show
 from rlkit.rewards import BoundReward, bind_reward
 from rlkit.rewards.calls import Invoke
 from rlkit.rewards.outcomes import Outcome
@@ -80,7 +80,9 @@ def find_cases(bound: BoundReward) -> Sequence[Any]:
     cases = getattr(find_home(bound), "CASES", None)
     if cases is None:
         raise ConfigError(f"There is no CASES beside {bound.name}; write CASES = [(text, score), ...], or give cases.")
-    return list(cases)
+    if not isinstance(cases, list | tuple):
+        raise ConfigError(f"CASES beside {bound.name} is {show(cases)}; write a list of (text, score) pairs.")
+    return cases
 
 
 def find_home(bound: BoundReward) -> ModuleType | None:
@@ -244,9 +246,10 @@ class _Examination:
         for place, trial in self._safe():
             for outcome in self.outcomes[place]:
                 if outcome.status == "error" and trial.expected is None:
+                    reason = (outcome.reason or "").rstrip(".")
                     self.report.fail(
                         trial.check,
-                        f"On {trial.label}{self._length(trial)}: {outcome.reason}; return a number for any text, or "
+                        f"On {trial.label}{self._length(trial)}: {reason}; return a number for any text, or "
                         "None where there is nothing to judge.",
                     )
 

@@ -69,6 +69,11 @@ def _read_case(bound: BoundReward, number: int, case: Any) -> Trial:
         raise ConfigError(
             f"Case {number} of {bound.name} has no {key!r}; write ({{{key!r}: ..., column: ...}}, score)."
         )
+    if not is_single and not isinstance(expected, list | tuple):
+        raise ConfigError(
+            f"Case {number} of {bound.name} says {show(expected)} of several completions; write a list of scores, one "
+            "for each."
+        )
     values = (expected,) if is_single else tuple(expected)
     return Trial("cases", f"case {number}", _with_prompts(bound, dict(given)), values)
 

@@ -122,9 +122,17 @@ def test_a_column_that_no_case_gives_is_told():
         ("good", ["yes"], r"write \(text, score\)"),
         ("good", [({"text": "yes"}, 1.0)], "no 'completion'"),
         ("good_group", [("yes", 1.0)], "it judges groups"),
+        ("good_group", [({"completions": ["yes", "no"]}, 1.0)], "write a list of scores, one for each"),
         ("good", None, "no CASES beside good"),
     ],
 )
 def test_cases_that_cannot_be_read_are_refused(name, cases, said):
     with pytest.raises(ConfigError, match=said):
         check_reward(f"{FILE}:{name}", cases)
+
+
+def test_cases_that_are_no_list_are_refused(tmp_path):
+    file = tmp_path / "counted.py"
+    file.write_text("import rlkit\nCASES = 5\n@rlkit.reward\ndef counted(completion): return 1.0\n")
+    with pytest.raises(ConfigError, match=r"CASES beside counted is 5; write a list"):
+        check_reward(f"{file}:counted")
