@@ -26,6 +26,7 @@ CASES = [
     ({"completion": "import sys\nsys.exit(0)", "tests": _ADD}, 0.0),
     ({"completion": "print(input())", "cases": [{"input": "7", "output": "7"}]}, 1.0),
     ({"completion": "no code here, ```text\nonly text```", "tests": _ADD}, 0.0),
+    ({"completion": "def add(a, b):\n    return object()", "tests": _ADD}, 0.0),
     ({"completion": "def add(a, b):\n    return 3", "tests": ""}, None),
 ]
 """What it must say of each call."""
@@ -44,7 +45,7 @@ def code_tests(
     memory_mb: int = 512,
     executor_url: str | None = None,
 ) -> float | None:
-    """Return 1.0 where all tests passed, 0.0 where one failed, crashed or ran out of time; None where it has none.
+    """Return 1.0 where all tests passed, 0.0 where one failed, crashed or ran out of time; None where there are none.
 
     Args:
         completion: text with a code block, or bare code.
@@ -58,6 +59,9 @@ def code_tests(
     job: dict[str, Any] = {"code": extract_code(completion_text(completion)), "cases": cases}
     job |= {"tests": tests or "", "entry_point": entry_point, "prelude": prelude}
     verdict = check_remotely(executor_url, job, limits) if executor_url else check_here(job, limits)
+    if verdict.verdict == "untestable":
+        # Nothing that a policy can return instead of an answer may spare it the 0.
+        return 0.0
     if verdict.passed is None:
         return None
     return verdict.num_passed / verdict.num_tests if partial and verdict.num_tests else float(verdict.passed)

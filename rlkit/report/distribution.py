@@ -122,7 +122,7 @@ def _line_chart(
     shown = [y for s in series for y in s.ys if y is not None]
     limits = nice_domain(shown, pad=0.08)
     described = "; ".join(f"{s.name} from {_end(s.ys)} to {_end(s.ys[::-1])}" for s in series)
-    frame = Frame(430, 240, left=44, right=12, top=12, bottom=46)
+    frame = Frame(340, 220, left=44, right=12, top=12, bottom=46)
     ticks = [x for x in powers_of_two(xs[-1]) if x >= xs[0]]
     return LineChart(
         chart_id,
