@@ -18,7 +18,7 @@ from cost.stopwatch import Stopwatch
 from cost.texts import Worked, write_worked
 from rlkit.tasks.countdown import Countdown, countdown_reward
 from rlkit.terminal import note
-from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
+from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer, grpo
 from rlkit.trainers.facts import Readers
 from rlkit.trainers.plan import Plan
 from rlkit.types import Row, completion_text
@@ -33,7 +33,6 @@ _WATCHED = {
     "_remember": "comparing",
     "_compute_advantages": "chain",
     "_replace_logged_advantages": "chain",
-    "_log_diversity": "metrics",
 }
 
 
@@ -138,7 +137,8 @@ def train_with_all(
         trainer.watch.watch(trainer.logprobs, name, FORWARDS)
     times = StepTimes(trainer)
     trainer.add_callback(times)
-    # Readers are frozen, so their class is watched, for as long as this process lasts.
+    # A function of a module, and a class whose objects are frozen: watched for as long as this process lasts.
+    trainer.watch.watch(grpo, "log_diversity", "metrics")
     trainer.watch.watch(Readers, "read", "reading")
     trainer.train()
     return times.steps
