@@ -51,7 +51,7 @@ def cosine_length(
         exceeded: value at the limit.
         threshold: base rewards above it are correct.
 
-    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373, section 4.2,
+    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373,
     whose values are the defaults.
     """
 

@@ -41,7 +41,7 @@ def embedding_novelty(
     Returns:
         None where a text has no vector, or no sibling has one.
 
-    Source: EVOL-RL, arXiv 2509.15194, equation 3, without its bands; `rlkit.advantages` has them as `novelty_bands`.
+    Source: EVOL-RL, arXiv 2509.15194, without its bands; `rlkit.advantages` has them as `novelty_bands`.
     """
     texts = [completion_text(completion) for completion in completions]
     vectors_1GE = torch.as_tensor(read_vectors(resolve_embedding(embedding), texts)).double()[None]

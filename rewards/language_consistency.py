@@ -46,7 +46,7 @@ def language_consistency(
         language: two letters, as `en`.
         min_bytes: letters, in bytes of UTF-8, below which a sentence does not count: it could be any language.
 
-    Source: the reward of DeepSeek-R1, arXiv 2501.12948, section 2.3.2, a share of words; ours goes by sentences, as
+    Source: the reward of DeepSeek-R1, arXiv 2501.12948, a share of words; ours goes by sentences, as
     py3langid tells the language of nothing shorter.
     """
     wanted = language or max(_languages(completion_text(prompt), min_bytes), default=(0, None))[1]

@@ -40,7 +40,7 @@ def majority_vote(
     Returns:
         None for all where no completion has an answer, or two answers lead: there is no majority.
 
-    Source: TTRL, arXiv 2504.16084, section 2. The transform `match_majority` of `rlkit.advantages` takes the first of
+    Source: TTRL, arXiv 2504.16084. The transform `match_majority` of `rlkit.advantages` takes the first of
     equal leaders, as released code does, and so depends on the order of samples; this does not.
     """
     keys = read_features(resolve_partition(answers), [completion_text(completion) for completion in completions])

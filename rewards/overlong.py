@@ -30,7 +30,7 @@ def overlong(completion: object, completion_ids: list[int], *, max_length: int =
     Raises:
         ConfigError: the margin is not between 1 and max_length.
 
-    Source: DAPO, arXiv 2503.14476, equation 13, with its limits of 20480 and 4096.
+    Source: DAPO, arXiv 2503.14476, with its limits of 20480 and 4096.
     """
     if not 1 <= margin <= max_length:
         raise ConfigError(

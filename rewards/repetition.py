@@ -34,7 +34,7 @@ def repetition(completion: Completion, *, n: int = 4) -> float:
     Raises:
         ConfigError: n is not a whole number of at least 1.
 
-    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373, section 4.4,
+    Source: Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs", arXiv 2502.03373,
     which takes a constant off each token of a repeated n-gram. Ours is one number for the whole completion, and a
     share, so that it does not grow with the length.
     """
