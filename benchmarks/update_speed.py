@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add, switch = parser.add_argument, argparse.BooleanOptionalAction
-    add("--model", choices=("tiny", "135m"), default="135m", help="embedded countdown-tiny, or SmolLM2-135M's shape")
+    add("--model", choices=("tiny", "135m"), default="135m", help="bundled countdown-tiny, or SmolLM2-135M's shape")
     add("--rows", type=_at_least_one, help="completions of a batch, which is one step (default: 20, tiny 80)")
     add("--micro-batch", type=_at_least_one, help="rows of TRL's forward passes (default: 4, tiny 16)")
     add("--generations", type=_at_least_two, help="completions a prompt, 2 or more (default: 2, tiny 8)")

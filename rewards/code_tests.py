@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rlkit
-from rlkit.rewards.code_checking import extract_code
-from rlkit.rewards.code_executor import check_here, check_remotely
-from rlkit.rewards.sandbox import Limits
 from rlkit.types import Completion, completion_text
+from rlkit.verifiers.code_checking import extract_code
+from rlkit.verifiers.code_executor import check_here, check_remotely
+from rlkit.verifiers.sandbox import Limits
 
 _ADD = "assert add(1, 2) == 3\nassert add(0, 0) == 0"
 CASES = [
@@ -49,7 +49,7 @@ def code_tests(
 
     Args:
         completion: text with a code block, or bare code.
-        cases, tests, entry_point, prelude: the row's, as `rlkit.rewards.code_checking` takes them.
+        cases, tests, entry_point, prelude: the row's, as `rlkit.verifiers.code_checking` takes them.
         partial: whether to return the share of tests passed.
         wall_s: seconds by the clock a run.
         memory_mb: of address space a process.

@@ -4,7 +4,7 @@ r"""1 when an expression uses the row's `numbers` to reach its `target`, else 0;
     rewards: [countdown]
 
 The task's own reward, for its rows or yours: `format: chat` reads `\boxed{(3+5)*2}` or `<answer>...</answer>`, `tokens`
-(the default) the steps of the embedded tiny model.
+(the default) the steps of the bundled tiny model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a completion's meaning lies from its siblings': one minus its likeness to them (EVOL-RL's novelty).
+"""How far a completion's meaning lies from its siblings': one minus its similarity to them (EVOL-RL's novelty).
 
     rewards: [countdown, {name: embedding_novelty, embedding: {name: sentence_embedding, model: my/encoder}}]
     reward_weights: [1.0, 0.1]

@@ -2,7 +2,7 @@
 
     rewards: [majority_vote]
 
-Known failure: it pays for agreement, so a group that agrees on a wrong answer is told that it is right, and variety
+Known failure: it pays for agreement, so a group that agrees on a wrong answer is told that it is right, and diversity
 goes. Set a diversity-preserving chain beside it, and watch `diversity/distinct`.
 """
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.rewards.answers import extract_final_answer
-from rlkit.rewards.mathematics import DEADLINE_S, judge_completions
 from rlkit.types import Completion, completion_text
+from rlkit.verifiers.choices import extract_final_answer
+from rlkit.verifiers.mathematics import DEADLINE_S, judge_completions
 
 CASES: list[tuple[dict[str, Any], list[float | None]]] = [
     ({"completions": [text], "gold": [gold]}, [expected])

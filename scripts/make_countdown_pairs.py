@@ -3,7 +3,7 @@
     python scripts/make_countdown_pairs.py --output runs/pairs/countdown.jsonl
     rlkit partition fit runs/pairs/countdown.jsonl --output runs/pairs/head
 
-Completions of one problem are samples of the embedded model, right and wrong, and solutions from the exact solver that
+Completions of one problem are samples of the bundled model, right and wrong, and solutions from the exact solver that
 are written anew with operands swapped and chains regrouped. Labels come from the canonical form. The same arguments
 make the same file on the same machine.
 """
@@ -22,7 +22,7 @@ from pairs.rewriting import rewrite
 from rlkit.arithmetic import solution_key
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.evaluation import SamplingConfig
-from rlkit.evaluation.engine import resolve_engine
+from rlkit.evaluation.engines.contract import resolve_engine
 from rlkit.models import locate_model
 from rlkit.tasks.countdown import Countdown
 from rlkit.tasks.countdown_solver import solutions_by_target

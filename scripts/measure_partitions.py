@@ -2,7 +2,7 @@
 
     python scripts/measure_partitions.py pair_classifier '{name: pair_classifier, threshold: 0.9}' equation_set
 
-Groups are the first G samples of the embedded model, for each test problem, whose arithmetic can be read. A line says
+Groups are the first G samples of the bundled model, for each test problem, whose arithmetic can be read. A line says
 in how many groups all classes are exactly right, the mean number of classes beside the true one, and in how many groups
 something different was merged.
 """

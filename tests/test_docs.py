@@ -14,9 +14,9 @@ from rlkit.cli import build_parser
 from rlkit.diversity import summarise_groups
 from rlkit.estimators.support import SURELY_SOLVABLE
 from rlkit.evaluation import compare_runs
-from rlkit.evaluation.paired_variety import SMALLEST_LOSS
-from rlkit.evaluation.verdict import FAILING_WORDS
-from rlkit.evaluation.verdict_rules import RULES, SMALLEST_CHANGE
+from rlkit.evaluation.comparing.paired_diversity import SMALLEST_LOSS
+from rlkit.evaluation.comparing.verdict import FAILING_WORDS
+from rlkit.evaluation.comparing.verdict_rules import RULES, SMALLEST_CHANGE
 from tests.evaluation.simulated import simulate_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,8 +48,8 @@ def test_commands_of_the_readme_are_understood() -> None:
     parser = build_parser()
     text = "\n".join(indented_lines(ROOT / "README.md"))
     ours = [shlex.split(words, comments=True) for words in re.findall(r"(?:bin/rlkit|-m rlkit) (.+)", text)]
-    # The parser raises a typed error on a verb or option that does not exist.
-    assert {parser.parse_args(words).verb for words in ours} == {
+    # The parser raises a typed error on a command or option that does not exist.
+    assert {parser.parse_args(words).command for words in ours} == {
         "recipes",
         "train",
         "eval",
@@ -119,7 +119,7 @@ def test_every_part_of_a_comparison_is_explained() -> None:
     page = (ROOT / "docs" / "comparing.md").read_text()
     comparison = compare_runs(*(simulate_report(name, np.full(9, 0.5), 8, seed) for seed, name in enumerate("ab")))
     support = {name for name in comparison["support"] if not name.startswith("num_")}
-    parts = {"crossing", "metrics", "variety", "retained", "decomposition", "sharpening_index"} & {*comparison}
+    parts = {"crossing", "metrics", "diversity", "retained", "decomposition", "sharpening_index"} & {*comparison}
     cell = {"low_simultaneous", "high_simultaneous", "p_adjusted"} & {*comparison["pass_at_k"]["1"]}
     assert len(parts) + len(cell) == 9
     crossing = {*comparison["crossing"]} - {"num_resamples"}

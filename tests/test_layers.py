@@ -18,6 +18,7 @@ GROUND = {
     "assets",
     "errors",
     "models",
+    "moved",
     "parameters",
     "plugins",
     "shipped",
@@ -28,17 +29,23 @@ GROUND = {
 """Single files that every layer may import and that import nothing but each other."""
 
 MAY_IMPORT: dict[str, set[str]] = {
+    "servers": set(),
+    "workers": set(),
     "estimators": set(),
-    "diversity": {"estimators"},
+    "verifiers": {"workers"},
+    "diversity": {"estimators", "servers", "verifiers"},
     "advantages": {"estimators"},
     "objective": {"estimators"},
-    "rewards": {"diversity"},
-    "tasks": {"rewards"},
+    "rewards": {"diversity", "servers", "verifiers", "workers"},
+    "tasks": {"rewards", "verifiers"},
     "recipe": {"advantages", "diversity", "objective", "rewards", "tasks"},
     "runs": {"recipe"},
-    "evaluation": {"estimators", "diversity", "advantages", "objective", "rewards", "tasks", "recipe", "runs"},
+    "evaluation": {
+        *("estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
+        *("rewards", "tasks", "recipe", "runs"),
+    },
     "report": {"estimators", "evaluation"},
-    "testing": {"rewards"},
+    "testing": {"rewards", "workers"},
 }
 """Layers from the bottom up, and the layers that each may import beside the ground floor."""
 MAY_IMPORT["trainers"] = {*MAY_IMPORT}
@@ -53,8 +60,9 @@ AT_THE_TOP: dict[str, set[str]] = {
 WHERE_USED: dict[str, set[str]] = {
     "terminal": {"rich"},
     "report": {"rich"},
-    "diversity": {"openai", "sacrebleu", "safetensors", "transformers"},
-    "rewards": {"math_verify", "sympy"},
+    "servers": {"openai"},
+    "verifiers": {"math_verify", "sympy"},
+    "diversity": {"sacrebleu", "safetensors", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
     "evaluation": {"openai", "peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
@@ -62,7 +70,7 @@ WHERE_USED: dict[str, set[str]] = {
 }
 """Third-party packages that a layer may import inside the functions that need them."""
 
-LOADED_WHEN_USED = {"rlkit.evaluation.kv_cache"}
+LOADED_WHEN_USED = {"rlkit.evaluation.engines.kv_cache"}
 """Modules that subclass a heavy package's classes and so import it at the top; only functions may import them."""
 
 HEAVY = ["accelerate", "datasets", "deepspeed", "matplotlib", "pandas", "peft", "transformers", "trl", "vllm"]
@@ -174,7 +182,7 @@ def test_only_the_trainers_import_trl() -> None:
 
 
 def test_reward_plugins_need_only_what_the_chains_and_verifiers_are_made_of() -> None:
-    allowed = {"advantages", "diversity", "errors", "rewards", "tasks", "types"}
+    allowed = {"advantages", "diversity", "errors", "rewards", "servers", "tasks", "types", "verifiers"}
     for file in sorted((ROOT / "rewards").rglob("*.py")):
         for found in imports_of(file):
             parts = found.module.split(".")

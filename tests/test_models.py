@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkit.assets import embedded_models, model_path
+from rlkit.assets import bundled_models, model_path
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
 
@@ -17,7 +17,7 @@ def make_model(folder):
 
 def test_a_directory_wins_over_an_embedded_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = embedded_models()[0]
+    name = bundled_models()[0]
     assert locate_model(name) == str(model_path(name))
     make_model(tmp_path / name)
     assert locate_model(name) == name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.vllm_engine import VllmEngine
+from rlkit.evaluation.engines.vllm import VllmEngine
 from rlkit.vllm_support import vllm_obstacle
 
 

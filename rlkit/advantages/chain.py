@@ -10,7 +10,7 @@ import torch
 
 from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
-from rlkit.advantages.own_transforms import check_transform, is_own, run_own
+from rlkit.advantages.user_transforms import check_transform, is_own, run_own
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 

@@ -1,6 +1,6 @@
-"""The command line: `rlkit VERB ...`, one file a verb.
+"""The command line: `rlkit COMMAND ...`, one file a command.
 
-A verb's module is called after it (`import_` for `import`, which Python keeps for itself). It has
+A command's module is called after it (`import_` for `import`, which Python keeps for itself). It has
 `add_parser(subparsers)`, which sets `run` as the parser's default, and `run(args) -> exit code`.
 Modules are imported to draw up `--help`, so they import nothing heavy at the top.
 
@@ -22,7 +22,7 @@ from rlkit import __version__
 from rlkit.errors import ConfigError, RlkitError, suggest
 from rlkit.terminal import is_first_on_machine
 
-VERBS = (
+COMMANDS = (
     "train",
     "eval",
     "grade",
@@ -64,25 +64,27 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message.rstrip('.')}; see {self.prog} --help.")
 
 
-class _VerbHelp(argparse.HelpFormatter):
+class _CommandHelp(argparse.HelpFormatter):
     def add_argument(self, action: argparse.Action) -> None:
-        """Leave room for the longest verb, which argparse measures without its indentation."""
+        """Leave room for the longest command, which argparse measures without its indentation."""
         super().add_argument(action)
-        self._action_max_length = max(self._action_max_length, 4 + max(map(len, VERBS)))
+        self._action_max_length = max(self._action_max_length, 4 + max(map(len, COMMANDS)))
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with every verb in it."""
+    """Return the parser with every command in it."""
     parser = _Parser(
         prog="rlkit",
-        description="Post-train language models with RL and keep the variety of their reasoning.",
+        description="Post-train language models with RL and keep the diversity of their reasoning.",
         epilog="example: rlkit train countdown/darling --set train.max_steps=20",
-        formatter_class=_VerbHelp,
+        formatter_class=_CommandHelp,
     )
     parser.add_argument("--version", action="version", version=f"rlkit {__version__}")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_Parser)
-    for verb in VERBS:
-        importlib.import_module(f"rlkit.cli.{verb}{'_' if keyword.iskeyword(verb) else ''}").add_parser(subparsers)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    for command in COMMANDS:
+        importlib.import_module(f"rlkit.cli.{command}{'_' if keyword.iskeyword(command) else ''}").add_parser(
+            subparsers
+        )
     return parser
 
 
@@ -130,10 +132,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     parser = build_parser()
-    if words and not words[0].startswith("-") and words[0] not in VERBS:
-        raise ConfigError(f"There is no verb {words[0]!r}.{suggest(words[0], VERBS, listed_by='rlkit --help')}")
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise ConfigError(f"There is no command {words[0]!r}.{suggest(words[0], COMMANDS, listed_by='rlkit --help')}")
     args = parser.parse_args(words)
-    if args.verb is None:
+    if args.command is None:
         parser.print_help()
         return 0
     return args.run(args) or 0

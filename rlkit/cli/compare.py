@@ -19,7 +19,7 @@ stands for the evaluation in its eval/ folder.
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `compare` to the verbs."""
+    """Add `compare` to the commands."""
     parser = subparsers.add_parser(
         "compare",
         help="what changed between evaluations, paired by problem, and what it shows",
@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("base", metavar="BASE", help="the evaluation compared against, e.g. of the base model")
     parser.add_argument("runs", metavar="RUN", nargs="+", help="another evaluation of the same problems")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--all", action="store_true", help="print every measure of variety, not the main ones alone")
+    parser.add_argument("--all", action="store_true", help="print every measure of diversity, not the main ones alone")
     parser.add_argument("--ids", action="store_true", help="print the ids of all gained and lost problems")
     parser.add_argument(
         "--gate",
@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit compare`."""
-    from rlkit.evaluation.comparison import compare_several, read_report
-    from rlkit.evaluation.verdict import FAILING_WORDS
+    from rlkit.evaluation.comparing.comparison import compare_several, read_report
+    from rlkit.evaluation.comparing.verdict import FAILING_WORDS
 
     found = compare_several(read_report(args.base), [read_report(directory) for directory in args.runs])
     comparisons = found["comparisons"]

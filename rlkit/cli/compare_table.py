@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rlkit.evaluation.variety import HEADLINE
+from rlkit.evaluation.diversity.measuring import HEADLINE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -88,7 +88,7 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_m
     if undefined := [name.replace("_", " ") for name, cell in rows.items() if cell["num_defined"] == 0]:
         yield f"Undefined on every problem: {'; '.join(undefined)}"
     if len(_chosen(losses, all_measures)) < len(losses):
-        yield f"({len(losses)} measures of variety were compared; --all prints them.)"
+        yield f"({len(losses)} measures of diversity were compared; --all prints them.)"
     if comparison["verdict"]["needed"]:
         yield f"To settle it: {comparison['verdict']['needed']['says']}"
     for note in comparison["notes"]:
@@ -137,12 +137,12 @@ def _rows(comparison: dict[str, Any], all_measures: bool) -> dict[str, dict[str,
     votes = {f"maj@{k}": cell for k, cell in comparison["maj_at_k"].items()}
     # pass^1 is pass@1.
     hats = {f"pass^{k}": cell for k, cell in comparison["pass_hat_k"].items() if k != "1"}
-    variety = {
+    diversity = {
         f"{name}, {part}": cells[name]
-        for part, cells in comparison["variety"].items()
+        for part, cells in comparison["diversity"].items()
         for name in _chosen(cells, all_measures)
     }
-    return passes | votes | hats | comparison["metrics"] | variety
+    return passes | votes | hats | comparison["metrics"] | diversity
 
 
 def _new_table(title: str) -> Table:

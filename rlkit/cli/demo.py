@@ -1,4 +1,4 @@
-"""`rlkit demo`: train the embedded model with and without methods that keep diversity, and show the difference."""
+"""`rlkit demo`: train the bundled model with and without methods that keep diversity, and show the difference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlkit.errors import ConfigError, StoreError, suggest
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
-Train the embedded tiny Countdown model with plain GRPO and with methods that keep diversity, all with the same budget,
+Train the bundled tiny Countdown model with plain GRPO and with methods that keep diversity, all with the same budget,
 evaluate each and the base model, and write one report. A second call reuses what is finished.
 
   rlkit demo
@@ -46,10 +46,10 @@ class _Evaluation:
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `demo` to the verbs."""
+    """Add `demo` to the commands."""
     parser = subparsers.add_parser(
         "demo",
-        help="train, evaluate and compare on the embedded model",
+        help="train, evaluate and compare on the bundled model",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -19,7 +19,7 @@ _TRL_SERIES = "1.16."
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `doctor` to the verbs."""
+    """Add `doctor` to the commands."""
     purpose = "say what this installation and machine can do"
     parser = subparsers.add_parser(
         "doctor", help=purpose, description=f"{purpose.capitalize()}.", epilog="example: rlkit doctor"
@@ -69,11 +69,11 @@ def _print_machine() -> None:
 
 
 def _print_data() -> list[str]:
-    from rlkit.assets import embedded_models
+    from rlkit.assets import bundled_models
     from rlkit.recipe import shipped_recipes
 
-    models, recipes = embedded_models(), shipped_recipes()
-    _print_row("models", ", ".join(models) or "none embedded")
+    models, recipes = bundled_models(), shipped_recipes()
+    _print_row("models", ", ".join(models) or "none bundled")
     _print_row("recipes", f"{len(recipes)} shipped")
     return [
         f"no {what} came with this installation"

@@ -25,7 +25,7 @@ Several temperatures, --temperature 0.6,0.8,1.0, are as many evaluations, in DIR
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `eval` to the verbs."""
+    """Add `eval` to the commands."""
     parser = subparsers.add_parser(
         "eval",
         help="sample a model on a task and report pass@k and diversity",
@@ -33,9 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what to evaluate")
-    what.add_argument(
-        "--model", required=True, help="a directory, an embedded model such as countdown-tiny, or a hub id"
-    )
+    what.add_argument("--model", required=True, help="a directory, a bundled model such as countdown-tiny, or a hub id")
     what.add_argument(
         "--adapter",
         metavar="DIR",
@@ -149,7 +147,7 @@ def _evaluations(args: argparse.Namespace) -> list[tuple[float, Path, str | None
 
 
 def _read_chat(args: argparse.Namespace) -> Any:
-    from rlkit.evaluation.chat_format import ChatFormat
+    from rlkit.evaluation.engines.chat_format import ChatFormat
     from rlkit.recipe.yaml_text import parse_yaml
 
     system = args.system

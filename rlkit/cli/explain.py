@@ -34,7 +34,7 @@ Commas part completions, spaces the numbers of one completion, semicolons groups
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `explain` to the verbs."""
+    """Add `explain` to the commands."""
     parser = subparsers.add_parser(
         "explain",
         help="what an advantage chain makes of one group",
@@ -170,7 +170,7 @@ def _to_lists(values_PG: Any) -> list[list[float | None]]:
 def _describe(transform: Any) -> dict[str, Any]:
     """Return a transform's name, its parameters that differ from their defaults, and its first sentence."""
     from rlkit import plugins
-    from rlkit.advantages.own_transforms import name_transform
+    from rlkit.advantages.user_transforms import name_transform
 
     changed = {}
     if dataclasses.is_dataclass(transform):

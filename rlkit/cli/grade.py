@@ -23,7 +23,7 @@ Needs no model. What was there stays whole until the new verdicts are on the dis
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `grade` to the verbs."""
+    """Add `grade` to the commands."""
     parser = subparsers.add_parser(
         "grade",
         help="grade stored samples again, without a model",

@@ -15,7 +15,7 @@ What a log does not hold, such as log-probabilities, stays undefined. --verifier
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `import` to the verbs."""
+    """Add `import` to the commands."""
     parser = subparsers.add_parser(
         "import",
         help="read results of lm-evaluation-harness or lighteval",

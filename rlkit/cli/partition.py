@@ -44,7 +44,7 @@ Say how well a partition agrees with labelled pairs, each judged as a group of t
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `partition` to the verbs."""
+    """Add `partition` to the commands."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = subparsers.add_parser(
         "partition",

@@ -18,7 +18,7 @@ A run directory stands for the evaluation in its eval/ folder. A base that is an
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `probe` to the verbs."""
+    """Add `probe` to the commands."""
     parser = subparsers.add_parser(
         "probe",
         help="entropy, branching, KL from a base and change of weights of a checkpoint",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `recipes` and its actions to the verbs."""
+    """Add `recipes` and its actions to the commands."""
     from rlkit.cli.options import add_set_option
 
     parser = subparsers.add_parser(

@@ -14,7 +14,7 @@ side by side. Writes FILE.html (self-contained), FILE.md and FILE.json, and prin
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb `report`."""
+    """Add the command `report`."""
     parser = subparsers.add_parser(
         "report",
         help="turn evaluations into one page",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `rewards` and its actions to the verbs."""
+    """Add `rewards` and its actions to the commands."""
     parser = subparsers.add_parser(
         "rewards",
         help="list, show, check and begin reward plug-ins",

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `tasks` and its actions to the verbs."""
+    """Add `tasks` and its actions to the commands."""
     from rlkit.cli.options import add_task_argument
 
     parser = subparsers.add_parser(

@@ -17,7 +17,7 @@ Train what RECIPE describes, or go on where its output directory stopped. Under 
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `train` to the verbs."""
+    """Add `train` to the commands."""
     parser = subparsers.add_parser(
         "train",
         help="train what a recipe describes",

@@ -1,6 +1,5 @@
-"""What counts as different: partitions of a group into classes, and what a group's classes say about its variety."""
+"""What counts as different: partitions of a group into classes, and what a group's classes say about its diversity."""
 
-from rlkit.diversity.answers import NO_ANSWER, cut_after_answer, read_answer
 from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
 from rlkit.diversity.compression import compression_ratio, cross_compression_gain
@@ -32,9 +31,10 @@ from rlkit.diversity.novelty_bench import (
 )
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
-from rlkit.diversity.reasoning import split_reasoning
 from rlkit.diversity.solution_sets import SolutionCoverage, cover_solutions, set_jaccard_distance
 from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
+from rlkit.verifiers.answers import NO_ANSWER, cut_after_answer, read_answer
+from rlkit.verifiers.reasoning import split_reasoning
 
 __all__ = [
     "EMBEDDINGS",

@@ -18,7 +18,7 @@ def self_bleu(texts: Sequence[str], max_texts: int | None = None, seed: int = 0)
 
     Grows with the number of texts, as more references match more: compare at one number. Costs O(N^2) in it: about 5 ms
     for four texts of 67 words, 0.1 s for sixteen. Blank texts are left out, since one scores 0 and would pass for
-    variety.
+    diversity.
 
     Args:
         texts: shape (N,).

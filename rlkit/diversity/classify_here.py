@@ -20,7 +20,7 @@ def classify_pairs(
     """Return the class probabilities of each pair: softmax over C classes, the sigmoid where there is one output.
 
     Args:
-        model: a directory, embedded model or hub id.
+        model: a directory, bundled model or hub id.
         pairs: texts to read together, in this order.
         template: makes one text of two, with {first} and {second}; None for the tokenizer's own way with pairs.
         keep: which end of a pair beyond the model's positions is kept, `first` or `last`.

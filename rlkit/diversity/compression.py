@@ -1,4 +1,4 @@
-"""Variety as what a compressor cannot save: repeated phrases, templates and whole copies cost it next to nothing."""
+"""Diversity as what a compressor cannot save: repeated phrases, templates and whole copies cost it next to nothing."""
 
 from __future__ import annotations
 

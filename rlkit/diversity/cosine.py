@@ -1,4 +1,4 @@
-"""Variety of embeddings as mean cosines, in closed form: sums of unit vectors instead of matrices of pairs.
+"""Diversity of embeddings as mean cosines, in closed form: sums of unit vectors instead of matrices of pairs.
 
 A text without an embedding (a row of NaN or zeros: a blank one) stands at a place of its own: cosine 1 with others of
 its kind, 0 with every text. Cosines of unrelated texts are far from 0 with most encoders: compare within one encoder,

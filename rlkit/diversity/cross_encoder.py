@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.asking import ask_each, reach
-from rlkit.diversity.classify_endpoint import classify_texts, name_classifier, probe_classifier
 from rlkit.diversity.classify_here import Pair, classify_pairs
 from rlkit.diversity.pretrained import load_tokenizer
-from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
 from rlkit.parameters import check_choice, check_count, check_number, check_text, show
+from rlkit.servers.asking import ask_each, reach
+from rlkit.servers.classify import classify_texts, name_classifier, probe_classifier
+from rlkit.servers.retrying import read_key
 
 PAPER_TEMPLATE = "[CLS] {first} [SEP] {second} [SEP]"
 """How DARLING writes a pair as one text."""

@@ -1,6 +1,6 @@
-"""Variety across prompts: one answer to each, compared with each other. A style that is the same everywhere shows here.
+"""Diversity across prompts: one answer to each, compared with each other; shows a style that is the same everywhere.
 
-Kirk et al. 2024, arXiv 2310.06452, section 4: RLHF lowers variety per prompt most, and across prompts as well.
+Kirk et al. 2024, arXiv 2310.06452, section 4: RLHF lowers diversity per prompt most, and across prompts as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 def measure_across_prompts(
     items_P: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item]], float], num_draws: int = 8
 ) -> float:
-    """Return a measure of variety of one item a prompt, averaged over draws.
+    """Return a measure of diversity of one item a prompt, averaged over draws.
 
     Draw d takes the d-th item of every prompt, so no item is used twice, and the same prompts and numbers give the
     same value. Most measures depend on the number of prompts: compare on the same ones.

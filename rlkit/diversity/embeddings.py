@@ -1,4 +1,4 @@
-"""Embeddings: one vector a text, so that likeness can be measured instead of decided by equality."""
+"""Embeddings: one vector a text, so that similarity can be measured instead of decided by equality."""
 
 from __future__ import annotations
 

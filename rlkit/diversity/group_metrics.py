@@ -1,4 +1,4 @@
-"""The variety of the rollouts at hand, cheap enough for every training step."""
+"""The diversity of the rollouts at hand, cheap enough for every training step."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from itertools import islice
 
 import numpy as np
 
-from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
 from rlkit.parameters import check_choice, check_count
+from rlkit.verifiers.normalisation import EMPTY_CLASS, normalise_text
 
 
 @dataclass(frozen=True)

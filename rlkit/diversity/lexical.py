@@ -1,4 +1,4 @@
-"""Variety of words: how many different n-grams texts hold, and how many they share. Sees the surface only.
+"""Diversity of words: how many different n-grams texts hold, and how many they share. Sees the surface only.
 
 Texts are split into words, or given as tokens; see `rlkit.diversity.ngram_table`. Everything here falls or grows with
 the length and the number of texts: compare at equal numbers, and mind the lengths.

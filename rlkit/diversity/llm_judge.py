@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rlkit.diversity.asking import ask_each, reach
-from rlkit.diversity.chat_endpoint import ask_chat, name_judge, probe_chat
 from rlkit.diversity.classify_here import Pair
-from rlkit.diversity.judgement_cache import JudgementCache, default_cache, hash_question
-from rlkit.diversity.retrying import read_key
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError, RewardError
 from rlkit.parameters import check_count, check_flag, check_number, check_text, show
+from rlkit.servers.asking import ask_each, reach
+from rlkit.servers.chat import ask_chat, name_judge, probe_chat
+from rlkit.servers.judgement_cache import JudgementCache, default_cache, hash_question
+from rlkit.servers.retrying import read_key
 
 PROMPT_VERSION = "1"
 """Part of the cache's keys: a changed prompt must get a new version."""

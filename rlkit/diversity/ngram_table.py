@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlkit.diversity.normalisation import normalise_text
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count
+from rlkit.verifiers.normalisation import normalise_text
 
 Tokens = str | Sequence[Hashable]
 """A text, which is split into words, or the tokens of one, whatever they are (a model's ids, say)."""

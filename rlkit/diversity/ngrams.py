@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
 from rlkit.parameters import check_count
+from rlkit.verifiers.normalisation import EMPTY_CLASS, normalise_text
 
 
 def word_ngrams(text: str, n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Partitions by a measured likeness and a threshold: equations, word n-grams, embeddings."""
+"""Partitions by a measured similarity and a threshold: equations, word n-grams, embeddings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rlkit.diversity.contract import read_vectors
 from rlkit.diversity.embeddings import measure_cosines, resolve_embedding
 from rlkit.diversity.equations import find_equations
 from rlkit.diversity.ngrams import overlap, word_ngrams
-from rlkit.diversity.normalisation import EMPTY_CLASS, normalise_text
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.parameters import check_choice, check_count, check_number
+from rlkit.verifiers.normalisation import EMPTY_CLASS, normalise_text
 
 Hashes = tuple[int, ...]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.normalisation import EMPTY_CLASS
 from rlkit.diversity.pair_head import load_head
 from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.parameters import check_number, check_text
+from rlkit.verifiers.normalisation import EMPTY_CLASS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit.diversity.answers import cut_after_answer
 from rlkit.diversity.pair_data import Pair, Split, split_pairs
 from rlkit.diversity.pair_head import FloatArray, PairHead, compare_embeddings, embed_texts
 from rlkit.diversity.pair_scores import (
@@ -22,6 +21,7 @@ from rlkit.diversity.pair_scores import (
 )
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count, check_number
+from rlkit.verifiers.answers import cut_after_answer
 
 FEWEST_PAIRS = 50
 """With fewer there is nothing to measure on."""

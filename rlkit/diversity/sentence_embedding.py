@@ -30,7 +30,7 @@ class SentenceEmbedding:
     """
 
     model: str
-    """A directory, an embedded model, or a hub id; there is no default, since none fits every policy."""
+    """A directory, a bundled model, or a hub id; there is no default, since none fits every policy."""
     max_tokens: int = 512
     """Longer texts are cut to this many tokens, special ones included, or to what the model takes if that is less."""
     batch_size: int = 64

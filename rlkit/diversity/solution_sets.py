@@ -1,4 +1,4 @@
-"""Variety against all that could be said: the set of solutions where it is known, and sets of equations where not."""
+"""Diversity against all that could be said: the set of solutions where it is known, and sets of equations where not."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.diversity.answers import cut_after_answer, find_answer
 from rlkit.diversity.closure import PairwisePartition, label_by_first_seen
-from rlkit.diversity.normalisation import EMPTY_CLASS
 from rlkit.errors import ConfigError, PluginError
 from rlkit.parameters import check_choice, check_flag, name_in_recipes
+from rlkit.verifiers.answers import cut_after_answer, find_answer
+from rlkit.verifiers.normalisation import EMPTY_CLASS
 
 TRUNCATED_CLASS = "<truncated>"
 """Feature of a completion that was cut off before its final answer: all of those are one class."""
@@ -26,7 +26,7 @@ class TextPartition:
 
     Completions without visible text are one class, `<empty>`. Those cut off before they announced a final answer
     (column `truncated`, where there is one) are one class too, `<truncated>`: an unfinished text says nothing of where
-    it was going, and as classes of their own they would earn the largest bonus for variety. Cut off while rambling on
+    it was going, and as classes of their own they would earn the largest bonus for diversity. Cut off while rambling on
     after a final answer, a completion is compared like any other.
 
     Raises:
@@ -35,7 +35,7 @@ class TextPartition:
     """
 
     cut_after_answer: bool = True
-    """Whether what follows the final answer is left out; see `rlkit.diversity.answers.cut_after_answer`."""
+    """Whether what follows the final answer is left out; see `rlkit.verifiers.answers.cut_after_answer`."""
     truncated: str = "own"
     """Completions cut off before a final answer: `own` class, or `compare` them like finished ones."""
 

@@ -25,7 +25,7 @@ class DiversityLoss:
     total: Interval
     """Mean of `all_base - all_run`."""
     quality_control: Interval
-    """Mean loss of the variety that wrong answers add, `(all - correct)` of the base minus that of the run."""
+    """Mean loss of the diversity that wrong answers add, `(all - correct)` of the base minus that of the run."""
     residual: Interval
     """Mean of `correct_base - correct_run`: narrowing among correct answers. With the above it adds up to the total."""
     rho: Interval

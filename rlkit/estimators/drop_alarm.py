@@ -62,7 +62,7 @@ class OveroptimisationAlarms:
     """Where in a run the likelihood of good completions is being over-optimised, flags of shape (T,)."""
 
     reversal: Flags
-    """Top-k entropy rose and has fallen again while variety across prompts still rises (the pattern of DPO and IPO)."""
+    """Top-k entropy rose and fell again while diversity across prompts still rises (the pattern of DPO and IPO)."""
     diffusion: Flags
     """Top-k mass has fallen while top-k entropy rises (the pattern of hinge losses)."""
 

@@ -1,7 +1,7 @@
 """Sampling, grading and measuring a model on a task, and comparing two such evaluations."""
 
-from rlkit.evaluation.comparison import compare_runs, compare_several, read_report
-from rlkit.evaluation.engine import Engine, Sample
+from rlkit.evaluation.comparing.comparison import compare_runs, compare_several, read_report
+from rlkit.evaluation.engines.contract import Engine, Sample
 from rlkit.evaluation.evaluate import evaluate
 from rlkit.evaluation.sampling import SamplingConfig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.types import PluginSpec, Row
 

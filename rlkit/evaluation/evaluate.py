@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import StoreError
-from rlkit.evaluation.chat_format import ChatFormat
-from rlkit.evaluation.engine import SampleKey
+from rlkit.evaluation.engines.chat_format import ChatFormat
+from rlkit.evaluation.engines.contract import SampleKey
 from rlkit.evaluation.grading import Grader
 from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, plan_evaluation, settings_of
@@ -56,7 +56,7 @@ def evaluate(
     """Draw n samples for each problem of a task, grade them, and report pass@k and diversity with intervals.
 
     Args:
-        model: a directory, the name of an embedded model, or a hub id; a directory that holds only a LoRA adapter means
+        model: a directory, the name of a bundled model, or a hub id; a directory that holds only a LoRA adapter means
             its base model with it.
         task: as in a recipe.
         n: samples a prompt, at least 1; pass@k is then known for k = 1..n.

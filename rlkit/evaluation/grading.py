@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlkit.evaluation.engine import Sample
+from rlkit.evaluation.engines.contract import Sample
 from rlkit.evaluation.store import Record
-from rlkit.evaluation.thinking import strip_thinking
 from rlkit.types import Grade, Row, Task
+from rlkit.verifiers.thinking import strip_thinking
 
 TRUNCATED, GRADER_ERROR, UNCLOSED_THINKING = "truncated", "grader_error", "unclosed_thinking"
 

@@ -12,16 +12,16 @@ from typing import Any, cast
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation.configuration import EvaluationConfig, digest_of, prompts_digest
-from rlkit.evaluation.engine import Engine
+from rlkit.evaluation.engines.contract import Engine
 from rlkit.evaluation.evaluate import EvaluationPlan
 from rlkit.evaluation.logs import LoggedProblem, SampleLog, read_log
 from rlkit.evaluation.measure import build_report
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import REPORT, Record, SampleStore, write_json
-from rlkit.rewards.answers import extract_final_answer, normalise_answer
 from rlkit.tasks.dataset import read_gold
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.types import Grade, Row, Task
+from rlkit.verifiers.choices import extract_final_answer, normalise_answer
 
 _SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed")
 

@@ -15,11 +15,11 @@ from rlkit.evaluation.curves import (
     mg_pass_at_k_cells,
     pass_hat_k_cells,
 )
+from rlkit.evaluation.diversity.measuring import measure_diversity
 from rlkit.evaluation.extrapolation import extrapolate
 from rlkit.evaluation.metrics import METRICS, distinct_at_k_cells, k_grid, pass_at_k_cells, verdict_cells
 from rlkit.evaluation.problems import ProblemCounts, count_problems, describe_problems
 from rlkit.evaluation.store import CONFIG, read_config, read_samples
-from rlkit.evaluation.variety import measure_variety
 
 if TYPE_CHECKING:
     from rlkit.evaluation.planning import EvaluationPlan
@@ -30,9 +30,9 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     config = plan.config
     counts = count_problems(plan.rows, read_samples(plan.output))
     problems = describe_problems(counts)
-    varieties, variety = measure_variety(plan.output, plan.rows)
+    varieties, diversity = measure_diversity(plan.output, plan.rows)
     for problem, values in zip(problems, varieties, strict=True):
-        problem["variety"] = values
+        problem["diversity"] = values
     return {
         "name": plan.name,
         "model": config.model,
@@ -45,7 +45,7 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
         "config_hash": config.digest,
         "grader": read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None,
         **measure_problems(counts, problems, config.n),
-        "variety": variety,
+        "diversity": diversity,
         "problems": problems,
     }
 

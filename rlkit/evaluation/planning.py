@@ -11,8 +11,6 @@ from typing import Any
 
 from rlkit.diversity import Partition, resolve_partition
 from rlkit.errors import ConfigError, EngineError, StoreError
-from rlkit.evaluation.adapters import Policy, locate_policy
-from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.configuration import (
     EvaluationConfig,
     describe_spec,
@@ -20,14 +18,16 @@ from rlkit.evaluation.configuration import (
     prompts_digest,
     split_spec,
 )
-from rlkit.evaluation.engine import Engine, Sample, SampleKey, resolve_engine
+from rlkit.evaluation.engines.adapters import Policy, locate_policy
+from rlkit.evaluation.engines.chat_format import ChatFormat
+from rlkit.evaluation.engines.contract import Engine, Sample, SampleKey, resolve_engine
 from rlkit.evaluation.grader_identity import describe_grader, grades_alike
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_samples
-from rlkit.evaluation.thinking import check_thinking_tag
 from rlkit.tasks import resolve_task
 from rlkit.terminal import note
 from rlkit.types import PluginSpec, Row, Task
+from rlkit.verifiers.thinking import check_thinking_tag
 
 
 @dataclass(frozen=True)

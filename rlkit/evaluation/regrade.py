@@ -34,9 +34,9 @@ from rlkit.evaluation.store import (
     replace_graded,
     write_json,
 )
-from rlkit.evaluation.thinking import check_thinking_tag
 from rlkit.tasks import resolve_task
 from rlkit.types import PluginSpec, Task
+from rlkit.verifiers.thinking import check_thinking_tag
 
 _MOST_EXAMPLES = 20
 _BATCH = 4096

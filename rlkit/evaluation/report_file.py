@@ -80,18 +80,18 @@ def _fault_of_problem(problem: object) -> str | None:
         return "has classes that are not counts"
     if problem["num_correct"] > problem["num_samples"] or sum(classes.values()) > problem["num_samples"]:
         return "has more correct samples than samples"
-    return _fault_of_variety(problem.get("variety"))
+    return _fault_of_diversity(problem.get("diversity"))
 
 
-def _fault_of_variety(variety: object) -> str | None:
-    if variety is None:
+def _fault_of_diversity(diversity: object) -> str | None:
+    if diversity is None:
         return None
-    if not isinstance(variety, Mapping):
-        return "has a variety that is not an object"
+    if not isinstance(diversity, Mapping):
+        return "has a diversity that is not an object"
     for part in ("all", "correct"):
-        values = variety.get(part) or {}
+        values = diversity.get(part) or {}
         if not isinstance(values, Mapping) or not all(_is_number(value) for value in values.values()):
-            return f"has a variety of {part} outputs that is not a list of numbers"
+            return f"has a diversity of {part} outputs that is not a list of numbers"
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rlkit.diversity import Partition
 from rlkit.diversity.contract import label_group, read_features
 from rlkit.diversity.text_partition import KeyPartition
-from rlkit.evaluation.engine import SampleKey
+from rlkit.evaluation.engines.contract import SampleKey
 from rlkit.evaluation.grading import Grader
 from rlkit.evaluation.store import SAMPLES, Record, read_samples
 from rlkit.types import Row

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig, differences
-from rlkit.evaluation.engine import SampleKey
+from rlkit.evaluation.engines.contract import SampleKey
 
 CONFIG, SAMPLES, REPORT, _LOCK = "config.json", "samples.jsonl", "report.json", ".lock"
 

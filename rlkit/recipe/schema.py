@@ -18,7 +18,7 @@ class Recipe:
     """One training run, as the user describes it. Paths are seen from the working directory."""
 
     model: str
-    """A directory, the name of an embedded model, or a hub id; the first that exists wins."""
+    """A directory, the name of a bundled model, or a hub id; the first that exists wins."""
     task: PluginSpec
     """Where prompts and their verifier come from."""
     output: str
@@ -32,7 +32,7 @@ class Recipe:
     answers: PluginSpec | None = None
     """Partition that reads the final answer, for chains that count answers; None takes `final_answer`."""
     embedding: PluginSpec | None = None
-    """How completions become vectors, for chains that measure likeness."""
+    """How completions become vectors, for chains that measure similarity."""
     rewards: list[PluginSpec] | None = None
     """Reward plug-ins; None takes the task's own."""
     reward_weights: list[float] | None = None
@@ -53,7 +53,7 @@ class Recipe:
 
 
 _TAKES: dict[str, tuple[Any, str]] = {
-    "model": (str, "a directory, an embedded model's name or a hub id"),
+    "model": (str, "a directory, a bundled model's name or a hub id"),
     "task": (str | dict, "a name or {name: ..., parameter: ...}"),
     "output": (str, "a directory"),
     "advantage": (str | dict | list | None, "a name, {name: ..., parameter: ...} or a list of these"),

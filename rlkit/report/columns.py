@@ -129,7 +129,7 @@ def common_largest_k(runs: Sequence[Run]) -> int:
     return max(set.intersection(*(set(run.ks) for run in runs)), default=1)
 
 
-def variety_column(columns: Sequence[Column]) -> Column | None:
-    """Return what variety is judged by: coverage of the solution set, else distinct correct solutions, else None."""
+def diversity_column(columns: Sequence[Column]) -> Column | None:
+    """Return what diversity is judged by: coverage of the solution set, else distinct correct solutions, else None."""
     by_key = {column.key: column for column in columns}
     return by_key.get("solution_coverage") or by_key.get("distinct_correct")

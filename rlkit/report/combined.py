@@ -12,7 +12,7 @@ from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.cells import Cell
 from rlkit.report.columns import Column, headline_columns
 from rlkit.report.differences import Comparisons, Difference, Differences, compare_all, read_all_differences
-from rlkit.report.exhibits import Exhibit, collect_exhibits
+from rlkit.report.examples import Example, collect_examples
 from rlkit.report.load import Run, load_runs
 from rlkit.report.reading import Reading, read_differences
 
@@ -24,7 +24,7 @@ class Report:
     runs: Sequence[Run]
     columns: Sequence[Column]
     differences: Differences
-    exhibits: Sequence[Exhibit]
+    examples: Sequence[Example]
     comparisons: Comparisons = field(default_factory=dict)
     browsed: Browsed = field(default_factory=Browsed)
 
@@ -56,7 +56,7 @@ def build_report(directories: Sequence[Path | str]) -> Report:
     columns = headline_columns(runs)
     comparisons = compare_all(runs, columns)
     differences = read_all_differences(comparisons, columns)
-    return Report(runs, columns, differences, collect_exhibits(runs), comparisons, collect_browsed(runs))
+    return Report(runs, columns, differences, collect_examples(runs), comparisons, collect_browsed(runs))
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "num_problems": first.get("num_problems"),
         "columns": [{"key": c.key, "title": c.title, "note": c.note} for c in report.columns],
         "runs": [_run_json(report, i) for i in range(len(report.runs))],
-        "exhibits": [_exhibit_json(report, exhibit) for exhibit in report.exhibits],
+        "examples": [_example_json(report, example) for example in report.examples],
     }
 
 
@@ -105,13 +105,13 @@ def _cell_json(cell: Cell | None) -> dict[str, Any] | None:
     return cell.as_json() if cell else None
 
 
-def _exhibit_json(report: Report, exhibit: Exhibit) -> dict[str, Any]:
+def _example_json(report: Report, example: Example) -> dict[str, Any]:
     return {
-        "id": exhibit.problem_id,
-        "reason": exhibit.reason,
-        "num_solutions": exhibit.num_solutions,
+        "id": example.problem_id,
+        "reason": example.reason,
+        "num_solutions": example.num_solutions,
         "runs": {
             name: {"num_samples": g.num_samples, "solutions": dict(g.solutions), "wrong": dict(g.wrong)}
-            for name, g in zip(report.names, exhibit.groups, strict=True)
+            for name, g in zip(report.names, example.groups, strict=True)
         },
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from rlkit.evaluation.comparison import compare_runs
+from rlkit.evaluation.comparing.comparison import compare_runs
 from rlkit.report.cells import Cell, finite_or_none
 from rlkit.report.columns import Column
 from rlkit.report.load import Run

@@ -1,4 +1,4 @@
-"""Where a loss of variety comes from: fewer ways of being wrong, or fewer ways of being right."""
+"""Where a loss of diversity comes from: fewer ways of being wrong, or fewer ways of being right."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def losses_figure(report: Report) -> Markup | None:
     if not losses:
         return None
     caption = (
-        "Loss of variety against the reference, split: light, what went because wrong answers became fewer (quality "
+        "Loss of diversity against the reference, split: light, what went because wrong answers became fewer (quality "
         "control); dark, what went among correct answers (residual). To the left of 0 is a gain. ρ is the "
         "residual's share of the total, undefined where the total is within noise."
     )

@@ -73,7 +73,7 @@ def _retained(report: Report) -> list[str]:
         for name, by_slot in cells.items()
     ]
     head = ["measure", *(_escape(name) for name in report.names[1:])]
-    return _table(f"Variety retained, % of {_escape(report.names[0])}", head, rows)
+    return _table(f"Diversity retained, % of {_escape(report.names[0])}", head, rows)
 
 
 def _losses(report: Report) -> list[str]:

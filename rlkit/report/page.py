@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
-from rlkit.report.accuracy_variety import variety_section
+from rlkit.report.accuracy_diversity import diversity_section
 from rlkit.report.browser_section import browser_json, browser_section
 from rlkit.report.combined import Report, as_json
 from rlkit.report.distribution import distribution_section
-from rlkit.report.exhibit_tables import exhibits_section
+from rlkit.report.example_tables import examples_section
 from rlkit.report.frame import colour, run_class, swatch
 from rlkit.report.headline import headline_section
 from rlkit.report.layout import Charts
@@ -32,11 +32,11 @@ def to_html(report: Report) -> str:
         _header(report, title),
         headline_section(report),
         reach_section(report, charts),
-        variety_section(report, charts),
+        diversity_section(report, charts),
         support_section(report),
         distribution_section(report, charts),
         training_section(report, charts),
-        exhibits_section(report),
+        examples_section(report),
         browser_section(report),
         provenance_section(report),
     )
@@ -56,7 +56,7 @@ def page_title(report: Report) -> str:
     """Return what the page is about in a few words."""
     others, task = len(report.runs) - 1, task_name(report.runs[0].report.get("task"))
     who = report.names[0] if not others else f"{others} run{'s' if others > 1 else ''} against {report.names[0]}"
-    return f"Accuracy and variety: {who} on {task}"
+    return f"Accuracy and diversity: {who} on {task}"
 
 
 def _header(report: Report, title: str) -> Markup:

@@ -1,4 +1,4 @@
-"""The quality-diversity plane: accuracy across, variety up, one point with a cross of intervals per run."""
+"""The quality-diversity plane: accuracy across, diversity up, one point with a cross of intervals per run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Point:
     slot: int
     name: str
     quality: Cell
-    variety: Cell
+    diversity: Cell
     temperature: float | None = None
     """Where one model was evaluated at several."""
 
@@ -47,7 +47,7 @@ def draw_plane(
     chart_id: str,
     points: Sequence[Point],
     quality: Column,
-    variety: Column,
+    diversity: Column,
     frame: Frame,
     sweeps: Sequence[Sequence[int]] = (),
 ) -> Markup:
@@ -56,23 +56,23 @@ def draw_plane(
     Args:
         sweeps: slots of points that are one model at rising temperatures; a line joins them.
     """
-    known = [p for p in points if p.quality.value is not None and p.variety.value is not None]
+    known = [p for p in points if p.quality.value is not None and p.diversity.value is not None]
     x_domain, y_domain = (
-        _domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, variety)
+        _domain([getattr(p, axis) for p in known], column) for axis, column in _axes(quality, diversity)
     )
     x, y = frame.x_scale(*x_domain), frame.y_scale(*y_domain)
     label_boxes = place_labels(known, x, y, frame)
     return frame.svg(
         chart_id,
-        f"{quality.title} against {variety.title.lower()}",
-        "; ".join(_describe(point, quality, variety) for point in known),
+        f"{quality.title} against {diversity.title.lower()}",
+        "; ".join(_describe(point, quality, diversity) for point in known),
         frame.axes(
             x,
             y,
             nice_ticks(*x_domain, 4),
             nice_ticks(*y_domain, 5),
             f"{quality.title} (accuracy) →",
-            f"↑ {variety.title} (variety)",
+            f"↑ {diversity.title} (diversity)",
             has_x_grid=True,
         ),
         _corners(known[0], x, y, frame) if known else join(()),
@@ -80,7 +80,7 @@ def draw_plane(
         join(_sweep([point for slot in sweep for point in known if point.slot == slot], x, y) for sweep in sweeps),
         join(_cross(point, x, y) for point in known),
         join(
-            _point(point, _label(point, frame), box, x, y, quality, variety)
+            _point(point, _label(point, frame), box, x, y, quality, diversity)
             for point, box in zip(known, label_boxes, strict=True)
         ),
         class_="plane",
@@ -90,12 +90,12 @@ def draw_plane(
 def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> list[Box]:
     """Return for each point the place beside it where its name covers least of marks, intervals and other names."""
     taken = [box for box, _ in _corner_notes(points[0], x, y, frame)] if points else []
-    taken += [_around(x(_value(p.quality)), y(_value(p.variety)), 9, 9) for p in points]
+    taken += [_around(x(_value(p.quality)), y(_value(p.diversity)), 9, 9) for p in points]
     taken += [box for p in points for box in _cross_boxes(p, x, y)]
     area = Box(frame.left, frame.top, frame.width, frame.height - frame.bottom)
     placed: list[Box] = []
     for point in points:
-        at_x, at_y = x(_value(point.quality)), y(_value(point.variety))
+        at_x, at_y = x(_value(point.quality)), y(_value(point.diversity))
         candidates = _candidates(at_x, at_y, len(_label(point, frame)) * _LETTER)
         costs = [
             # A name on a line can be read, a name on a name cannot.
@@ -125,11 +125,11 @@ def _outside(box: Box, area: Box) -> float:
 
 
 def _cross_boxes(point: Point, x: Scale, y: Scale) -> list[Box]:
-    at_x, at_y, boxes = x(_value(point.quality)), y(_value(point.variety)), []
+    at_x, at_y, boxes = x(_value(point.quality)), y(_value(point.diversity)), []
     if point.quality.low is not None and point.quality.high is not None:
         boxes.append(Box(x(point.quality.low), at_y - 3, x(point.quality.high), at_y + 3))
-    if point.variety.low is not None and point.variety.high is not None:
-        boxes.append(Box(at_x - 3, y(point.variety.high), at_x + 3, y(point.variety.low)))
+    if point.diversity.low is not None and point.diversity.high is not None:
+        boxes.append(Box(at_x - 3, y(point.diversity.high), at_x + 3, y(point.diversity.low)))
     return boxes
 
 
@@ -137,8 +137,8 @@ def _around(x: float, y: float, width: float, height: float) -> Box:
     return Box(x - width, y - height, x + width, y + height)
 
 
-def _axes(quality: Column, variety: Column) -> tuple[tuple[str, Column], tuple[str, Column]]:
-    return ("quality", quality), ("variety", variety)
+def _axes(quality: Column, diversity: Column) -> tuple[tuple[str, Column], tuple[str, Column]]:
+    return ("quality", quality), ("diversity", diversity)
 
 
 def _domain(cells: Sequence[Cell], column: Column) -> tuple[float, float]:
@@ -150,7 +150,7 @@ def _domain(cells: Sequence[Cell], column: Column) -> tuple[float, float]:
 
 def _corners(reference: Point, x: Scale, y: Scale, frame: Frame) -> Markup:
     """Cross hairs through the reference and, where there is room, what moving into a quadrant means."""
-    at_x, at_y = x(_value(reference.quality)), y(_value(reference.variety))
+    at_x, at_y = x(_value(reference.quality)), y(_value(reference.diversity))
     right, bottom = frame.width - frame.right, frame.height - frame.bottom
     lines = [
         line(at_x, frame.top, at_x, bottom, class_="reference-line"),
@@ -164,7 +164,7 @@ def _corners(reference: Point, x: Scale, y: Scale, frame: Frame) -> Markup:
 
 
 def _corner_notes(reference: Point, x: Scale, y: Scale, frame: Frame) -> list[tuple[Box, str]]:
-    at_x, at_y = x(_value(reference.quality)), y(_value(reference.variety))
+    at_x, at_y = x(_value(reference.quality)), y(_value(reference.diversity))
     right, bottom = frame.width - frame.right - 8, frame.height - frame.bottom
     notes = []
     if right - at_x > 140 and at_y - frame.top > 40:
@@ -180,41 +180,41 @@ def _label(point: Point, frame: Frame) -> str:
 
 
 def _path_from_reference(reference: Point, point: Point, x: Scale, y: Scale) -> Markup:
-    ends = [(x(_value(p.quality)), y(_value(p.variety))) for p in (reference, point)]
+    ends = [(x(_value(p.quality)), y(_value(p.diversity))) for p in (reference, point)]
     return tag("g", line(*ends[0], *ends[1], class_="trail"), class_=run_class(point.slot), aria_hidden="true")
 
 
 def _sweep(points: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
     if len(points) < 2:
         return None
-    ends = [(x(_value(point.quality)), y(_value(point.variety))) for point in points]
+    ends = [(x(_value(point.quality)), y(_value(point.diversity))) for point in points]
     return tag("path", d=path_data(ends), class_=run_class(points[0].slot, "sweep"), aria_hidden="true")
 
 
 def _cross(point: Point, x: Scale, y: Scale) -> Markup:
-    at_x, at_y, arms = x(_value(point.quality)), y(_value(point.variety)), []
+    at_x, at_y, arms = x(_value(point.quality)), y(_value(point.diversity)), []
     if point.quality.low is not None and point.quality.high is not None:
         arms.append(line(x(point.quality.low), at_y, x(point.quality.high), at_y, class_="interval"))
-    if point.variety.low is not None and point.variety.high is not None:
-        arms.append(line(at_x, y(point.variety.low), at_x, y(point.variety.high), class_="interval"))
+    if point.diversity.low is not None and point.diversity.high is not None:
+        arms.append(line(at_x, y(point.diversity.low), at_x, y(point.diversity.high), class_="interval"))
     return tag("g", join(arms), class_=run_class(point.slot))
 
 
-def _point(point: Point, label: str, box: Box, x: Scale, y: Scale, quality: Column, variety: Column) -> Markup:
+def _point(point: Point, label: str, box: Box, x: Scale, y: Scale, quality: Column, diversity: Column) -> Markup:
     return tag(
         "g",
-        mark(point.slot, x(_value(point.quality)), y(_value(point.variety)), 1.35),
+        mark(point.slot, x(_value(point.quality)), y(_value(point.diversity)), 1.35),
         tag("text", label, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"),
         class_=run_class(point.slot),
-        data_tip=_describe(point, quality, variety),
+        data_tip=_describe(point, quality, diversity),
         tabindex="0",
     )
 
 
-def _describe(point: Point, quality: Column, variety: Column) -> str:
+def _describe(point: Point, quality: Column, diversity: Column) -> str:
     parts = [
         f"{column.title} {format_number(cell.value, column.digits)} ({format_interval(cell, column.digits)})"
-        for column, cell in ((quality, point.quality), (variety, point.variety))
+        for column, cell in ((quality, point.quality), (diversity, point.diversity))
     ]
     sampled = "" if point.temperature is None else f" at temperature {point.temperature:g}"
     return f"{point.name}{sampled}: {', '.join(parts)}"

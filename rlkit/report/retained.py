@@ -1,4 +1,4 @@
-"""How much of the reference's variety each run has kept, in per cent, by every measure of it."""
+"""How much of the reference's diversity each run has kept, in per cent, by every measure of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def retained_figure(report: Report) -> Markup | None:
         return None
     reference = report.names[0]
     caption = (
-        f"Each run's variety in per cent of {reference}'s (dashed: as much), over problems where both are defined, "
+        f"Each run's diversity in per cent of {reference}'s (dashed: as much), over problems where both are defined, "
         "with 95 % intervals. Less over all outputs alone may be fewer ways of being wrong; less over correct ones is "
         "not."
     )
@@ -51,7 +51,7 @@ def retained_figure(report: Report) -> Markup | None:
     drawings = responsive(_draw(report, drawn, 940, "wide"), _draw(report, drawn, 343, "narrow"))
     rows = (run_row(report, slot, (_number(by_slot.get(slot)) for by_slot in cells.values())) for slot in slots)
     table = numbers(["Run", *map(measure_title, cells)], rows)
-    return figure(f"Variety retained of {reference}'s", caption, drawings, legend(report, slots), table)
+    return figure(f"Diversity retained of {reference}'s", caption, drawings, legend(report, slots), table)
 
 
 def _number(cell: Cell | None) -> Markup:
@@ -83,7 +83,7 @@ def _draw(report: Report, cells: Retained, width: float, suffix: str) -> Markup:
         f"{measure_title(name)}: " + ", ".join(f"{report.names[s]} {_text(c)}" for s, c in by_slot.items())
         for name, by_slot in cells.items()
     )
-    return frame.svg(f"retained-{suffix}", "Variety retained of the reference's", described, parts)
+    return frame.svg(f"retained-{suffix}", "Diversity retained of the reference's", described, parts)
 
 
 def _block(

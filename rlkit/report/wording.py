@@ -96,7 +96,7 @@ def difference_interval(column: Column, cell: Cell) -> str:
 
 
 def measure_title(name: str) -> str:
-    """Return the title of a measure of variety: `NAME`, or `all/NAME` and `correct/NAME` by what it is over."""
+    """Return the title of a measure of diversity: `NAME`, or `all/NAME` and `correct/NAME` by what it is over."""
     part, slash, bare = name.rpartition("/")
     stem, at, size = bare.partition("_at_")
     words = _MEASURES.get(stem, stem.replace("_", " ")) + (f" at {size}" if at else "")

@@ -25,7 +25,7 @@ from rlkit.rewards.calls import Call, Invoke, fail, judge, share, split_calls
 from rlkit.rewards.external import EventLoop, ExternalRun
 from rlkit.rewards.outcomes import Outcome
 from rlkit.rewards.progress import QUIET_S, Watch
-from rlkit.rewards.workers import WorkerPool
+from rlkit.workers.pool import WorkerPool
 
 _LOOK_S = 0.1
 """Seconds between looks at who is done, in which Ctrl-C gets through."""

@@ -1,4 +1,4 @@
-"""HumanEval and MBPP: functions to write, judged by their tests in the sandbox (`rlkit.rewards.code_checking`).
+"""HumanEval and MBPP: functions to write, judged by their tests in the sandbox (`rlkit.verifiers.code_checking`).
 
 Ids, subsets and columns were looked up in lm-evaluation-harness, `lm_eval/tasks/humaneval/humaneval.yaml` and
 `lm_eval/tasks/mbpp/mbpp.yaml`.
@@ -149,7 +149,7 @@ class Mbpp(_CodeTask):
 
 def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Grade]:
     """Return the grade of each completion under the tests of its row; `correct` None where they cannot judge it."""
-    from rlkit.rewards.code_checking import check_functions
+    from rlkit.verifiers.code_checking import check_functions
 
     def judge(job: tuple[str, Mapping[str, Any]]) -> Grade:
         text, row = job
@@ -167,7 +167,7 @@ def assemble(completion: str, beginning: str, entry_point: str | None) -> str | 
     A block of code that defines the entry point is preceded by the problem's beginning for its imports and helpers; any
     other text continues that beginning.
     """
-    from rlkit.rewards.code_checking import extract_code
+    from rlkit.verifiers.code_checking import extract_code
 
     code = extract_code(completion)
     if code is None or not code.strip() or not beginning:

@@ -4,7 +4,7 @@
     row = task.load("test")[0]
     task.grade(r"\\boxed{2*(3+5)+8}", row)
 
-Two formats (`countdown_format.py`): `tokens`, steps with natural results, for the embedded tiny model; and `chat`, one
+Two formats (`countdown_format.py`): `tokens`, steps with natural results, for the bundled tiny model; and `chat`, one
 expression with any intermediate results, for real models. No set of numbers occurs in two splits
 (`countdown_splits.py`).
 """
@@ -31,7 +31,7 @@ _TRAIN_PROBLEMS_PER_SET = 4
 
 @dataclass(frozen=True)
 class Countdown:
-    """The Countdown task; without parameters, the problems of the embedded tiny model.
+    """The Countdown task; without parameters, the problems of the bundled tiny model.
 
     Raises:
         ConfigError: a parameter is out of range.

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.plugins import load_target
-from rlkit.rewards.answers import extract_choice, extract_final_answer, normalise_answer
-from rlkit.rewards.mathematics import check_installed, judge_answers, plain_number
 from rlkit.types import Grade
+from rlkit.verifiers.choices import extract_choice, extract_final_answer, normalise_answer
+from rlkit.verifiers.mathematics import check_installed, judge_answers, plain_number
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -24,12 +24,12 @@ from rlkit.parameters import check_number, show
 from rlkit.rewards import BoundReward, bind_reward
 from rlkit.rewards.calls import Invoke
 from rlkit.rewards.outcomes import Outcome
-from rlkit.rewards.wire import pack
-from rlkit.rewards.workers import WorkerPool
 from rlkit.testing.examination import RewardReport
 from rlkit.testing.hostile_texts import gaming_texts, hostile_texts
 from rlkit.testing.trials import Trial, call, gold_columns, judge, read_cases, reorder, vary
 from rlkit.types import completion_text
+from rlkit.workers.pool import WorkerPool
+from rlkit.workers.wire import pack
 
 BUDGET_S = 10.0
 """Seconds that one call may take, of a completion of a megabyte as well."""
@@ -346,7 +346,7 @@ class _Examination:
                     self.report.fail(
                         "gaming",
                         f"It gives {outcome.value:g}, the most that any case earns, to a text that {trick}; read the "
-                        "one final answer, as rlkit.rewards.answers.extract_final_answer does.",
+                        "one final answer, as rlkit.verifiers.choices.extract_final_answer does.",
                     )
 
 

@@ -48,7 +48,7 @@ class DiverseGRPOConfig(GRPOConfig):
     )
     embedding: Any = field(
         default=None,
-        metadata={"help": "How completions become vectors, for chains that measure likeness. None: they do not."},
+        metadata={"help": "How completions become vectors, for chains that measure similarity. None: they do not."},
     )
     correct_reward: int | str = field(
         default=0,

@@ -1,4 +1,4 @@
-"""What every generation batch says of a run: totals, variety, and signs of a hacked reward, with a warning once."""
+"""What every generation batch says of a run: totals, diversity, and signs of a hacked reward, with a warning once."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def slow_bands(embeddings, answers, alpha, ties):
     if len(valid) < 2:
         return [-1.0] * size
 
-    def likeness(i, j):
+    def similarity(i, j):
         a, b = embeddings[i], embeddings[j]
         return min(max(float(a @ b) / math.sqrt(float(a @ a) * float(b @ b)), 0.0), 1.0)
 
@@ -130,8 +130,8 @@ def slow_bands(embeddings, answers, alpha, ties):
         members = [i for i in valid if (answers[i] == winner) == positive]
         novelty = {}
         for i in members:
-            others = [likeness(i, j) for j in valid if j != i]
-            kin = [likeness(i, j) for j in members if j != i] or others
+            others = [similarity(i, j) for j in valid if j != i]
+            kin = [similarity(i, j) for j in members if j != i] or others
             novelty[i] = 1 - (alpha * sum(kin) / len(kin) + (1 - alpha) * max(others))
         for i in members:
             low, high = min(novelty.values()), max(novelty.values())

@@ -13,8 +13,8 @@ import pytest
 
 from rlkit.cli import main
 from rlkit.evaluation import compare_runs, compare_several
+from tests.evaluation.comparing.test_comparison import A, B
 from tests.evaluation.simulated import simulate_report
-from tests.evaluation.test_comparison import A, B
 
 RATES = np.concatenate([np.full(60, 0.5), np.full(40, 0.05)])
 BASE = simulate_report("base", RATES, 64, 1)
@@ -45,7 +45,7 @@ def test_what_no_problem_has_is_named_on_one_line(tmp_path: Path, capsys: pytest
     runs = [simulate_report(name, RATES, 1, seed) for seed, name in enumerate(("base", "run"))]
     for run in runs:
         none = {"all": {"simpson": None, "ead_at_4": None}, "correct": {"simpson": None, "ead_at_4": None}}
-        run["problems"] = [{**problem, "variety": none} for problem in run["problems"]]
+        run["problems"] = [{**problem, "diversity": none} for problem in run["problems"]]
     assert main(["compare", *write(tmp_path, *runs)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (undefined,) = [line for line in lines if "ead at 4, correct" in line]
@@ -114,9 +114,9 @@ def test_a_gate_fails_on_what_should_not_be_shipped(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(("columns", "whole"), [(80, False), (140, True)])
 def test_a_terminal_cuts_no_number(tmp_path: Path, columns: int, whole: bool) -> None:
     measures = {"vendi_1_hashed_ngrams_at_4": np.linspace(1.0, 2.0, 100)}
-    variety = {"all": measures, "correct": measures}
-    base = simulate_report("base", RATES, 64, 1, variety=variety)
-    shrunk = simulate_report("shrunk", np.where(RATES > 0.1, 0.6, 0.0), 64, 2, variety=variety)
+    diversity = {"all": measures, "correct": measures}
+    base = simulate_report("base", RATES, 64, 1, diversity=diversity)
+    shrunk = simulate_report("shrunk", np.where(RATES > 0.1, 0.6, 0.0), 64, 2, diversity=diversity)
     script = (
         f"import pty, os, sys; os.environ['COLUMNS'] = '{columns}'; os.environ['TERM'] = 'dumb';"
         f"sys.exit(pty.spawn([sys.executable, '-m', 'rlkit', 'compare', *{write(tmp_path, base, shrunk)}]))"

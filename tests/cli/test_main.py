@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from rlkit import __version__
-from rlkit.cli import VERBS, build_parser, main, recipes
+from rlkit.cli import COMMANDS, build_parser, main, recipes
 
 
 def run_cli(*words, **options):
@@ -23,7 +23,7 @@ def run_cli(*words, **options):
 def test_help_names_every_verb():
     done = run_cli("--help")
     assert done.returncode == 0
-    assert all(f"\n    {verb} " in done.stdout for verb in VERBS)
+    assert all(f"\n    {command} " in done.stdout for command in COMMANDS)
 
 
 def test_version_and_no_words_at_all(capsys):

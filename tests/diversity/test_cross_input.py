@@ -1,4 +1,4 @@
-"""Variety across prompts: one answer each, averaged over draws."""
+"""Diversity across prompts: one answer each, averaged over draws."""
 
 from __future__ import annotations
 

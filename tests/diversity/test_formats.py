@@ -18,7 +18,7 @@ from rlkit.diversity.formats import (
     js_divergence,
     shows_format,
 )
-from rlkit.diversity.reasoning import split_reasoning
+from rlkit.verifiers.reasoning import split_reasoning
 
 some_shares = st.lists(st.sampled_from("abcd"), max_size=9).map(format_shares)
 

@@ -86,7 +86,7 @@ def test_another_model_is_another_judge(judge, server):
 
 
 def test_where_another_process_was_first_its_verdict_holds(judge, tmp_path):
-    from rlkit.diversity.judgement_cache import JudgementCache
+    from rlkit.servers.judgement_cache import JudgementCache
 
     one, two = (JudgementCache(tmp_path / "shared.sqlite") for _ in range(2))
     assert one.keep({"k": True}) == {"k": True}

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from rlkit.arithmetic import solution_key
-from rlkit.assets import embedded_models
+from rlkit.assets import bundled_models
 from rlkit.diversity import resolve_partition
 from rlkit.diversity.pair_classifier import PairClassifier
 from rlkit.diversity.pair_head import CONFIG, WEIGHTS, PairHead, compare_embeddings, load_head, shipped_heads
@@ -232,7 +232,7 @@ def test_a_head_is_not_written_over_something_else(tmp_path):
 
 def test_the_shipped_head_is_found_is_no_model_and_needs_none():
     assert "countdown-pairs" in shipped_heads()
-    assert "countdown-pairs" not in embedded_models()
+    assert "countdown-pairs" not in bundled_models()
     code = """
 import sys
 sys.modules["transformers"] = None

@@ -22,9 +22,9 @@ from rlkit.diversity import (
     label_by_first_seen,
     resolve_partition,
 )
-from rlkit.diversity.normalisation import EMPTY_CLASS
 from rlkit.diversity.text_partition import TRUNCATED_CLASS
 from rlkit.errors import ConfigError, PluginError
+from rlkit.verifiers.normalisation import EMPTY_CLASS
 
 LOCAL = ["canonical_expression", "embedding", "equation_set", "final_answer", "ngram_overlap", "normalised_text"]
 """Partitions that need no trained judge."""

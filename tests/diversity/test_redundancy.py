@@ -34,7 +34,7 @@ def test_self_bleu_is_sacrebleu_text_by_text():
     assert self_bleu(texts[::-1]) == pytest.approx(self_bleu(texts))
 
 
-def test_blank_texts_neither_count_nor_pass_for_variety():
+def test_blank_texts_neither_count_nor_pass_for_diversity():
     assert self_bleu([*CATS, "", " \n"]) == self_bleu(CATS)
     for texts in ([], [""], CATS[:1], [CATS[0], ""]):
         assert math.isnan(self_bleu(texts))

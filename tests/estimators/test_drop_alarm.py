@@ -37,7 +37,7 @@ def test_undefined_values_are_no_evidence() -> None:
     assert not drop_alarm([-1.0, -5.0, -5.0, -5.0]).any()
 
 
-def test_reversal_needs_variety_to_rise_and_diffusion_entropy_to() -> None:
+def test_reversal_needs_diversity_to_rise_and_diffusion_entropy_to() -> None:
     steps = np.arange(16)
     falling, rising, flat = 2.0 - 0.05 * steps, 1.0 + 0.1 * steps, np.ones(16)
     assert overoptimisation_alarms(falling, flat, rising).reversal[-1]

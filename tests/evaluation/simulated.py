@@ -17,23 +17,23 @@ def simulate_report(
     seed: int,
     *,
     entropies_M: FloatArray | float = 1.0,
-    variety: dict[str, dict[str, FloatArray]] | None = None,
+    diversity: dict[str, dict[str, FloatArray]] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """Return the report of n samples a problem, drawn at the given success rates.
 
     Args:
         entropies_M: answer entropy of each problem.
-        variety: `{"all": {measure: values_M}, "correct": {...}}`.
+        diversity: `{"all": {measure: values_M}, "correct": {...}}`.
     """
     correct = np.random.default_rng(seed).binomial(n, rates_M)
     entropies = np.broadcast_to(entropies_M, rates_M.shape).tolist()
-    problems = [make_problem(at, n, int(c), entropies[at], variety) for at, c in enumerate(correct)]
+    problems = [make_problem(at, n, int(c), entropies[at], diversity) for at, c in enumerate(correct)]
     return make_report(name, n, problems, **changes)
 
 
 def make_problem(
-    at: int, n: int, c: int, entropy: float, variety: dict[str, dict[str, FloatArray]] | None = None
+    at: int, n: int, c: int, entropy: float, diversity: dict[str, dict[str, FloatArray]] | None = None
 ) -> dict[str, Any]:
     """Return one entry of `problems`, with up to three distinct correct answers."""
     problem: dict[str, Any] = {
@@ -52,10 +52,10 @@ def make_problem(
         "surprisal": 1.0,
         "num_tokens": 10.0,
     }
-    if variety is not None:
-        problem["variety"] = {
+    if diversity is not None:
+        problem["diversity"] = {
             part: {measure: None if np.isnan(values[at]) else float(values[at]) for measure, values in measures.items()}
-            for part, measures in variety.items()
+            for part, measures in diversity.items()
         }
     return problem
 

@@ -9,7 +9,6 @@ import pytest
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation import configuration
-from rlkit.evaluation.chat_format import ChatFormat
 from rlkit.evaluation.configuration import (
     EvaluationConfig,
     describe_spec,
@@ -18,6 +17,7 @@ from rlkit.evaluation.configuration import (
     prompts_digest,
     split_spec,
 )
+from rlkit.evaluation.engines.chat_format import ChatFormat
 from tests.evaluation.conftest import FirstLetter
 from tests.evaluation.test_store import CONFIG
 

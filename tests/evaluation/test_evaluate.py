@@ -24,7 +24,7 @@ from rlkit.cli import main
 from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import pass_at_k
 from rlkit.evaluation import Sample, evaluate
-from rlkit.evaluation.chat_format import ChatFormat
+from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.store import read_samples
 from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
@@ -151,7 +151,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_samples_and_repor
     words += ["--engine", "{name: hf, batch_tokens: 100}", "--output"]
     subprocess.run([sys.executable, "-m", "rlkit", *words, str(tmp_path / "whole")], check=True, capture_output=True)
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["rlkit.evaluation.hf_engine", "transformers.models.llama.modeling_llama"])
+    processes.set_forkserver_preload(["rlkit.evaluation.engines.hf", "transformers.models.llama.modeling_llama"])
     samples, rng = tmp_path / "killed" / "samples.jsonl", random.Random(0)
     sizes = []
     for number in range(20):

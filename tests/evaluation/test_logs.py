@@ -9,7 +9,7 @@ import pytest
 
 from rlkit.cli import main
 from rlkit.errors import ConfigError, StoreError
-from rlkit.evaluation.comparison import compare_runs, read_report
+from rlkit.evaluation.comparing.comparison import compare_runs, read_report
 from rlkit.evaluation.importing import import_logs
 from rlkit.evaluation.logs import read_log
 from rlkit.evaluation.regrade import regrade

@@ -42,8 +42,8 @@ def damaged(**changes: Any) -> dict[str, Any]:
         (damaged(answer_entropy="high"), "problem 1 has answer_entropy 'high', not a number"),
         (damaged(classes={"a": "many"}), "problem 1 has classes that are not counts"),
         (damaged(classes={"a": 9}), "problem 1 has more correct samples"),
-        (damaged(variety=[1]), "problem 1 has a variety that is not an object"),
-        (damaged(variety={"all": {"vendi": "x"}}), "problem 1 has a variety of all outputs"),
+        (damaged(diversity=[1]), "problem 1 has a diversity that is not an object"),
+        (damaged(diversity={"all": {"vendi": "x"}}), "problem 1 has a diversity of all outputs"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, report: dict[str, Any], fault: str) -> None:
@@ -63,6 +63,8 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 
 def test_unknown_numbers_and_varieties_are_no_damage(tmp_path: Path) -> None:
-    fine = damaged(token_entropy=None, num_solutions=None, variety={"all": {"vendi": 1.5}, "correct": {"vendi": None}})
+    fine = damaged(
+        token_entropy=None, num_solutions=None, diversity={"all": {"vendi": 1.5}, "correct": {"vendi": None}}
+    )
     (tmp_path / "report.json").write_text(json.dumps(fine))
     assert read_report(tmp_path) == fine

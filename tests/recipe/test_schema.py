@@ -36,7 +36,7 @@ def test_a_missing_or_empty_key_is_named(missing, empty):
         ({"train": {"output_dir": "x"}}, "write output: there"),
         ({"train": {"advantage": "grpo"}}, "write advantage: there"),
         ({"train": "fast"}, "a mapping of trainer settings"),
-        ({"model": 3}, "a directory, an embedded model's name or a hub id"),
+        ({"model": 3}, "a directory, a bundled model's name or a hub id"),
         ({"task": ["countdown"]}, "a name or"),
         ({"advantage": 3}, "a list of these"),
         ({"rewards": "mine.py:reward"}, "a list of names"),

@@ -253,7 +253,7 @@ def test_the_numbers_are_there_without_scripts(open_page):
     assert page.locator("#pass-at-k-wide .line").count() == 4
     assert page.locator("#theme").is_hidden()
     assert page.locator(".browser").is_hidden()
-    assert page.locator(".exhibit .matrix").count() > 0
+    assert page.locator(".example .matrix").count() > 0
 
 
 CONTRAST = """() => {

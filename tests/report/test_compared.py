@@ -119,7 +119,7 @@ def test_p_values():
 
 def test_markdown_has_the_same_tables_in_short(full, report):
     text = to_markdown(full)
-    for title in ("Problems solved at all", "Variety retained, % of base", "Where the loss comes from"):
+    for title in ("Problems solved at all", "Diversity retained, % of base", "Where the loss comes from"):
         assert f"## {title}" in text
         assert f"## {title}" not in to_markdown(replace(report, comparisons={}))
     assert "Verdict: **harmful collapse**" in text

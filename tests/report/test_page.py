@@ -128,7 +128,7 @@ def test_sections_without_data_are_left_out(tmp_path):
     (directory / "samples.jsonl").unlink()
     ids = Outline(to_html(build_report([directory]))).values("id")
     assert "pass-at-k" in ids
-    assert not {"variety", "training", "exhibits", "against", "problems", "distribution", "browse"} & set(ids)
+    assert not {"diversity", "training", "examples", "against", "problems", "distribution", "browse"} & set(ids)
 
 
 def test_the_commands_name_what_was_evaluated(report):

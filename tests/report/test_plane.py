@@ -11,8 +11,8 @@ COVERAGE = Column("solution_coverage", "Coverage", "coverage", "", limits=(0.0, 
 FRAME = Frame(560, 500)
 
 
-def point(slot: int, name: str, quality: float, variety: float) -> Point:
-    cells = (Cell(value, value - 0.03, value + 0.03, 9, 9) for value in (quality, variety))
+def point(slot: int, name: str, quality: float, diversity: float) -> Point:
+    cells = (Cell(value, value - 0.03, value + 0.03, 9, 9) for value in (quality, diversity))
     return Point(slot, name, *cells)
 
 

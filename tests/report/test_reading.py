@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rlkit.report.columns import Column, headline_ks, pass_at_column, variety_column
+from rlkit.report.columns import Column, diversity_column, headline_ks, pass_at_column
 from rlkit.report.differences import Difference
 from rlkit.report.reading import read_differences
 
@@ -25,7 +25,7 @@ def read(accuracy: Difference, reach: Difference, coverage: Difference):
     [
         (UP, UNCLEAR, DOWN, "more accurate, less varied", "mixed"),
         (UP, DOWN, DOWN, "more accurate, less varied, solves fewer problems in 128 samples", "mixed"),
-        (UP, UNCLEAR, UNCLEAR, "more accurate, no clear change in variety", "better"),
+        (UP, UNCLEAR, UNCLEAR, "more accurate, no clear change in diversity", "better"),
         (UP, UP, UP, "more accurate and more varied, solves more problems in 128 samples", "better"),
         (UP, DOWN, UP, "more accurate and more varied, solves fewer problems in 128 samples", "mixed"),
         (UNCLEAR, UNCLEAR, UNCLEAR, "no clear change", "none"),
@@ -53,7 +53,7 @@ def test_the_numbers_that_decided_it_are_given():
 
 def test_an_undefined_difference_is_unclear_and_says_so():
     reading = read(UP, UNCLEAR, Difference(None, num_total=9))
-    assert reading.verdict == "more accurate, no clear change in variety"
+    assert reading.verdict == "more accurate, no clear change in diversity"
     assert reading.changes[2].difference == "undefined"
     assert reading.kept is None
 
@@ -63,13 +63,13 @@ def test_headline_ks(n, ks):
     assert headline_ks(n) == ks
 
 
-def test_variety_is_coverage_where_it_is_known():
+def test_diversity_is_coverage_where_it_is_known():
     distinct = Column("distinct_correct", "", "", "")
-    assert variety_column([distinct, COVERAGE]) is COVERAGE
-    assert variety_column([distinct]) is distinct
-    assert variety_column(COLUMNS[:2]) is None
+    assert diversity_column([distinct, COVERAGE]) is COVERAGE
+    assert diversity_column([distinct]) is distinct
+    assert diversity_column(COLUMNS[:2]) is None
 
 
 def test_with_a_single_sample_a_problem_only_accuracy_is_judged():
     columns = [pass_at_column(1)]
-    assert read_differences(columns, {"pass@1": UP}).verdict == "more accurate, no clear change in variety"
+    assert read_differences(columns, {"pass@1": UP}).verdict == "more accurate, no clear change in diversity"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rlkit.report import build_report
 from rlkit.report.cells import Cell
-from rlkit.report.columns import Column, pass_at_column, variety_column
+from rlkit.report.columns import Column, diversity_column, pass_at_column
 from rlkit.report.markdown import to_markdown
 from rlkit.report.page import to_html
 from rlkit.report.terminal import print_report
@@ -88,7 +88,7 @@ def test_undefined_is_written_out_everywhere(tmp_path):
     assert "(0 of 12)" in printed.getvalue()
 
 
-def test_a_metric_that_no_run_has_is_not_a_column_and_variety_falls_back(tmp_path):
+def test_a_metric_that_no_run_has_is_not_a_column_and_diversity_falls_back(tmp_path):
     folders = [write_evaluation(tmp_path / policy.name, policy) for policy in (BASE, GRPO)]
     for folder in folders:
         record = json.loads((folder / "report.json").read_text())
@@ -96,7 +96,7 @@ def test_a_metric_that_no_run_has_is_not_a_column_and_variety_falls_back(tmp_pat
         (folder / "report.json").write_text(json.dumps(record))
     report = build_report(folders)
     assert "solution_coverage" not in [column.key for column in report.columns]
-    assert variety_column(report.columns).key == "distinct_correct"
+    assert diversity_column(report.columns).key == "distinct_correct"
 
 
 def test_the_terminal_table_fits_eighty_columns(report, capsys):

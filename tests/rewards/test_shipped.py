@@ -13,9 +13,9 @@ from rlkit.rewards.engine import RewardEngine
 from rlkit.shipped import shipped_dir, shipped_plugins
 from rlkit.testing import check_reward
 from rlkit.testing.trials import read_cases
-from tests.diversity.conftest import server, tiny_classifier  # noqa: F401
-from tests.rewards.test_mathematics import CASES as MATHEMATICS
-from tests.rewards.test_mathematics import library
+from tests.servers.judging import server, tiny_classifier  # noqa: F401
+from tests.verifiers.test_mathematics import CASES as MATHEMATICS
+from tests.verifiers.test_mathematics import library
 
 NAMES = sorted(REWARDS.builtins)
 SLOW = {"code_tests", "math_verify", "llm_judge", "reward_model"}

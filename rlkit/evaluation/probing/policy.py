@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.encoding import context_length, end_token_ids, load_error, load_tokenizer
+from rlkit.evaluation.engines.encoding import context_length, end_token_ids, load_error, load_tokenizer
 from rlkit.models import locate_model
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def load_policy(name: str, adapter: str | None = None, *, device: str | None = N
     """Load a model and put its LoRA adapter on it, unmerged.
 
     Args:
-        name: a directory, an embedded model or a hub id.
+        name: a directory, a bundled model or a hub id.
         adapter: directory of a LoRA adapter.
         device: `cpu`, `cuda`, `cuda:1`; None takes the GPU when there is one.
         dtype: as of `rlkit eval --engine hf`: `auto` is float32 on a CPU and the checkpoint's own on a GPU.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlkit.errors import ConfigError, RlkitError
-from rlkit.evaluation.hf_engine import HfEngine
+from rlkit.evaluation.engines.hf import HfEngine
 from rlkit.evaluation.probing.divergence_cells import divergence_section
 from rlkit.evaluation.probing.policy import Policy, load_policy, lora_changes, vocabulary_obstacle
 from rlkit.evaluation.probing.rescoring import context_obstacle, is_plain, rescore
@@ -45,7 +45,7 @@ def probe(
     Args:
         directory: an evaluation, or a training run with one in `eval/`.
         base: what the model is compared with: another evaluation (its model and its samples), a model directory, an
-            embedded model or a hub id.
+            bundled model or a hub id.
         model: where the evaluated model lies now, if not where the evaluation says.
         limit: only the first so many prompts.
         samples_per_prompt: only the first so many samples of each.

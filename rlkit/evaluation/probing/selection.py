@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, StoreError
-from rlkit.evaluation.encoding import encode_prompts
+from rlkit.evaluation.engines.encoding import encode_prompts
 from rlkit.evaluation.probing.policy import Policy
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import CONFIG, REPORT, Record, read_config, read_json, read_samples

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlkit.evaluation.batching import bytes_per_token
+from rlkit.evaluation.engines.batching import bytes_per_token
 from rlkit.evaluation.probing.reencoding import Scorable
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class _Reader:
     """A model with what it has read of a batch."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        from rlkit.evaluation.kv_cache import new_cache
+        from rlkit.evaluation.engines.kv_cache import new_cache
 
         self._model, self._cache = model, new_cache(model.config)
         self._can_skip = "logits_to_keep" in inspect.signature(model.forward).parameters

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlkit.estimators import exact_kl, top_k_of_logps
+from rlkit.evaluation.engines.truncation import sampling_probabilities
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.truncation import sampling_probabilities
 
 if TYPE_CHECKING:
     import torch

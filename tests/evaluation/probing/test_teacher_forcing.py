@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from rlkit.evaluation.engines.truncation import sampling_probabilities
 from rlkit.evaluation.probing.reencoding import Scorable
 from rlkit.evaluation.probing.states import last_states, rank_section
 from rlkit.evaluation.probing.teacher_forcing import read_completions
 from rlkit.evaluation.probing.token_measure import TokenMeasure
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.truncation import sampling_probabilities
 
 
 @pytest.fixture(scope="module")

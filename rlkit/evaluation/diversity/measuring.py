@@ -1,0 +1,103 @@
+"""Diversity of an evaluation's outputs: within prompts, over all outputs and over correct ones, and across prompts.
+
+per_problem, report = measure_diversity("runs/base/eval", rows)
+report["correct"]["simpson"]["value"]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.diversity import HashedNgrams, resolve_embedding
+from rlkit.estimators import mean_intervals
+from rlkit.estimators.intervals import SMALL_BENCHMARK
+from rlkit.evaluation.diversity.samples_pass import DiversityConfig, DiversityPass, Values
+from rlkit.evaluation.metrics import Cell
+from rlkit.evaluation.sample_index import SampleSource, index_samples
+from rlkit.parameters import name_in_recipes
+from rlkit.types import Row
+
+__all__ = ["HEADLINE", "SCOPES", "DiversityConfig", "measure_diversity"]
+
+HEADLINE = ("simpson", "distinct_classes_at_8", "distance_hashed_ngrams", "vendi_1_hashed_ngrams_at_4", "ead_at_4")
+"""The measures that are shown first, one of each kind: classes that differ, how many, unlike texts, unlike words."""
+
+SCOPES = ("all", "correct", "finished")
+"""All outputs; correct ones; those not cut off at the token limit and, for classes, with an answer."""
+
+
+def measure_diversity(
+    source: SampleSource,
+    rows: Sequence[Row],
+    *,
+    embedding: Any = None,
+    config: DiversityConfig | None = None,
+    seed: int = 0,
+) -> tuple[list[dict[str, Values]], dict[str, Any]]:
+    """Measure the diversity of the samples of a task's rows; needs no model unless an embedding has one.
+
+    A name that ends in `_at_K` is a mean over blocks of K samples, so it means the same with any number of samples and
+    in any scope; so do the others, which do not grow with that number. Truncated samples are in `all`, as they are
+    outputs, and not in `finished`. In `all`, samples without an answer are one class; `correct` and `finished` leave
+    them out.
+
+    Args:
+        source: a directory with samples.jsonl, which is read one prompt at a time, or lines of it.
+        rows: the problems, in the order of the result.
+        embedding: a sentence embedding as in a recipe, measured beside the hashed n-grams that need no model.
+        config: what is measured of the texts.
+        seed: of the intervals.
+
+    Returns:
+        For each row `{"all": {metric: value}, "correct": {...}, "finished": {...}}`, None where undefined; and the
+        report's `diversity`: the same with a cell a metric, `cross_input` (one sample a prompt, a number a metric),
+        `formats` (of all completions) and `settings`.
+
+    Raises:
+        StoreError: there is no such directory, or it holds something other than samples.
+        ConfigError, PluginError: there is no such embedding, or a setting is not allowed.
+    """
+    measuring = DiversityPass(config or DiversityConfig(), _embeddings(embedding))
+    samples = index_samples(source, [row["id"] for row in rows])
+    per_problem = [measuring.add(samples.read(row["id"]), samples.has_classes) for row in rows]
+    report = {scope: _cells([values[scope] for values in per_problem], seed) for scope in SCOPES}
+    return per_problem, report | measuring.summarise()
+
+
+def _embeddings(spec: Any) -> dict[str, Any]:
+    embeddings: dict[str, Any] = {"hashed_ngrams": HashedNgrams()}
+    if spec is not None:
+        embedding = resolve_embedding(spec)
+        model = getattr(embedding, "model", None)
+        embeddings[Path(str(model)).name if model else name_in_recipes(embedding)] = embedding
+    return embeddings
+
+
+def _cells(values: Sequence[Values], seed: int) -> dict[str, Cell]:
+    """Return a cell a metric; those of one kind of interval share their resamples."""
+    names = list(values[0]) if values else []
+    columns = np.array(
+        [[math.nan if row[name] is None else row[name] for name in names] for row in values], dtype=float
+    )
+    is_large = (~np.isnan(columns)).sum(axis=0) >= SMALL_BENCHMARK if names else []
+    kinds: dict[tuple[Any, ...], list[int]] = {}
+    for at, name in enumerate(names):
+        kinds.setdefault((_bounds(name), bool(is_large[at])), []).append(at)
+    cells: dict[str, Cell] = {}
+    for (bounds, _), places in kinds.items():
+        intervals = mean_intervals(columns[:, places], bounds=bounds, seed=seed)
+        cells |= {names[at]: interval.as_cell() for at, interval in zip(places, intervals, strict=True)}
+    return {name: cells[name] for name in names}
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    if "distance_" in name:
+        return (0.0, 2.0)
+    if name.startswith(("vendi_", "hill_", "distinct_classes_")):
+        return (1.0, float(name.rpartition("_")[2]))
+    return (0.0, math.inf) if name.startswith(("ead_", "compression_", "semantic_")) else (0.0, 1.0)

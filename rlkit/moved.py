@@ -1,0 +1,72 @@
+"""Where modules went: a plug-in that imports one by an older path gets the module, and one line on what to write.
+
+Only paths that a plug-in, a script or a notebook of a user may name are kept; `CHANGELOG.md` says since when.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+
+MOVED = {
+    "rlkit.diversity.answers": "rlkit.verifiers.answers",
+    "rlkit.diversity.asking": "rlkit.servers.asking",
+    "rlkit.diversity.chat_endpoint": "rlkit.servers.chat",
+    "rlkit.diversity.classify_endpoint": "rlkit.servers.classify",
+    "rlkit.diversity.judgement_cache": "rlkit.servers.judgement_cache",
+    "rlkit.diversity.normalisation": "rlkit.verifiers.normalisation",
+    "rlkit.diversity.reasoning": "rlkit.verifiers.reasoning",
+    "rlkit.diversity.retrying": "rlkit.servers.retrying",
+    "rlkit.evaluation.adapters": "rlkit.evaluation.engines.adapters",
+    "rlkit.evaluation.chat_format": "rlkit.evaluation.engines.chat_format",
+    "rlkit.evaluation.comparison": "rlkit.evaluation.comparing.comparison",
+    "rlkit.evaluation.encoding": "rlkit.evaluation.engines.encoding",
+    "rlkit.evaluation.engine": "rlkit.evaluation.engines.contract",
+    "rlkit.evaluation.generation": "rlkit.evaluation.engines.generation",
+    "rlkit.evaluation.hf_engine": "rlkit.evaluation.engines.hf",
+    "rlkit.evaluation.openai_engine": "rlkit.evaluation.engines.openai",
+    "rlkit.evaluation.openai_requests": "rlkit.evaluation.engines.openai_requests",
+    "rlkit.evaluation.pairing": "rlkit.evaluation.comparing.pairing",
+    "rlkit.evaluation.server_pool": "rlkit.servers.pool",
+    "rlkit.evaluation.thinking": "rlkit.verifiers.thinking",
+    "rlkit.evaluation.truncation": "rlkit.evaluation.engines.truncation",
+    "rlkit.evaluation.verdict": "rlkit.evaluation.comparing.verdict",
+    "rlkit.evaluation.verdict_rules": "rlkit.evaluation.comparing.verdict_rules",
+    "rlkit.evaluation.vllm_engine": "rlkit.evaluation.engines.vllm",
+    "rlkit.rewards.answers": "rlkit.verifiers.choices",
+    "rlkit.rewards.code_checking": "rlkit.verifiers.code_checking",
+    "rlkit.rewards.code_executor": "rlkit.verifiers.code_executor",
+    "rlkit.rewards.mathematics": "rlkit.verifiers.mathematics",
+    "rlkit.rewards.mathematics_library": "rlkit.verifiers.mathematics_library",
+    "rlkit.rewards.sandbox": "rlkit.verifiers.sandbox",
+}
+"""Old path -> where the module is."""
+
+
+class _Redirect(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module of `MOVED` by importing the one that it became."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(name, self) if name in MOVED else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Leave it to Python to make the empty module that `exec_module` replaces."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module under its older name as well; Python hands out what stands in `sys.modules` afterwards."""
+        new = MOVED[module.__name__]
+        warnings.warn(f"{module.__name__} is now {new}; import it from there.", FutureWarning, stacklevel=2)
+        sys.modules[module.__name__] = importlib.import_module(new)
+
+
+def redirect_moved_modules() -> None:
+    """Make the older paths importable; called once, by `import rlkit`."""
+    if not any(isinstance(finder, _Redirect) for finder in sys.meta_path):
+        sys.meta_path.append(_Redirect())
