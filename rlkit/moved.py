@@ -44,6 +44,10 @@ MOVED = {
     "rlkit.rewards.mathematics": "rlkit.verifiers.mathematics",
     "rlkit.rewards.mathematics_library": "rlkit.verifiers.mathematics_library",
     "rlkit.rewards.sandbox": "rlkit.verifiers.sandbox",
+    "rlkit.trainers.colocated_vllm": "rlkit.trainers.stack",
+    "rlkit.trainers.native_build": "rlkit.trainers.stack",
+    "rlkit.trainers.plan": "rlkit.recipe.plan",
+    "rlkit.trainers.quiet": "rlkit.trainers.stack",
 }
 """Old path -> where the module is."""
 
