@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,10 +203,12 @@ def pip_settings_for_uv(config: str) -> dict[str, str]:
     return env
 
 
-def run(command: list[str | Path], env: dict[str, str], *, what: str) -> str:
+def run(command: Sequence[object], env: dict[str, str], *, what: str) -> str:
     """Run a command, show its lines as progress and return them; a failure is one sentence that begins with `what`."""
     live, shown, lines = sys.stdout.isatty(), time.monotonic(), []
-    with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+    with subprocess.Popen(
+        [*map(str, command)], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as running:
         assert running.stdout is not None
         for line in map(str.strip, running.stdout):
             lines.append(line)
