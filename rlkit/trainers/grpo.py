@@ -352,11 +352,15 @@ class DiverseGRPOTrainer(GRPOTrainer):
         columns |= {"log_extra": self._log_completion_extra, "log_metric": self._log_metric}
         if self.environments is not None:
             columns["environments"] = self.environments
-        facts: dict[str, Any] = {"completion_ids": ids, "lengths": [len(row) for row in ids], "truncated": truncated}
-        facts["step"] = self.state.global_step
+        trainer_columns: dict[str, Any] = {
+            "completion_ids": ids,
+            "lengths": [len(row) for row in ids],
+            "truncated": truncated,
+        }
+        trainer_columns["step"] = self.state.global_step
         if self.scorer.asks_for("mean_logps"):
-            facts["mean_logps"] = self.logprobs.mean_of(self.prompt_ids, ids)
-        scores = self.scorer.score(Rollouts(completions, prompts, columns, facts), self._num_generations_now)
+            trainer_columns["mean_logps"] = self.logprobs.mean_of(self.prompt_ids, ids)
+        scores = self.scorer.score(Rollouts(completions, prompts, columns, trainer_columns), self._num_generations_now)
         self._record_all(count_rates(self.scorer.names, scores) | scores.metrics)
         self.scorer.stop_if_failing()
         return scores

@@ -14,8 +14,7 @@ from rlkit.advantages import GroupContext
 from rlkit.diversity import summarise_groups
 from rlkit.recipe.plan import Plan
 from rlkit.rewards import BoundReward
-from rlkit.rewards.monitors import Readings as Measured
-from rlkit.rewards.monitors import RewardMonitors, measure_rewards
+from rlkit.rewards.monitors import Readings, RewardMonitors, measure_rewards
 from rlkit.terminal import note
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.scoring import Scores
@@ -49,7 +48,7 @@ class Monitoring:
         rewards_BK, totals_PG = groups.rewards_PGK.flatten(0, 1), groups.summed_rewards_PG
         # The held-out verifier is the last of what was scored.
         held_out_B = scores.values_BK[:, -1] if self._has_held_out else None
-        measured = measure_rewards(
+        readings = measure_rewards(
             rewards_BK.numpy(),
             weights_K.double().cpu().numpy(),
             groups.lengths_PG.flatten().tolist(),
@@ -59,13 +58,13 @@ class Monitoring:
             None if self._adds_up else totals_PG.flatten().numpy(),
         )
         # Of a row at which one reward failed all are left out, but one has failed.
-        measured = replace(measured, failure_rates_K=np.asarray(self._failure_rates(scores, rewards_BK)))
+        readings = replace(readings, failure_rates_K=np.asarray(self._failure_rates(scores, rewards_BK)))
         if memory.monitors:
             self._monitors.load_state_dict(memory.monitors)
-        for warning in self._monitors.observe(step + 1, measured):
+        for warning in self._monitors.observe(step + 1, readings):
             note(f"Warning: {warning}")
         memory.monitors = self._monitors.state_dict()
-        return self._to_log(measured, held_out_B)
+        return self._to_log(readings, held_out_B)
 
     def _failure_rates(self, scores: Scores, rewards_BK: torch.Tensor) -> list[float]:
         """Return the share of rows that each reward could not score, of all that TRL knows."""
@@ -75,16 +74,16 @@ class Monitoring:
             rates[place] = sum(outcome.status != "ok" for outcome in outcomes_B) / max(len(outcomes_B), 1)
         return rates
 
-    def _to_log(self, measured: Measured, held_out_B: np.ndarray | None) -> dict[str, float]:
-        logged = {"monitor/length_correlation": measured.length_correlation}
+    def _to_log(self, readings: Readings, held_out_B: np.ndarray | None) -> dict[str, float]:
+        logged = {"monitor/length_correlation": readings.length_correlation}
         names = self._monitors.names
         if self._adds_up and len(names) > 1:
-            for name, share in zip(names, measured.variance_shares_K, strict=True):
+            for name, share in zip(names, readings.variance_shares_K, strict=True):
                 logged[f"monitor/variance_share/{name}"] = float(share)
         if held_out_B is not None:
             known = held_out_B[~np.isnan(held_out_B)]
             logged["monitor/held_out"] = float(known.mean()) if len(known) else math.nan
-            logged["monitor/held_out_gap"] = measured.held_out_gap
+            logged["monitor/held_out_gap"] = readings.held_out_gap
         return logged
 
 

@@ -8,7 +8,6 @@ decided by all ranks alike, so that no rank waits for one that has stopped.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,15 +20,13 @@ from accelerate.utils import gather_object
 
 from rlkit.errors import PluginError
 from rlkit.recipe.plan import Plan
-from rlkit.rewards import BoundReward
-from rlkit.rewards.book import OutcomeBook, name_counts, rates
+from rlkit.rewards import TRL_OBJECTS, BoundReward
 from rlkit.rewards.calls import Call, share, split_calls
 from rlkit.rewards.composition import sum_rewards, value_before
 from rlkit.rewards.engine import RewardEngine
+from rlkit.rewards.failure_counts import FailureCounts, name_counts, rates
 from rlkit.rewards.outcomes import STATUSES, Outcome
-from rlkit.rewards.progress import Watch
-
-_LOCAL = ("trainer_state", "log_extra", "log_metric", "environments")
+from rlkit.rewards.waiting import NoteWaiting
 
 
 @dataclass
@@ -40,8 +37,8 @@ class Rollouts:
     prompts: list[Any]
     columns: dict[str, Any]
     """Data columns and what else TRL hands over."""
-    facts: dict[str, Any]
-    """What a reward can ask for by name; see `rlkit.rewards.FACTS`."""
+    trainer_columns: dict[str, Any]
+    """What a reward can ask for by name; see `rlkit.rewards.TRAINER_COLUMNS`."""
 
 
 @dataclass
@@ -164,11 +161,11 @@ class RewardScorer:
 
     def asks_for(self, fact: str) -> bool:
         """Return whether some reward names a fact."""
-        return any(_names(reward, fact) for reward in self.bound)
+        return any(reward.asks_for(fact) for reward in self.bound)
 
     def open_book(self) -> None:
         """Count from here on: what went wrong in an earlier run may be mended."""
-        self.book = OutcomeBook()
+        self.book = FailureCounts()
 
     def start(self) -> None:
         """Load what runs in processes; a collective, which raises on all ranks what one of them found.
@@ -251,7 +248,7 @@ class RewardScorer:
     def _stages(self) -> list[list[int]]:
         """Return the rewards that can be asked together; one that needs what others said comes after them."""
         later = [
-            k for k, reward in enumerate(self.bound) if reward.role == "modifier" or _names(reward, "base_rewards")
+            k for k, reward in enumerate(self.bound) if reward.role == "modifier" or reward.asks_for("base_rewards")
         ]
         # A base that asks comes before the modifiers, a penalty that asks after them.
         order = sorted(later, key=lambda k: ("base", "modifier", "penalty").index(self.roles[k]))
@@ -259,7 +256,7 @@ class RewardScorer:
 
     def _value_for(self, stage: Sequence[int], scored: _Collected) -> list[float | None] | None:
         """Return the value so far of each row, (B,), for the one reward of a later stage."""
-        if len(stage) != 1 or not _names(self.bound[stage[0]], "base_rewards"):
+        if len(stage) != 1 or not self.bound[stage[0]].asks_for("base_rewards"):
             return None
         place, values_BK = stage[0], scored.values_BK(self._counts_K())
         if self.roles[place] == "base":
@@ -293,13 +290,13 @@ class RewardScorer:
             calls_K = [
                 _split(reward, world, more, rows, groups)
                 if reward.form == "group" and rows
-                else split_calls(reward, here.completions, here.prompts, here.columns, None, here.facts | more_here)
+                else split_calls(reward, here.completions, here.prompts, here.columns, here.trainer_columns | more_here)
                 if rows
                 else []
                 for reward, rows in zip(self.bound, rows_K, strict=True)
             ]
-            outcomes_K = self._running().score_calls(calls_K)
-            return [_sum_up(k, rows_K[k], calls_K[k], outcomes_K[k]) for k in stage if rows_K[k]]
+            self._running().run(calls_K)
+            return [_sum_up(k, rows_K[k], calls_K[k]) for k in stage if rows_K[k]]
         except Exception as error:
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             failed = Outcome.error(said, traceback.format_exc()[-8000:])
@@ -309,22 +306,27 @@ class RewardScorer:
         """Return what each rank found out."""
         if self._world_size == 1:
             return [mine]
-        with Watch(lambda: ["the rewards of other ranks"]):
+        with NoteWaiting(lambda: ["the rewards of other ranks"]):
             return list(gather_object([mine]))
 
     def _gather(self, here: Rollouts) -> Rollouts:
         """Return the rows of all ranks with what the group rewards ask for."""
         grouped = [reward for reward in self.bound if reward.form == "group"]
-        local = {key: here.columns[key] for key in _LOCAL if key in here.columns}
-        columns = {key: value for key, value in here.columns.items() if key not in (*_LOCAL, "completion_ids")}
-        facts = {key: value for key, value in here.facts.items() if any(_names(reward, key) for reward in grouped)}
+        local = {key: here.columns[key] for key in TRL_OBJECTS if key in here.columns}
+        columns = {key: value for key, value in here.columns.items() if key not in (*TRL_OBJECTS, "completion_ids")}
+        trainer_columns = {
+            key: value for key, value in here.trainer_columns.items() if any(reward.asks_for(key) for reward in grouped)
+        }
         if self._world_size > 1:
             columns = {key: gather_object(list(value)) for key, value in sorted(columns.items())}
-            facts = {
-                key: gather_object(value) if isinstance(value, list) else value for key, value in sorted(facts.items())
+            trainer_columns = {
+                key: gather_object(value) if isinstance(value, list) else value
+                for key, value in sorted(trainer_columns.items())
             }
-            return Rollouts(gather_object(here.completions), gather_object(here.prompts), columns | local, facts)
-        return Rollouts(here.completions, here.prompts, columns | local, facts)
+            return Rollouts(
+                gather_object(here.completions), gather_object(here.prompts), columns | local, trainer_columns
+            )
+        return Rollouts(here.completions, here.prompts, columns | local, trainer_columns)
 
 
 def _split(
@@ -335,13 +337,9 @@ def _split(
     def take(values: Any) -> Any:
         return [values[row] for row in rows] if isinstance(values, list | tuple) else values
 
-    columns = {key: value if key in _LOCAL else take(value) for key, value in world.columns.items()}
-    facts = {key: take(value) for key, value in {**world.facts, **more}.items()}
-    return split_calls(reward, take(world.completions), take(world.prompts), columns, take(groups), facts)
-
-
-def _names(reward: BoundReward, fact: str) -> bool:
-    return fact in inspect.signature(reward.function).parameters
+    columns = {key: value if key in TRL_OBJECTS else take(value) for key, value in world.columns.items()}
+    trainer_columns = {key: take(value) for key, value in {**world.trainer_columns, **more}.items()}
+    return split_calls(reward, take(world.completions), take(world.prompts), columns, trainer_columns, take(groups))
 
 
 def _is_bound(source: Any) -> bool:
@@ -357,7 +355,7 @@ def count_rates(names: Sequence[str], scores: Scores) -> dict[str, float]:
     return shares
 
 
-def _sum_up(place: int, rows: list[int], calls: list[Call], outcomes: list[list[Outcome]]) -> _Found:
+def _sum_up(place: int, rows: list[int], calls: list[Call]) -> _Found:
     labels_B: list[Any] | None = None
     if calls and all(call.labels is not None for call in calls):
         labels_B = [None] * len(rows)
@@ -366,7 +364,7 @@ def _sum_up(place: int, rows: list[int], calls: list[Call], outcomes: list[list[
                 for row, label in zip(places, call.labels or [], strict=True):
                     labels_B[row] = label
     metrics = [(name, value) for call in calls for _ in call.rows for name, value in call.metrics.items()]
-    return _Found(place, rows, _strip(share(calls, outcomes, len(rows))), labels_B, metrics)
+    return _Found(place, rows, _strip(share(calls, len(rows))), labels_B, metrics)
 
 
 def _strip(outcomes: Sequence[Outcome]) -> list[Outcome]:
