@@ -241,7 +241,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         rewards_BK, _, _ = self._take_scored()
         correct_B = [value > self.plan.correct_above for value in rewards_BK[:, self._correct_index].tolist()]
         logps_BT = self.logprobs.of_behaviour(rows)
-        vars(self).update(kept)
+        for name, value in kept.items():
+            setattr(self, name, value)
         self.state.num_input_tokens_seen = num_tokens_seen
         return rows, correct_B, logps_BT
 
