@@ -72,8 +72,9 @@ def test_a_critic_is_trained_beside_the_policy(tmp_path, fast_path):
     train(trainer)
     for before, part in ((critic, trainer.model.critic), (policy, trainer.model.model)):
         assert any(not torch.equal(old, new) for old, new in zip(before, part.parameters(), strict=True))
-    losses = [entry["loss/critic"] for entry in trainer.state.log_history[:3]]
-    assert losses[-1] < losses[0]
+    assert all(entry["loss/critic"] > 0 for entry in trainer.state.log_history[:3])
+    # Returns are above what an untrained critic says, so that it learns to say more.
+    assert trainer.model.critic.bias > critic[1]
     assert sum(trainer.seen) == 3 * 8, "every row, those without any advantage too"
     assert all(batch.shape == (8, batch.size(1)) for batch in trainer.batches)
 
