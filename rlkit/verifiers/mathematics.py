@@ -67,33 +67,6 @@ def judge_completions(
     return judge_answers(answers, golds, deadline_s=deadline_s)
 
 
-def answer_classes(answers: Sequence[str | None], *, deadline_s: float = DEADLINE_S) -> list[int | None]:
-    """Return the class of each answer to one problem, numbered by first appearance; None without an answer.
-
-    Answers with one key are one class; classes whose first members the library calls equal, in either order, are
-    joined, and so are those that are joined to them: "equal" is not transitive, classes are.
-
-    Raises:
-        ConfigError: math-verify is not installed.
-    """
-    first: dict[str, str] = {}
-    for answer in answers:
-        if answer is not None:
-            first.setdefault(_text_key(answer), answer)
-    keys = list(first)
-    pairs = [(a, b) for i, a in enumerate(keys) for b in keys[i + 1 :]]
-    both_ways = [(first[a], first[b]) for a, b in pairs] + [(first[b], first[a]) for a, b in pairs]
-    grades = _judge_pairs(both_ways, deadline_s)
-    root = {key: key for key in keys}
-    for a, b in pairs:
-        if grades[first[a], first[b]].correct or grades[first[b], first[a]].correct:
-            old, new = root[b], root[a]
-            root = {key: new if value == old else value for key, value in root.items()}
-    roots = [None if answer is None else root[_text_key(answer)] for answer in answers]
-    number = {key: at for at, key in enumerate(dict.fromkeys(key for key in roots if key is not None))}
-    return [None if key is None else number[key] for key in roots]
-
-
 def check_installed() -> None:
     """Raise ConfigError unless math-verify can be imported."""
     if find_spec("math_verify") is None:
