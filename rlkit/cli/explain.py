@@ -84,6 +84,9 @@ def _read_facts(path: str) -> dict[str, Any]:
         raise ConfigError(f"The facts {show(path)} cannot be read: {error}.") from error
     if not isinstance(facts, dict):
         raise ConfigError(f"{path} holds {show(facts)}; write a mapping such as {{rewards: [1, 1, 1, 0]}}.")
+    for option in facts:
+        if option not in GROUP_FIELDS:
+            raise ConfigError(f"{path} has {show(option)}, which is no fact.{suggest(str(option), [*GROUP_FIELDS])}")
     return facts
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rlkit.errors import ConfigError, MissingInputError, suggest
+from rlkit.errors import ConfigError, MissingInputError
 from rlkit.parameters import show
 
 if TYPE_CHECKING:
@@ -81,11 +81,6 @@ def read_values(given: Mapping[str, Any]) -> dict[str, list[Any]]:
     Raises:
         ConfigError: something cannot be read, or has another shape than the rewards'.
     """
-    if strange := [option for option in given if option not in GROUP_FIELDS]:
-        raise ConfigError(
-            f"Nothing that is known of completions is called {strange[0]!r}."
-            f"{suggest(str(strange[0]), list(GROUP_FIELDS))}"
-        )
     lists = {option: split_text(option, said) if isinstance(said, str) else said for option, said in given.items()}
     several = isinstance(lists["rewards"], list) and all(isinstance(cell, list) for cell in lists["rewards"])
     values = {}

@@ -14,22 +14,18 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from fractions import Fraction
 from importlib.util import find_spec
 
 from rlkit.errors import ConfigError
 from rlkit.types import Grade
-from rlkit.verifiers.choices import extract_final_answer
+from rlkit.verifiers.answers import extract_final_answer
+from rlkit.verifiers.numbers import plain_number
 from rlkit.workers.pool import WorkerPool
 
 DEADLINE_S = 5.0
 """Seconds that one comparison may take."""
 _NUM_WORKERS = 2
 _MOST_REMEMBERED = 100_000
-
-_INTEGER = re.compile(r"[-+]?(?:\d{1,30}|\d{1,3}(?:,\d{3}){1,9})")
-_DECIMAL = re.compile(r"[-+]?\d{1,9}\.\d{1,4}")
-_RATIO = re.compile(r"([-+]?\d{1,9})/(\d{1,2})|([-+]?)\\[dt]?frac\{(\d{1,9})\}\{(\d{1,2})\}")
 
 
 def judge_answers(
@@ -73,24 +69,6 @@ def check_installed() -> None:
         raise ConfigError(
             "Mathematical answers are judged by math-verify, which is not installed; install math-verify."
         )
-
-
-def plain_number(text: str) -> Fraction | None:
-    """Return the value of a plain integer, short decimal or ratio of small numbers, None for anything else.
-
-    Within these bounds "equal as fractions" and the library's "equal when rounded to six places" are the same: two such
-    numbers that differ do so by at least 1e-6.
-    """
-    text = text.strip().removeprefix("+")
-    if _INTEGER.fullmatch(text):
-        return Fraction(text.replace(",", ""))
-    if _DECIMAL.fullmatch(text):
-        return Fraction(text)
-    ratio = _RATIO.fullmatch(text)
-    if ratio is None:
-        return None
-    above, below = (ratio[1], ratio[2]) if ratio[2] else (ratio[3] + ratio[4], ratio[5])
-    return Fraction(int(above), int(below)) if int(below) else None
 
 
 def _judge_pairs(pairs: Sequence[tuple[str, str]], deadline_s: float) -> dict[tuple[str, str], Grade]:

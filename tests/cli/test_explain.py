@@ -264,7 +264,7 @@ def test_a_file_of_facts_says_what_the_options_say(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("reward: [1, 0]", "called 'reward'. Did you mean 'rewards'?"),
+        ("reward: [1, 0]", "'reward', which is no fact. Did you mean 'rewards'?"),
         ("labels: [a, b]", "darling starts from rewards; add --rewards 1,1,1,0."),
         ("rewards: 3", "--rewards was given 3; write a list"),
         ("rewards: [1, [0]]", "--rewards has [0], which is not a number"),

@@ -254,8 +254,8 @@ def test_what_follows_the_answer_is_not_compared():
 def test_progress_names_every_stage_and_ends_complete():
     told = []
     fit_head(make_pairs(60), FitSettings(), lambda *words: told.append(words))
-    assert {stage for stage, _, _ in told} == {"Embedding texts", "Training"}
-    ends = {stage: (done, total) for stage, done, total in told}
+    assert {stage for stage, *_ in told} == {"Embedding texts", "Training"}
+    ends = {stage: (done, total) for stage, done, total, *_ in told}
     assert all(done == total > 0 for done, total in ends.values())
 
 
