@@ -30,7 +30,7 @@ TRANSFORMS = (
 ADVANTAGES = PluginKind(
     "advantage",
     "rlkit.advantages",
-    {to_recipe_name(where.partition(":")[2]): f"rlkit.advantages.{where}" for where in TRANSFORMS} | PRESETS,
+    {**{to_recipe_name(where.partition(":")[2]): f"rlkit.advantages.{where}" for where in TRANSFORMS}, **PRESETS},
 )
 
 

@@ -66,6 +66,7 @@ OBJECTIVES = PluginKind(
             "Shrink tokens that would change the entropy most (arXiv 2510.10150); exponential map, lowest weight 0.8.",
             [Steer],
             _with_weights,
+            ("floor", "squared"),
         ),
         "clip_cov": preset(
             "Silence a few tokens of large covariance (arXiv 2505.22617): 2e-4 of them, covariance between 1 and 5.",

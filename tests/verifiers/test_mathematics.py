@@ -10,12 +10,8 @@ from fractions import Fraction
 import pytest
 from math_verify import parse, verify
 
-<<<<<<< HEAD
-from rlkit.verifiers.mathematics import judge_answers, judge_completions, plain_number
-=======
 from rlkit.verifiers.mathematics import judge_answers, judge_completions
 from rlkit.verifiers.numbers import plain_number
->>>>>>> main
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
 
