@@ -72,6 +72,7 @@ OBJECTIVES = PluginKind(
             "Silence a few tokens of large covariance (arXiv 2505.22617): 2e-4 of them, covariance between 1 and 5.",
             [ClipCov],
             _with_weights,
+            ("clip_low", "clip_high"),
         ),
         "kl_cov": preset(
             "Hold the tokens of largest covariance to the old policy (arXiv 2505.22617): the top 0.2 %, coefficient 1.",
