@@ -78,6 +78,7 @@ OBJECTIVES = PluginKind(
             "Hold the tokens of largest covariance to the old policy (arXiv 2505.22617): the top 0.2 %, coefficient 1.",
             [KlCov],
             _with_weights,
+            ("clips",),
         ),
         "dph_forward": preset(
             "Rehearse mastered prompts under the forward divergence (DPH-RL, arXiv 2509.07430); coef 0.01 to 0.05.",
