@@ -60,11 +60,11 @@ AT_THE_TOP: dict[str, set[str]] = {
 WHERE_USED: dict[str, set[str]] = {
     "terminal": {"rich"},
     "report": {"rich"},
-    "servers": {"openai"},
+    "servers": {"httpx", "tenacity"},
     "verifiers": {"math_verify", "sympy"},
     "diversity": {"sacrebleu", "safetensors", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
-    "evaluation": {"openai", "peft", "rich", "safetensors", "transformers", "vllm"},
+    "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }
