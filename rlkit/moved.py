@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 MOVED = {
-    "rlkit.diversity.answers": "rlkit.verifiers.answers",
+    "rlkit.diversity.answers": "rlkit.verifiers",
     "rlkit.diversity.normalisation": "rlkit.verifiers.normalisation",
     "rlkit.diversity.reasoning": "rlkit.verifiers.reasoning",
     "rlkit.evaluation.adapters": "rlkit.evaluation.engines.adapters",
@@ -27,12 +27,12 @@ MOVED = {
     "rlkit.evaluation.openai_engine": "rlkit.evaluation.engines.openai",
     "rlkit.evaluation.openai_requests": "rlkit.evaluation.engines.openai_requests",
     "rlkit.evaluation.pairing": "rlkit.evaluation.comparing.pairing",
-    "rlkit.evaluation.thinking": "rlkit.verifiers.thinking",
+    "rlkit.evaluation.thinking": "rlkit.verifiers.reasoning",
     "rlkit.evaluation.truncation": "rlkit.evaluation.engines.truncation",
     "rlkit.evaluation.verdict": "rlkit.evaluation.comparing.verdict",
     "rlkit.evaluation.verdict_rules": "rlkit.evaluation.comparing.verdict_rules",
     "rlkit.evaluation.vllm_engine": "rlkit.evaluation.engines.vllm",
-    "rlkit.rewards.answers": "rlkit.verifiers.choices",
+    "rlkit.rewards.answers": "rlkit.verifiers",
     "rlkit.rewards.code_checking": "rlkit.verifiers.code_checking",
     "rlkit.rewards.code_executor": "rlkit.verifiers.code_executor",
     "rlkit.rewards.mathematics": "rlkit.verifiers.mathematics",

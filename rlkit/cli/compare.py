@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool, all_measures: bool) -> None:
     from rich.console import Console
 
-    from rlkit.cli.compare_table import build_overview, build_table, describe_comparison, describe_verdict
+    from rlkit.report.comparison_table import build_overview, build_table, describe_comparison, describe_verdict
 
     # Off a terminal nothing limits the width; rich would assume 80 columns and cut the numbers.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

@@ -33,8 +33,7 @@ from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, 
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
 from rlkit.diversity.solution_sets import SolutionCoverage, cover_solutions, set_jaccard_distance
 from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
-from rlkit.verifiers.answers import NO_ANSWER, cut_after_answer, read_answer
-from rlkit.verifiers.reasoning import split_reasoning
+from rlkit.verifiers import NO_ANSWER, cut_after_answer, read_answer, split_reasoning
 
 __all__ = [
     "EMBEDDINGS",

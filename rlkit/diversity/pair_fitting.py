@@ -21,7 +21,7 @@ from rlkit.diversity.pair_scores import (
 )
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count, check_number
-from rlkit.verifiers.answers import cut_after_answer
+from rlkit.verifiers.announcements import cut_after_answer
 
 FEWEST_PAIRS = 50
 """With fewer there is nothing to measure on."""

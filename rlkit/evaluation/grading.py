@@ -10,7 +10,7 @@ from typing import Any
 from rlkit.evaluation.engines.contract import Sample
 from rlkit.evaluation.store import Record
 from rlkit.types import Grade, Row, Task
-from rlkit.verifiers.thinking import strip_thinking
+from rlkit.verifiers.reasoning import split_reasoning
 
 TRUNCATED, GRADER_ERROR, UNCLOSED_THINKING = "truncated", "grader_error", "unclosed_thinking"
 
@@ -76,7 +76,7 @@ class Grader:
 
     def answer_text(self, completion: str) -> str | None:
         """Return the part of a completion that is graded; None where its reasoning never ends."""
-        return completion if self._thinking_tag is None else strip_thinking(completion, self._thinking_tag)
+        return completion if self._thinking_tag is None else split_reasoning(completion, self._thinking_tag).answer
 
     def record(self, sample: Sample) -> Record:
         """Return the line of samples.jsonl for one sample."""

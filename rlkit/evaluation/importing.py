@@ -21,7 +21,7 @@ from rlkit.evaluation.store import REPORT, Record, SampleStore, write_json
 from rlkit.tasks.dataset import read_gold
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.types import Grade, Row, Task
-from rlkit.verifiers.choices import extract_final_answer, normalise_answer
+from rlkit.verifiers.answers import extract_final_answer, normalise_answer
 
 _SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed")
 

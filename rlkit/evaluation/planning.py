@@ -27,7 +27,7 @@ from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_sa
 from rlkit.tasks import resolve_task
 from rlkit.terminal import note
 from rlkit.types import PluginSpec, Row, Task
-from rlkit.verifiers.thinking import check_thinking_tag
+from rlkit.verifiers.reasoning import check_thinking_tag
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from rlkit.evaluation.store import (
 )
 from rlkit.tasks import resolve_task
 from rlkit.types import PluginSpec, Task
-from rlkit.verifiers.thinking import check_thinking_tag
+from rlkit.verifiers.reasoning import check_thinking_tag
 
 _MOST_EXAMPLES = 20
 _BATCH = 4096

@@ -12,8 +12,8 @@ from rlkit.report.frame import Frame
 from rlkit.report.layout import Charts, figure, figure_caption, responsive, section
 from rlkit.report.losses import losses_figure
 from rlkit.report.markup import Markup, tag
+from rlkit.report.pass_at_k import over_k
 from rlkit.report.plane import Point, draw_plane
-from rlkit.report.reach import over_k
 from rlkit.report.retained import retained_figure
 from rlkit.report.sweeps import find_sweeps, temperature
 

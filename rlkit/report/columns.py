@@ -56,52 +56,32 @@ _METRICS = (
 
 def pass_at_column(k: int) -> Column:
     """Return the column of pass@k."""
-    chance = "one sample is correct." if k == 1 else f"at least one of {k} samples is correct."
-    return Column(
-        f"pass@{k}",
-        f"pass@{k}",
-        f"pass@{k}",
-        f"Chance that {chance}",
-        is_higher_better=True,
-        limits=(0.0, 1.0),
-    )
+    which = "one sample" if k == 1 else f"at least one of {k} samples"
+    return _at_column("pass", k, f"Chance that {which} is correct.")
 
 
 def distinct_at_column(k: int) -> Column:
     """Return the column of the expected number of distinct correct solutions among k samples."""
-    return Column(
-        f"distinct@{k}",
-        f"distinct@{k}",
-        f"distinct@{k}",
-        f"Expected number of different correct solutions among {k} samples.",
-        digits=2,
-        is_higher_better=True,
-        limits=(0.0, None),
-    )
+    note = f"Expected number of different correct solutions among {k} samples."
+    return _at_column("distinct", k, note, digits=2, highest=None)
 
 
 def maj_at_column(k: int) -> Column:
     """Return the column of the accuracy of a majority vote over k samples."""
-    return Column(
-        f"maj@{k}",
-        f"maj@{k}",
-        f"maj@{k}",
-        f"Chance that the most frequent answer among {k} samples is correct.",
-        is_higher_better=True,
-        limits=(0.0, 1.0),
-    )
+    return _at_column("maj", k, f"Chance that the most frequent answer among {k} samples is correct.")
 
 
 def cover_at_column(tau: str) -> Column:
     """Return the column of the share of problems solved in at least a share tau (as written in report.json)."""
-    return Column(
-        f"cover@{tau}",
-        f"cover@{float(tau):.3g}",
-        f"cover@{float(tau):.3g}",
-        f"Share of problems of which at least {float(tau):.3g} of the samples are correct.",
-        is_higher_better=True,
-        limits=(0.0, 1.0),
-    )
+    note = f"Share of problems of which at least {float(tau):.3g} of the samples are correct."
+    return _at_column("cover", tau, note, title=f"cover@{float(tau):.3g}")
+
+
+def _at_column(
+    family: str, at: int | str, note: str, title: str = "", digits: int = 3, highest: float | None = 1.0
+) -> Column:
+    title = title or f"{family}@{at}"
+    return Column(f"{family}@{at}", title, title, note, digits, is_higher_better=True, limits=(0.0, highest))
 
 
 def headline_ks(largest: int) -> list[int]:

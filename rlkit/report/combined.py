@@ -10,11 +10,11 @@ from typing import Any
 import rlkit
 from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.cells import Cell
+from rlkit.report.changes import Changes, read_changes
 from rlkit.report.columns import Column, headline_columns
 from rlkit.report.differences import Comparisons, Difference, Differences, compare_all, read_all_differences
 from rlkit.report.examples import Example, collect_examples
 from rlkit.report.load import Run, load_runs
-from rlkit.report.reading import Reading, read_differences
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Report:
         """Return what comparing a run with one that was named before it gave; empty for other pairs."""
         return self.comparisons.get((run, against), {})
 
-    def reading(self, run: int, against: int = 0) -> Reading:
-        """Return what the differences between two runs say in words."""
-        return read_differences(self.columns, self.differences[run, against])
+    def changes(self, run: int, against: int = 0) -> Changes:
+        """Return the headline's numbers from another run to this one."""
+        return read_changes(self.columns, self.differences[run, against])
 
 
 def build_report(directories: Sequence[Path | str]) -> Report:
@@ -96,7 +96,6 @@ def _run_json(report: Report, i: int) -> dict[str, Any]:
         "training": run.training.summary() if run.training else None,
         "differences": against.get(report.names[0]) if i else None,
         "differences_against": against,
-        "reading": report.reading(i).verdict if i else None,
         "comparison": dict(report.comparison(i)) or None,
     }
 

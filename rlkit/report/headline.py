@@ -1,28 +1,28 @@
-"""The top of the page: what the differences say, and the table of numbers with intervals."""
+"""The top of the page: the verdicts, and the table of numbers with intervals."""
 
 from __future__ import annotations
 
 import math
 
 from rlkit.report.cells import Cell, format_interval, format_number, format_undefined
+from rlkit.report.changes import Change, Changes
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.dots import cells_domain, draw_strip
 from rlkit.report.frame import run_class, swatch
 from rlkit.report.markup import Markup, breakable, tag
-from rlkit.report.reading import Change, Reading
 from rlkit.report.verdicts import read_verdict, verdict_lines
 from rlkit.report.wording import describe_difference, difference_interval, difference_tone
 
 
 def headline_section(report: Report) -> Markup:
-    """Return the readings and the headline table."""
+    """Return a card a run and the headline table."""
     is_comparison = len(report.runs) > 1
     return tag(
         "section",
         tag("h2", "At a glance", id="glance"),
         _against_choice(report) if is_comparison else None,
-        _readings(report) if is_comparison else None,
+        _cards(report) if is_comparison else None,
         tag(
             "div", headline_table(report), class_="scroll framed", tabindex="0", role="region", aria_labelledby="glance"
         ),
@@ -58,38 +58,34 @@ def _against_choice(report: Report) -> Markup:
     )
 
 
-def _readings(report: Report) -> Markup:
-    cards = (_reading(report, i, against) for against in _references(report) for i in _references(report))
+def _cards(report: Report) -> Markup:
+    cards = (_card(report, i, against) for against in _references(report) for i in _references(report))
     num_cards = len(report.runs) - 1
     num_columns = num_cards if num_cards <= 4 else math.ceil(num_cards / math.ceil(num_cards / 4))
     return tag("ul", cards, class_="readings", style=f"--columns:{num_columns}")
 
 
-def _reading(report: Report, i: int, against: int) -> Markup | None:
+def _card(report: Report, i: int, against: int) -> Markup | None:
     if i == against:
         return None
-    reading = report.reading(i, against)
+    changes = report.changes(i, against)
     verdict = read_verdict(report.comparison(i)) if against == 0 else None
     return tag(
         "li",
         tag("p", swatch(i), tag("strong", breakable(report.names[i])), class_="who"),
-        verdict_lines(verdict) if verdict else _phrase(reading),
-        tag("table", tag("tbody", (_change_row(change) for change in reading.changes)), class_="changes"),
-        _kept(reading, report.names[against]),
+        verdict_lines(verdict) if verdict else None,
+        tag("table", tag("tbody", (_change_row(change) for change in changes.numbers)), class_="changes"),
+        _kept(changes, report.names[against]),
         class_=run_class(i),
         **shown_against(against),
     )
 
 
-def _phrase(reading: Reading) -> Markup:
-    return tag("p", reading.verdict[:1].upper() + reading.verdict[1:], class_=f"verdict tone-{reading.tone}")
-
-
-def _kept(reading: Reading, against: str) -> Markup | None:
-    if reading.kept is None:
+def _kept(changes: Changes, against: str) -> Markup | None:
+    if changes.kept is None:
         return None
-    bar = tag("span", class_="kept-bar", style=f"width:{100 * min(reading.kept[1], 1.0):.1f}%")
-    return tag("p", tag("span", bar, class_="kept-track"), reading.describe_kept(against), class_="kept")
+    bar = tag("span", class_="kept-bar", style=f"width:{100 * min(changes.kept[1], 1.0):.1f}%")
+    return tag("p", tag("span", bar, class_="kept-track"), changes.describe_kept(against), class_="kept")
 
 
 def _change_row(change: Change) -> Markup:

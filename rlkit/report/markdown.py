@@ -7,7 +7,7 @@ from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.layout import scale_cell
 from rlkit.report.losses import describe_loss, read_losses
-from rlkit.report.reach import describe_crossing, find_crossings
+from rlkit.report.pass_at_k import describe_crossing, find_crossings
 from rlkit.report.retained import retained_cells
 from rlkit.report.support import TITLES as SUPPORT_TITLES
 from rlkit.report.support import support_texts, supports
@@ -16,7 +16,7 @@ from rlkit.report.wording import ARROWS, caveats, describe_comparison, differenc
 
 
 def to_markdown(report: Report) -> str:
-    """Return the sentence, the table, the readings and how to read the marks."""
+    """Return the sentence, the table, the verdicts and how to read the marks."""
     lines = ["# Pass@k and diversity", "", describe_comparison(report), ""]
     lines += [f"> {caveat}\n" for caveat in caveats(report)]
     lines.append(_row(["run", *(column.title for column in report.columns)]))
@@ -26,9 +26,9 @@ def to_markdown(report: Report) -> str:
         lines.append(_row([title, *(_cell(report, i, column) for column in report.columns)]))
     lines.append("")
     for i, name in enumerate(report.names[1:], start=1):
-        reading = report.reading(i)
-        numbers = [*map(str, reading.changes), _escape(reading.describe_kept(report.names[0]))]
-        lines.append(f"- **{_escape(name)}**: {reading.verdict} ({'; '.join(filter(None, numbers))}).")
+        changes = report.changes(i)
+        numbers = [*map(str, changes.numbers), _escape(changes.describe_kept(report.names[0]))]
+        lines.append(f"- **{_escape(name)}**: {'; '.join(filter(None, numbers))}.")
         lines += _verdict(report, i)
     lines += [
         "",

@@ -14,8 +14,8 @@ from rlkit.report.frame import colour, run_class, swatch
 from rlkit.report.headline import headline_section
 from rlkit.report.layout import Charts
 from rlkit.report.markup import Markup, join, script_json, tag
+from rlkit.report.pass_at_k import pass_at_k_section
 from rlkit.report.provenance import provenance_section
-from rlkit.report.reach import reach_section
 from rlkit.report.support import support_section
 from rlkit.report.training_section import training_section
 from rlkit.report.wording import caveats, describe_comparison, task_name
@@ -31,7 +31,7 @@ def to_html(report: Report) -> str:
         "main",
         _header(report, title),
         headline_section(report),
-        reach_section(report, charts),
+        pass_at_k_section(report, charts),
         diversity_section(report, charts),
         support_section(report),
         distribution_section(report, charts),

@@ -11,7 +11,6 @@ from rlkit.report.combined import Report
 from rlkit.report.frame import run_class, swatch
 from rlkit.report.load import Run
 from rlkit.report.markup import Markup, join, tag
-from rlkit.report.reading import RULES
 
 _METHODS = {
     "Estimator": (
@@ -29,7 +28,7 @@ _METHODS = {
     ),
     "Verdicts": (
         "Against the reference, the word of `rlkit compare`: the first of its rules that holds, with the number that "
-        f"decided. Where a comparison has none, by directions alone: {RULES[0].lower()}{RULES[1:]}"
+        "decided."
     ),
 }
 

@@ -25,13 +25,10 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(describe_comparison(report)))
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
-        reading = report.reading(i)
-        kept = reading.describe_kept(report.names[0])
-        verdict = read_verdict(report.comparison(i))
-        word = f"{verdict.word}; " if verdict else ""
-        console.print(
-            Text.assemble((f"{name}: {word}", "bold"), reading.verdict, (f" ({kept})" if kept else "", "dim"))
-        )
+        changes, verdict = report.changes(i), read_verdict(report.comparison(i))
+        word = f"{verdict.word}: {verdict.sentence}" if verdict else "; ".join(map(str, changes.numbers))
+        kept = changes.describe_kept(report.names[0])
+        console.print(Text.assemble((f"{name}: ", "bold"), word, (f" ({kept})" if kept else "", "dim")))
     console.print(
         Text(
             "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"

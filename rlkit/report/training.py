@@ -92,10 +92,10 @@ def series_title(name: str) -> str:
 
 def smooth(values: Sequence[float | None], window: int) -> list[float | None]:
     """Return centred moving averages over up to `window` neighbours; None stays None and is not averaged over."""
-    reach = window // 2
+    half = window // 2
     result: list[float | None] = []
     for i, value in enumerate(values):
-        near = [v for v in values[max(0, i - reach) : i + reach + 1] if v is not None]
+        near = [v for v in values[max(0, i - half) : i + half + 1] if v is not None]
         result.append(None if value is None else sum(near) / len(near))
     return result
 

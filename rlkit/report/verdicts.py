@@ -14,7 +14,6 @@ _TONES = {
     "sharpening": "mixed",
     "improvement": "better",
     "harmful collapse": "worse",
-    "format collapse": "worse",
     "shrinkage": "worse",
     "regression": "worse",
     "inconclusive": "none",

@@ -155,7 +155,7 @@ def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) ->
         text, row = job
         code = assemble(text, row["beginning"], row["entry_point"])
         found = check_functions(code, row["tests"], row["entry_point"], row["prelude"])
-        return Grade(found.passed, "correct" if found.passed else found.verdict)
+        return Grade(found.passed, "correct" if found.passed else found.label)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return list(threads.map(judge, zip(completions, rows, strict=True)))

@@ -22,7 +22,7 @@ from rlkit.errors import ConfigError, PluginError, RewardError, suggest
 from rlkit.parameters import check_choice, check_count, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
-from rlkit.verifiers.choices import extract_final_answer, normalise_answer
+from rlkit.verifiers.answers import extract_final_answer, normalise_answer
 
 SPLITS = ("train", "validation", "test")
 _ASK = "{question}\n\nReason step by step, and put your final answer within <answer></answer>."

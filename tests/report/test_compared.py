@@ -11,7 +11,7 @@ import pytest
 from rlkit.report import as_json
 from rlkit.report.losses import losses_figure, read_losses
 from rlkit.report.markdown import to_markdown
-from rlkit.report.reach import find_crossings
+from rlkit.report.pass_at_k import find_crossings
 from rlkit.report.retained import retained_cells, retained_figure
 from rlkit.report.scatter import Place, draw_scatter, find_places, places_table
 from rlkit.report.support import describe_p

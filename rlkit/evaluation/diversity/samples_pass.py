@@ -62,7 +62,7 @@ class DiversityConfig:
         if self.part == "completion":
             return str(record["completion"])
         reasoning, answer = split_reasoning(record["completion"])
-        return reasoning if self.part == "reasoning" else answer
+        return (reasoning if self.part == "reasoning" else answer or "").strip()
 
 
 @dataclass

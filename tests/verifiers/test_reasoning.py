@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.verifiers.thinking import check_thinking_tag, strip_thinking
+from rlkit.verifiers.reasoning import check_thinking_tag, split_reasoning
 
 
 @pytest.mark.parametrize(
@@ -34,17 +34,35 @@ from rlkit.verifiers.thinking import check_thinking_tag, strip_thinking
     ],
 )
 def test_what_is_left(text: str, said: str | None) -> None:
-    assert strip_thinking(text) == said
+    assert split_reasoning(text).answer == said
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("<think>a</think> b", ("a", " b")),
+        ("a</think>b", ("a", "b")),
+        ("<think>a", ("a", None)),
+        ("b", ("", "b")),
+        ("<think>a</think>b<think>c</think>d", ("ac", "bd")),
+        ("<think>a</think>b</think>c", ("ab", "c")),
+        ("b<think>c", ("c", "b")),
+    ],
+)
+def test_what_is_thought_and_what_is_said(text: str, parts: tuple[str, str | None]) -> None:
+    assert split_reasoning(text) == parts
 
 
 def test_the_tag_can_be_another() -> None:
-    assert strip_thinking("<reason.x>a</reason.x>42", "reason.x") == "42"
-    assert strip_thinking("<think>a</think>42", "reason") == "<think>a</think>42"
+    assert split_reasoning("<reason.x>a</reason.x>42", "reason.x") == ("a", "42")
+    assert split_reasoning("<think>a</think>42", "reason").answer == "<think>a</think>42"
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "x", " ", "<", "think>"]), max_size=12))
 def test_no_closed_reasoning_and_no_tag_survives(parts: list[str]) -> None:
-    said = strip_thinking("".join(parts))
+    thought, said = split_reasoning("".join(parts))
+    # Every sign stands in one of the two or in a tag.
+    assert thought.count("x") + (said or "").count("x") == parts.count("x")
     if said is not None:
         assert not re.match(r"<think>.*</think>$", said)
         assert len(said) <= len("".join(parts))
@@ -55,8 +73,9 @@ def test_no_closed_reasoning_and_no_tag_survives(parts: list[str]) -> None:
 
 def test_long_texts_take_linear_time() -> None:
     start = time.process_time()
-    strip_thinking("<think>" * 200_000)
-    strip_thinking("</think>" * 200_000)
+    split_reasoning("<think>" * 200_000)
+    split_reasoning("</think>" * 200_000)
+    split_reasoning("x<think>y</think>" * 100_000)
     assert time.process_time() - start < 5.0
 
 

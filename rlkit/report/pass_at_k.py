@@ -1,4 +1,4 @@
-"""The section on reach: pass@k with the budgets where the reference overtakes, votes over k, and cover over tau."""
+"""The section on pass@k: curves with the budgets where the reference overtakes, votes over k, and cover over tau."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SMALL = {
 """Frames of figures that stand side by side where there is room."""
 
 
-def reach_section(report: Report, charts: Charts) -> Markup:
+def pass_at_k_section(report: Report, charts: Charts) -> Markup:
     """Return the pass@k curves of all runs, and votes and cover where they were measured."""
     caption = (
         "Chance that at least one of k samples is correct, mean over problems, with 95 % bands. "
-        "A curve that starts higher but ends lower has traded reach for accuracy. "
+        "A curve that starts higher but ends lower solves fewer problems in many tries. "
         "Shaded: k above half the samples, where the estimate of each problem is close to a single yes or no."
     )
     crossings = find_crossings(report)
@@ -38,7 +38,7 @@ def reach_section(report: Report, charts: Charts) -> Markup:
     passes = over_k(report, charts, PASS_AT_K, ks, caption, crossings=crossings)
     beside = [part for part in (_votes(report, charts), _cover(report, charts)) if part is not None]
     small = tag("div", beside, class_="pair halves" if len(beside) > 1 else "single") if beside else None
-    return section("pass-at-k", "Reach: pass@k", passes, small)
+    return section("pass-at-k", "Solved in k samples: pass@k", passes, small)
 
 
 def find_crossings(report: Report) -> list[Crossing]:
@@ -129,8 +129,8 @@ def _cover(report: Report, charts: Charts) -> Markup | None:
     if len(taus) < 2:
         return None
     caption = (
-        "Share of problems solved in at least a share τ of samples. High on the left: many problems within reach; high "
-        "on the right: many solved reliably."
+        "Share of problems solved in at least a share τ of samples. High on the left: many problems solved "
+        "now and then; high on the right: many solved reliably."
     )
     drawings = responsive(
         *(charts.lines(cover_chart(report, taus, f"cover-at-tau-{suffix}", frame)) for suffix, frame in _SMALL.items())
