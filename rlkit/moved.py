@@ -33,11 +33,17 @@ MOVED = {
     "rlkit.evaluation.verdict_rules": "rlkit.evaluation.comparing.verdict_rules",
     "rlkit.evaluation.vllm_engine": "rlkit.evaluation.engines.vllm",
     "rlkit.rewards.answers": "rlkit.verifiers",
+    "rlkit.rewards.binding": "rlkit.rewards.bound_reward",
+    "rlkit.rewards.book": "rlkit.rewards.failure_counts",
     "rlkit.rewards.code_checking": "rlkit.verifiers.code_checking",
     "rlkit.rewards.code_executor": "rlkit.verifiers.code_executor",
+    "rlkit.rewards.external": "rlkit.rewards.async_calls",
     "rlkit.rewards.mathematics": "rlkit.verifiers.mathematics",
     "rlkit.rewards.mathematics_library": "rlkit.verifiers.mathematics_library",
+    "rlkit.rewards.progress": "rlkit.rewards.waiting",
     "rlkit.rewards.sandbox": "rlkit.verifiers.sandbox",
+    "rlkit.rewards.settings": "rlkit.rewards.run_settings",
+    "rlkit.rewards.trl_form": "rlkit.rewards.contract",
 }
 """Old path -> where the module is."""
 
