@@ -249,7 +249,7 @@ def test_isolation_costs_are_measured_for_every_kind():
         "inline",
         "process,",
         "process,",
-        "external",
+        "async",
         "replacing",
     ]
 

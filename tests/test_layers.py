@@ -64,11 +64,11 @@ WHERE_USED: dict[str, set[str]] = {
     "workers": {"rich"},
     "explaining": {"rich"},
     "report": {"rich"},
-    "servers": {"openai"},
+    "servers": {"httpx", "tenacity"},
     "verifiers": {"math_verify", "sympy"},
     "diversity": {"sacrebleu", "safetensors", "scipy", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
-    "evaluation": {"openai", "peft", "rich", "safetensors", "transformers", "vllm"},
+    "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }

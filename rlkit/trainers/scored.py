@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from rlkit.rewards import BoundReward
-from rlkit.rewards.book import name_counts, rates
 from rlkit.rewards.calls import Call, share
+from rlkit.rewards.failure_counts import name_counts, rates
 from rlkit.rewards.outcomes import STATUSES, Outcome
 
 
@@ -25,7 +25,7 @@ class Rollouts:
     columns: dict[str, Any]
     """Data columns and what else TRL hands over."""
     facts: dict[str, Any]
-    """What a reward can ask for by name; see `rlkit.rewards.FACTS`."""
+    """What a reward can ask for by name; see `rlkit.rewards.TRAINER_COLUMNS`."""
 
 
 @dataclass
@@ -120,7 +120,7 @@ def count_rates(names: Sequence[str], scores: Scores) -> dict[str, float]:
     return shares
 
 
-def answer(place: int, rows: list[int], calls: list[Call], outcomes: list[list[Outcome]]) -> Answer:
+def answer(place: int, rows: list[int], calls: list[Call]) -> Answer:
     labels_B: list[Any] | None = None
     if calls and all(call.labels is not None for call in calls):
         labels_B = [None] * len(rows)
@@ -129,7 +129,7 @@ def answer(place: int, rows: list[int], calls: list[Call], outcomes: list[list[O
                 for row, label in zip(places, call.labels or [], strict=True):
                     labels_B[row] = label
     metrics = [(name, value) for call in calls for _ in call.rows for name, value in call.metrics.items()]
-    return Answer(place, rows, strip(share(calls, outcomes, len(rows))), labels_B, metrics)
+    return Answer(place, rows, strip(share(calls, len(rows))), labels_B, metrics)
 
 
 def strip(outcomes: Sequence[Outcome]) -> list[Outcome]:

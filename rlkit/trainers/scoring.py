@@ -7,7 +7,6 @@ decided by all ranks alike, so that no rank waits for one that has stopped.
 
 from __future__ import annotations
 
-import inspect
 import math
 import traceback
 from collections.abc import Mapping, Sequence
@@ -18,16 +17,14 @@ import numpy as np
 from accelerate.utils import gather_object
 
 from rlkit.errors import PluginError
-from rlkit.rewards import BoundReward, bind_reward, name_rewards
-from rlkit.rewards.book import OutcomeBook
+from rlkit.rewards import TRL_OBJECTS, BoundReward, bind_reward, name_rewards
 from rlkit.rewards.calls import Call, split_calls
 from rlkit.rewards.composition import sum_rewards, value_before
 from rlkit.rewards.engine import RewardEngine
+from rlkit.rewards.failure_counts import FailureCounts
 from rlkit.rewards.outcomes import Outcome
-from rlkit.rewards.progress import Watch
+from rlkit.rewards.waiting import NoteWaiting
 from rlkit.trainers.scored import Answer, Collected, Rollouts, Scores, answer, strip
-
-_LOCAL = ("trainer_state", "log_extra", "log_metric", "environments")
 
 
 class RewardScorer:
@@ -65,11 +62,11 @@ class RewardScorer:
 
     def asks_for(self, fact: str) -> bool:
         """Return whether some reward names a fact."""
-        return any(_names(reward, fact) for reward in self.bound)
+        return any(reward.asks_for(fact) for reward in self.bound)
 
     def open_book(self) -> None:
         """Count from here on: what went wrong in an earlier run may be mended."""
-        self.book = OutcomeBook()
+        self.book = FailureCounts()
 
     def start(self) -> None:
         """Load what runs in processes; a collective, which raises on all ranks what one of them found.
@@ -127,7 +124,7 @@ class RewardScorer:
     def _stages(self) -> list[list[int]]:
         """Return the rewards that can be asked together; one that needs what others said comes after them."""
         later = [
-            k for k, reward in enumerate(self.bound) if reward.role == "modifier" or _names(reward, "base_rewards")
+            k for k, reward in enumerate(self.bound) if reward.role == "modifier" or reward.asks_for("base_rewards")
         ]
         # A base that asks comes before the modifiers, a penalty that asks after them.
         order = sorted(later, key=lambda k: ("base", "modifier", "penalty").index(self.roles[k]))
@@ -135,7 +132,7 @@ class RewardScorer:
 
     def _value_for(self, stage: Sequence[int], scored: Collected) -> list[float | None] | None:
         """Return the value so far of each row, (B,), for the one reward of a later stage."""
-        if len(stage) != 1 or not _names(self.bound[stage[0]], "base_rewards"):
+        if len(stage) != 1 or not self.bound[stage[0]].asks_for("base_rewards"):
             return None
         place, values_BK = stage[0], scored.values_BK(self._counts_K())
         if self.roles[place] == "base":
@@ -169,13 +166,13 @@ class RewardScorer:
             calls_K = [
                 _split(reward, world, more, rows, groups)
                 if reward.form == "group" and rows
-                else split_calls(reward, here.completions, here.prompts, here.columns, None, here.facts | more_here)
+                else split_calls(reward, here.completions, here.prompts, here.columns, here.facts | more_here)
                 if rows
                 else []
                 for reward, rows in zip(self.bound, rows_K, strict=True)
             ]
-            outcomes_K = self._running().score_calls(calls_K)
-            return [answer(k, rows_K[k], calls_K[k], outcomes_K[k]) for k in stage if rows_K[k]]
+            self._running().run(calls_K)
+            return [answer(k, rows_K[k], calls_K[k]) for k in stage if rows_K[k]]
         except Exception as error:
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             failed = Outcome.error(said, traceback.format_exc()[-8000:])
@@ -185,15 +182,15 @@ class RewardScorer:
         """Return what each rank found out."""
         if self._world_size == 1:
             return [mine]
-        with Watch(lambda: ["the rewards of other ranks"]):
+        with NoteWaiting(lambda: ["the rewards of other ranks"]):
             return list(gather_object([mine]))
 
     def _gather(self, here: Rollouts) -> Rollouts:
         """Return the rows of all ranks with what the group rewards ask for."""
         grouped = [reward for reward in self.bound if reward.form == "group"]
-        local = {key: here.columns[key] for key in _LOCAL if key in here.columns}
-        columns = {key: value for key, value in here.columns.items() if key not in (*_LOCAL, "completion_ids")}
-        facts = {key: value for key, value in here.facts.items() if any(_names(reward, key) for reward in grouped)}
+        local = {key: here.columns[key] for key in TRL_OBJECTS if key in here.columns}
+        columns = {key: value for key, value in here.columns.items() if key not in (*TRL_OBJECTS, "completion_ids")}
+        facts = {key: value for key, value in here.facts.items() if any(reward.asks_for(key) for reward in grouped)}
         if self._world_size > 1:
             columns = {key: gather_object(list(value)) for key, value in sorted(columns.items())}
             facts = {
@@ -211,10 +208,6 @@ def _split(
     def take(values: Any) -> Any:
         return [values[row] for row in rows] if isinstance(values, list | tuple) else values
 
-    columns = {key: value if key in _LOCAL else take(value) for key, value in world.columns.items()}
+    columns = {key: value if key in TRL_OBJECTS else take(value) for key, value in world.columns.items()}
     facts = {key: take(value) for key, value in {**world.facts, **more}.items()}
-    return split_calls(reward, take(world.completions), take(world.prompts), columns, take(groups), facts)
-
-
-def _names(reward: BoundReward, fact: str) -> bool:
-    return fact in inspect.signature(reward.function).parameters
+    return split_calls(reward, take(world.completions), take(world.prompts), columns, facts, take(groups))

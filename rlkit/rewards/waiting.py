@@ -12,7 +12,7 @@ QUIET_S = 5.0
 """Seconds of a batch before the first line; the next comes after twice as long, and so on."""
 
 
-class Watch:
+class NoteWaiting:
     """Notes on what is not done yet, for as long as a `with` block lasts."""
 
     def __init__(self, waiting_for: Callable[[], Sequence[str]], quiet_s: float = QUIET_S) -> None:
@@ -20,7 +20,7 @@ class Watch:
         self._waiting_for, self._quiet_s = waiting_for, quiet_s
         self._done = threading.Event()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> NoteWaiting:
         """Begin to watch."""
         threading.Thread(target=self._watch, name="reward progress", daemon=True).start()
         return self

@@ -1,8 +1,8 @@
 """How often each reward failed, in plain numbers that ranks can add up before they decide, all alike, to stop.
 
-    book.add("math_verify", outcomes_B)
-    counts_KS = all_reduce(book.counts(names))    # on every rank
-    book.stop_if_failing(names, counts_KS, max_error_rate=0.05)
+    failures.add("math_verify", outcomes_B)
+    counts_KS = all_reduce(failures.counts(names))    # on every rank
+    failures.stop_if_failing(names, counts_KS, max_error_rate=0.05)
 
 A reward that fails gives no score, and a run without scores learns nothing, or worse, learns to make the verifier fail.
 """
@@ -21,7 +21,7 @@ _FEWEST_FAILURES = 3
 """Failures below which only a reward that never worked is stopped: one flake of a small batch says little."""
 
 
-class OutcomeBook:
+class FailureCounts:
     """Counts of outcomes of each reward over the last batches, and the first failure of each.
 
     Raises:
@@ -34,7 +34,7 @@ class OutcomeBook:
         Args:
             window: batches that count.
         """
-        check_count("OutcomeBook", "window", window)
+        check_count("FailureCounts", "window", window)
         self._window = window
         self._batches: dict[str, deque[list[int]]] = {}
         self._first: dict[str, Outcome] = {}
@@ -52,15 +52,6 @@ class OutcomeBook:
     def counts(self, names: Sequence[str]) -> list[list[int]]:
         """Return how many outcomes of each reward are in the window, (K, 4), in the order of `STATUSES`."""
         return [[sum(column) for column in zip(*self._batches.get(name, [[0] * 4]), strict=True)] for name in names]
-
-    def first_failure(self, name: str) -> Outcome | None:
-        """Return the first error or timeout of a reward in this process since the book was opened."""
-        return self._first.get(name)
-
-    def check(self, max_error_rate: float = 0.05) -> None:
-        """Stop a run of one process in which a reward fails too often; see `stop_if_failing`."""
-        names = [*self._batches]
-        self.stop_if_failing(names, self.counts(names), max_error_rate)
 
     def stop_if_failing(self, names: Sequence[str], counts: Sequence[Sequence[int]], max_error_rate: float) -> None:
         """Raise where counts, this rank's or all ranks' sum, say that a reward fails too often.
@@ -87,7 +78,7 @@ class OutcomeBook:
 
 
 def name_counts(row: Sequence[int]) -> dict[Status, int]:
-    """Return counts by status from a row of `OutcomeBook.counts`."""
+    """Return counts by status from a row of `FailureCounts.counts`."""
     return {status: int(count) for status, count in zip(STATUSES, row, strict=True)}
 
 

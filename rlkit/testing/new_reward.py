@@ -1,6 +1,31 @@
-"""What `rlkit rewards new` writes."""
+"""A working reward of one's own and its test, to edit: what `rlkit rewards new` writes."""
 
-PLUGIN = '''\
+from __future__ import annotations
+
+import keyword
+from pathlib import Path
+
+from rlkit.errors import ConfigError
+
+
+def write_reward(name: str, folder: Path) -> list[Path]:
+    """Write NAME.py and test_NAME.py into a folder and return their paths.
+
+    Raises:
+        ConfigError: the name is no function's, or a file of that name exists already.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ConfigError(f"{name!r} cannot be the name of a function; write one like short_answers.")
+    files = {folder / f"{name}.py": _PLUGIN, folder / f"test_{name}.py": _TEST}
+    for file in files:
+        if file.exists():
+            raise ConfigError(f"{file} exists already; choose another name, or move it away.")
+    for file, text in files.items():
+        file.write_text(text.replace("NAME", name), encoding="utf-8")
+    return [*files]
+
+
+_PLUGIN = '''\
 """1 for a short answer, less the longer it is.
 
     rewards: [countdown, {name: NAME.py:NAME, longest: 40}]
@@ -32,7 +57,7 @@ def NAME(completion: Completion, *, longest: int = 200) -> float | None:
     return min(1.0, longest / len(text))
 '''
 
-TEST = """\
+_TEST = """\
 from pathlib import Path
 
 from rlkit.testing import check_reward

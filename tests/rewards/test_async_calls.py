@@ -1,4 +1,4 @@
-"""External rewards: servers that are down, slow or talk nonsense, and coroutines that do not behave."""
+"""Async rewards: servers that are down, slow or talk nonsense, and coroutines that do not behave."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from rlkit.plugins import load_target
 from rlkit.rewards import bind_reward
 from rlkit.rewards.engine import RewardEngine
-from rlkit.rewards.outcomes import scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
 
@@ -54,6 +53,10 @@ def score(name, completions, run=None, **columns):
     spec = {"name": f"{FILE}:{name}", "run": run or {}}
     with RewardEngine([bind_reward(spec)]) as engine:
         return engine.score(completions, ["p"] * len(completions), columns)[0]
+
+
+def scores(outcomes):
+    return [outcome.value for outcome in outcomes]
 
 
 def statuses(outcomes):

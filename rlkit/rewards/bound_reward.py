@@ -23,13 +23,14 @@ from typing import Any
 
 from rlkit.errors import ConfigError, PluginError, suggest
 from rlkit.parameters import check_choice, show
-from rlkit.plugins import describe, find, resolve
-from rlkit.rewards.contract import FACTS, REWARDS, ROLES, is_async, name_of
-from rlkit.rewards.settings import RunSettings, check_names, merge_settings
+from rlkit.plugins import PluginKind, describe, find, load_file, resolve
+from rlkit.rewards.forms import ROLES, TRAINER_COLUMNS, TRL_OBJECTS, Form, asks_for, form_of, is_async, name_of
+from rlkit.rewards.run_settings import RunSettings, check_names, merge_settings
+from rlkit.shipped import shipped_plugins
 
-_GIVEN = {"completion", "completions", "completion_ids", "prompt", "prompts"}
-_GIVEN |= {"environments", "log_extra", "log_metric", "trainer_state"}
-_GIVEN |= {*FACTS}
+REWARDS = PluginKind("reward", "rlkit.rewards", shipped_plugins("rewards"))
+
+_GIVEN = {"completion", "completions", "prompt", "prompts", *TRL_OBJECTS, *TRAINER_COLUMNS}
 """What every reward may be handed; no recipe sets them."""
 
 
@@ -38,30 +39,37 @@ class BoundReward:
     """One reward of a run.
 
     Raises:
-        ConfigError: a form or role that does not exist.
+        ConfigError: a role that does not exist.
     """
 
     name: str
     function: Any
-    form: str = "batch"
-    """`batch`, `completion` or `group`; see `contract.py`."""
     role: str = "base"
     """`base`, `modifier` or `penalty`."""
     run: RunSettings = field(default_factory=RunSettings)
 
     def __post_init__(self) -> None:
-        """Check the words."""
-        for key, value, allowed in (
-            ("form", self.form, ("batch", "completion", "group")),
-            ("role", self.role, ROLES),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"The reward {self.name} was given {key}={show(value)}.{suggest(value, allowed)}")
+        """Check the role."""
+        check_choice(f"The reward {self.name}", "role", self.role, ROLES)
+
+    @property
+    def form(self) -> Form:
+        """`batch`, `completion` or `group`; see `forms.py`."""
+        return form_of(self.function)
 
     @property
     def is_async(self) -> bool:
         """Whether it is called in an event loop."""
         return is_async(self.function)
+
+    @property
+    def takes_whole_batches(self) -> bool:
+        """Whether it gets a batch as TRL hands it over, in one call."""
+        return self.form == "batch" and not self.run.cache and self.run.isolation != "process"
+
+    def asks_for(self, column: str) -> bool:
+        """Return whether it names one of `TRAINER_COLUMNS`."""
+        return asks_for(self.function, column)
 
 
 def bind_reward(spec: Any) -> BoundReward:
@@ -81,8 +89,7 @@ def bind_reward(spec: Any) -> BoundReward:
         run = merge_settings(author, recipe, is_async(function))
     except ConfigError as error:
         raise ConfigError(f"The reward {name_of(function)}: {error}") from error
-    form = getattr(function, "reward_form", "batch")
-    return BoundReward(name_of(function), function, form, role, run)
+    return BoundReward(name_of(function), function, role, run)
 
 
 def resolve_reward(spec: Any) -> Any:
@@ -116,6 +123,32 @@ def _check_run(run: Any) -> dict[str, Any]:
         return check_names(run)
     check_choice("run", "role", run["role"], ROLES)
     return {**check_names({key: value for key, value in run.items() if key != "role"}), "role": run["role"]}
+
+
+def find_reward(file: str) -> str:
+    """Return how to name the reward that is meant by a file: its function called like the file, or its only reward.
+
+    Raises:
+        ConfigError: which of its functions is meant is not clear.
+        PluginError: the file cannot be imported.
+    """
+    module, stem = load_file(Path(file), "reward"), Path(file).stem
+    if callable(getattr(module, stem, None)):
+        return f"{file}:{stem}"
+    marked = [name for name, thing in vars(module).items() if hasattr(thing, "reward_form")]
+    plain = [
+        name
+        for name, thing in vars(module).items()
+        if inspect.isfunction(thing)
+        and thing.__module__ == module.__name__
+        and "completions" in inspect.signature(thing).parameters
+    ]
+    found = marked or plain
+    if len(found) != 1:
+        raise ConfigError(
+            f"{file} has {len(found) or 'no'} rewards{' (' + ', '.join(found) + ')' if found else ''}; write {file}:fn."
+        )
+    return f"{file}:{found[0]}"
 
 
 def name_rewards(rewards: Sequence[Any]) -> list[str]:

@@ -1,22 +1,21 @@
-"""External rewards: many questions at a time to something else, in an event loop that nothing can hold up for good."""
+"""Async rewards: many questions at a time to something else, in an event loop that nothing can hold up for good."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ctypes
-import random
 import threading
 import time
 import traceback
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from rlkit.rewards.binding import BoundReward
+from rlkit.rewards.bound_reward import BoundReward
 from rlkit.rewards.calls import Call, fail, judge
 from rlkit.rewards.outcomes import Outcome
+from rlkit.servers.faults import pause_after
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
 _STUCK_S = 1.0
 """Seconds by which a coroutine may hold up the loop past its deadline, and then those to react to an interruption."""
 _BEAT_S = 0.1
@@ -24,8 +23,6 @@ _BEAT_S = 0.1
 _POLITE_S, _INTERRUPTIONS = 0.05, 20
 """Seconds that a loop gets to stop by itself, and how often it is then interrupted."""
 _MEND = "await instead, or write a plain function with isolation: process"
-
-Outcomes = list[list[Outcome] | None]
 
 
 class _Interruption(BaseException):
@@ -50,7 +47,7 @@ class EventLoop:
             self._loop = asyncio.new_event_loop()
             # What a call that was given up does later is nobody's business any more.
             self._loop.set_exception_handler(lambda *_: None)
-            self._thread = threading.Thread(target=_turn, args=(self._loop,), name="external rewards", daemon=True)
+            self._thread = threading.Thread(target=_turn, args=(self._loop,), name="async rewards", daemon=True)
             self._thread.start()
         done = threading.Event()
 
@@ -101,13 +98,12 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_soon(loop.stop)
 
 
-class ExternalRun:
-    """All calls of one external reward in one batch."""
+class AsyncRun:
+    """All calls of one async reward in one batch."""
 
     def __init__(self, bound: BoundReward, calls: Sequence[Call], end_at: float) -> None:
         """Take what is to be called."""
         self.bound, self.calls, self.end_at = bound, calls, end_at
-        self.outcomes: Outcomes = [None] * len(calls)
         self.last_sign = time.monotonic()
         """When the loop last showed that it is not blocked."""
         self.is_given_up = False
@@ -118,13 +114,14 @@ class ExternalRun:
 
     async def run(self) -> None:
         """Call everything, so many at a time."""
-        places = iter(range(len(self.calls)))
+        waiting = iter(self.calls)
 
         async def work() -> None:
-            for place in places:
-                if not self.is_given_up:
-                    outcome = await self._call(self.calls[place])
-                    self.outcomes[place] = outcome
+            for call in waiting:
+                outcomes = await self._call(call)
+                if self.is_given_up:
+                    return
+                call.outcomes = outcomes
 
         beat = asyncio.ensure_future(self._beat())
         num_workers = min(self.bound.run.max_concurrency, len(self.calls))
@@ -149,14 +146,12 @@ class ExternalRun:
             return False
         return self._interrupted_at > self.last_sign and now - self._interrupted_at > _STUCK_S
 
-    def settle(self) -> list[list[Outcome]]:
-        """Return all outcomes; what has none is a timeout."""
+    def settle(self) -> None:
+        """Give up on what is not done: a timeout."""
         self.is_given_up = True
-        said = f"A coroutine held up the event loop; {_MEND}."
-        return [
-            given or fail(self.bound, call, "timeout", said)
-            for call, given in zip(self.calls, self.outcomes, strict=True)
-        ]
+        for call in self.calls:
+            said = f"A coroutine held up the event loop; {_MEND}."
+            call.outcomes = call.outcomes or fail(self.bound, call, "timeout", said)
 
     async def _beat(self) -> None:
         while True:
@@ -190,7 +185,7 @@ class ExternalRun:
             else:
                 failure, where = _describe(error)
             attempt += 1
-            pause = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
+            pause = pause_after(attempt)
             if attempt > self.bound.run.retries or time.monotonic() + pause >= end:
                 tries = f" ({attempt} attempts)" if attempt > 1 else ""
                 return fail(self.bound, call, "error", f"{failure}{tries}.", where)

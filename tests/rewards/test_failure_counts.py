@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rlkit.errors import ConfigError, RewardError
-from rlkit.rewards.book import OutcomeBook, decide, name_counts, rates
+from rlkit.rewards.failure_counts import FailureCounts, decide, name_counts, rates
 from rlkit.rewards.outcomes import Outcome
 
 OK, ERROR, LATE = Outcome.ok(1), Outcome.error("ValueError: bad"), Outcome.timeout("No answer within 5 seconds.")
@@ -19,7 +19,7 @@ WHERE = """Traceback (most recent call last):
 
 
 def test_counts_are_rows_that_ranks_can_add():
-    first, second = OutcomeBook(), OutcomeBook()
+    first, second = FailureCounts(), FailureCounts()
     first.add("a", [OK, OK, ERROR])
     second.add("a", [Outcome.abstain(), LATE, OK])
     names = ["a", "never"]
@@ -33,11 +33,10 @@ def test_counts_are_rows_that_ranks_can_add():
 
 
 def test_only_the_window_counts():
-    book = OutcomeBook(window=2)
+    failures = FailureCounts(window=2)
     for outcome in (ERROR, OK, OK):
-        book.add("a", [outcome] * 10)
-    assert book.counts(["a"]) == [[20, 0, 0, 0]]
-    assert book.first_failure("a") == ERROR
+        failures.add("a", [outcome] * 10)
+    assert failures.counts(["a"]) == [[20, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -62,11 +61,11 @@ def test_the_worst_comes_first_and_the_limit_is_a_share():
 
 
 def test_the_sentence_holds_the_first_failure_and_its_line():
-    book = OutcomeBook()
-    book.add("mine", [OK, Outcome.error("The reward mine: ValueError: bad.", WHERE), LATE, ERROR])
-    book.check(0.75)
+    failures = FailureCounts()
+    failures.add("mine", [OK, Outcome.error("The reward mine: ValueError: bad.", WHERE), LATE, ERROR])
+    failures.stop_if_failing(["mine"], failures.counts(["mine"]), 0.75)
     with pytest.raises(RewardError) as raised:
-        book.check()
+        failures.stop_if_failing(["mine"], failures.counts(["mine"]), 0.05)
     said = str(raised.value)
     assert "mine failed for 3 of 4 completions (2 errors, 1 timeouts)" in said
     assert "ValueError: bad (line 3 of /a/mine.py, in f)" in said
@@ -74,7 +73,7 @@ def test_the_sentence_holds_the_first_failure_and_its_line():
 
 
 def test_a_rank_without_failures_stops_too():
-    book = OutcomeBook()
-    book.add("mine", [OK] * 4)
+    failures = FailureCounts()
+    failures.add("mine", [OK] * 4)
     with pytest.raises(RewardError, match="on another rank"):
-        book.stop_if_failing(["mine"], [[4, 0, 4, 0]], 0.05)
+        failures.stop_if_failing(["mine"], [[4, 0, 4, 0]], 0.05)

@@ -6,14 +6,16 @@ author gives defaults, `@rlkit.reward(isolation="process", deadline_s=5)`; the r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_choice, check_count, check_flag, check_number, show
+from rlkit.terminal import note
 
-ISOLATIONS = ("inline", "process", "external")
+ISOLATIONS = ("inline", "process", "async")
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,10 @@ class RunSettings:
     """
 
     isolation: str = "inline"
-    """`inline`: on the caller's thread. `process`: in workers that are killed when late. `external`: `async def`
-    functions that ask something else, such as a server, many at a time."""
+    """`inline`: on the caller's thread. `process`: in workers that are killed when late. `async`: `async def` functions
+    that ask something else, such as a server, many at a time."""
     deadline_s: float | None = None
-    """Seconds of one call, with all its retries; None is 10 in a process, 60 for external ones, and no end inline."""
+    """Seconds of one call, with all its retries; None is 10 in a process, 60 for async ones, and no end inline."""
     num_workers: int = 2
     """Processes, on every rank."""
     memory_mb: int | None = 2048
@@ -36,11 +38,11 @@ class RunSettings:
     cache: bool = False
     """Whether scores are kept on disk between batches and runs."""
     max_concurrency: int = 32
-    """External calls under way at a time."""
+    """Async calls under way at a time."""
     retries: int = 2
-    """Further attempts at an external call that raised."""
+    """Further attempts at an async call that raised."""
     rate_per_s: float | None = None
-    """External calls that may start in a second, retries among them; None for any number."""
+    """Async calls that may start in a second, retries among them; None for any number."""
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -66,7 +68,7 @@ class RunSettings:
         return self.deadline_s or (10.0 if self.isolation == "process" else 60.0)
 
 
-NAMES = tuple(field.name for field in fields(RunSettings))
+SETTINGS = tuple(field.name for field in fields(RunSettings))
 
 
 def check_names(run: Any) -> dict[str, Any]:
@@ -78,9 +80,19 @@ def check_names(run: Any) -> dict[str, Any]:
     if not isinstance(run, Mapping):
         raise ConfigError(f"run was given as {show(run)}; write run: {{isolation: process, deadline_s: 5}}.")
     for name in run:
-        if name not in NAMES:
-            raise ConfigError(f"run has no setting {show(name)}.{suggest(str(name), NAMES)}")
-    return dict(run)
+        if name not in SETTINGS:
+            raise ConfigError(f"run has no setting {show(name)}.{suggest(str(name), SETTINGS)}")
+    run = dict(run)
+    if run.get("isolation") == "external":
+        # An older spelling.
+        _note_renaming()
+        run["isolation"] = "async"
+    return run
+
+
+@functools.cache
+def _note_renaming() -> None:
+    note("isolation: external is now called async; write isolation: async.")
 
 
 def merge_settings(author: Mapping[str, Any], recipe: Mapping[str, Any], is_async: bool) -> RunSettings:
@@ -89,13 +101,13 @@ def merge_settings(author: Mapping[str, Any], recipe: Mapping[str, Any], is_asyn
     Raises:
         ConfigError: they do not fit each other, or the kind of function.
     """
-    home = "external" if is_async else "inline"
+    home = "async" if is_async else "inline"
     merged = {"isolation": home, **author, **recipe}
     if merged["isolation"] == "inline" and "deadline_s" not in recipe:
         # The author's deadline belongs to the isolation that the recipe has taken away.
         merged.pop("deadline_s", None)
     settings = RunSettings(**merged)
-    if is_async != (settings.isolation == "external"):
-        kind, fits = ("an async", "external") if is_async else ("no async", "inline or process")
+    if is_async != (settings.isolation == "async"):
+        kind, fits = ("an async", "async") if is_async else ("no async", "inline or process")
         raise ConfigError(f"run was given isolation={settings.isolation!r} for {kind} function; write {fits}.")
     return settings

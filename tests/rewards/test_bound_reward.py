@@ -8,8 +8,9 @@ import pytest
 
 import rlkit
 from rlkit.errors import ConfigError, PluginError
-from rlkit.rewards import as_batch_reward, bind_reward, check_columns, name_rewards, resolve_reward
-from rlkit.rewards.binding import digest_reward
+from rlkit.rewards import bind_reward, check_columns, name_rewards, resolve_reward
+from rlkit.rewards.bound_reward import digest_reward
+from rlkit.rewards.contract import score_batch
 
 TEXT = """
 import rlkit
@@ -43,9 +44,8 @@ def test_keyword_parameters_are_bound(file):
     bound = bind_reward({"name": f"{file}:overlong", "max_length": 2})
     assert (bound.name, bound.form, bound.role) == ("overlong", "completion", "penalty")
     assert bound.function("abc") == -1.0
-    score = as_batch_reward(bound.function)
     # A column of the same name does not overrule the recipe.
-    assert score(["abc", "a"], prompts=["p", "p"], max_length=[9, 9]) == [-1.0, 0.0]
+    assert score_batch(bound.function, ["abc", "a"], prompts=["p", "p"], max_length=[9, 9]) == [-1.0, 0.0]
     assert bind_reward(f"{file}:overlong").function("abc") == 0.0
 
 
@@ -77,7 +77,7 @@ def test_the_recipe_overrules_the_author(file):
     assert (run.isolation, run.deadline_s, run.cache) == ("process", 1, True)
     run = bind_reward({"name": f"{file}:overlong", "run": {"isolation": "inline"}}).run
     assert (run.isolation, run.deadline_s) == ("inline", None)
-    assert bind_reward(f"{file}:asks").run.isolation == "external"
+    assert bind_reward(f"{file}:asks").run.isolation == "async"
 
 
 def test_the_recipe_says_the_role(file):
@@ -111,8 +111,8 @@ def test_rewards_of_one_name_are_numbered(file):
         ("plain", {"role": "bonus"}, "run was given role='bonus'. Allowed: base, modifier, penalty"),
         ("overlong", {"isolaton": "process"}, "Did you mean 'isolation'?"),
         ("overlong", {"isolation": "docker"}, "isolation='docker'"),
-        ("overlong", {"isolation": "external"}, "no async function; write inline or process"),
-        ("asks", {"isolation": "process"}, "an async function; write external"),
+        ("overlong", {"isolation": "async"}, "no async function; write inline or process"),
+        ("asks", {"isolation": "process"}, "an async function; write async"),
         ("plain", {"deadline_s": 5}, "nothing can interrupt"),
         ("plain", {"deadline_s": float("inf"), "isolation": "process"}, "deadline_s=inf"),
         ("plain", {"num_workers": 0}, "num_workers=0"),
@@ -128,11 +128,11 @@ def test_settings_that_do_not_fit_are_refused(file, name, run, said):
 
 def test_decorators_are_checked_where_they_are_written():
     with pytest.raises(ConfigError, match="Did you mean 'retries'"):
-        rlkit.reward(retrys=2)(as_batch_reward)
+        rlkit.reward(retrys=2)(lambda completion: 1.0)
     with pytest.raises(ConfigError, match="role='bonus'"):
-        rlkit.group_reward(role="bonus")(as_batch_reward)
+        rlkit.group_reward(role="bonus")(lambda completion: 1.0)
     with pytest.raises(ConfigError, match="nothing can interrupt"):
-        rlkit.reward(deadline_s=5)(as_batch_reward)
+        rlkit.reward(deadline_s=5)(lambda completion: 1.0)
 
 
 def test_what_was_resolved_keeps_its_marks_when_bound_again(file):
