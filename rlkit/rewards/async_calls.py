@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import random
 import threading
 import time
 import traceback
@@ -15,8 +14,8 @@ from typing import Any
 from rlkit.rewards.bound_reward import BoundReward
 from rlkit.rewards.calls import Call, fail, judge
 from rlkit.rewards.outcomes import Outcome
+from rlkit.servers.faults import pause_after
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
 _STUCK_S = 1.0
 """Seconds by which a coroutine may hold up the loop past its deadline, and then those to react to an interruption."""
 _BEAT_S = 0.1
@@ -186,7 +185,7 @@ class AsyncRun:
             else:
                 failure, where = _describe(error)
             attempt += 1
-            pause = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
+            pause = pause_after(attempt)
             if attempt > self.bound.run.retries or time.monotonic() + pause >= end:
                 tries = f" ({attempt} attempts)" if attempt > 1 else ""
                 return fail(self.bound, call, "error", f"{failure}{tries}.", where)
