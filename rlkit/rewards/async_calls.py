@@ -12,8 +12,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from rlkit.rewards.bound_reward import BoundReward
-from rlkit.rewards.calls import Call, fail, judge
-from rlkit.rewards.outcomes import Outcome
+from rlkit.rewards.calls import Call
+from rlkit.rewards.outcomes import Answer, fail, judge
 from rlkit.servers.faults import pause_after
 
 _STUCK_S = 1.0
@@ -118,10 +118,10 @@ class AsyncRun:
 
         async def work() -> None:
             for call in waiting:
-                outcomes = await self._call(call)
+                answer = await self._call(call)
                 if self.is_given_up:
                     return
-                call.outcomes = outcomes
+                call.enter(answer)
 
         beat = asyncio.ensure_future(self._beat())
         num_workers = min(self.bound.run.max_concurrency, len(self.calls))
@@ -151,7 +151,8 @@ class AsyncRun:
         self.is_given_up = True
         for call in self.calls:
             said = f"A coroutine held up the event loop; {_MEND}."
-            call.outcomes = call.outcomes or fail(self.bound, call, "timeout", said)
+            if not call.outcomes:
+                call.enter(self._fail(call, "timeout", said))
 
     async def _beat(self) -> None:
         while True:
@@ -160,11 +161,11 @@ class AsyncRun:
             late_s = time.monotonic() - self.last_sign - _BEAT_S
             self._held_s += late_s if late_s > _BEAT_S else 0.0
 
-    async def _call(self, call: Call) -> list[Outcome]:
+    async def _call(self, call: Call) -> Answer:
         limit = self.bound.run.limit_s
         await self._keep_rate(self.end_at)
         if time.monotonic() >= self.end_at:
-            return fail(self.bound, call, "timeout", "It was not asked before the batch's deadline.")
+            return self._fail(call, "timeout", "It was not asked before the batch's deadline.")
         end, failure, attempt = min(time.monotonic() + limit, self.end_at), "", 0
         where: str | None = None
         while True:
@@ -174,23 +175,26 @@ class AsyncRun:
                 task.cancel()
                 task.add_done_callback(_forget)
                 late = f"No answer within {limit:g} seconds{f', after {failure}' if failure else ''}."
-                return fail(self.bound, call, "timeout", late, where)
+                return self._fail(call, "timeout", late, where)
             if task.cancelled():
                 failure, where = "CancelledError", None
             elif (error := task.exception()) is None:
-                return judge(self.bound, call, task.result())
+                return judge(task.result(), self.bound.form, call.num_scores, self.bound.name)
             elif isinstance(error, _HeldUpError):
                 late = f"It held up the event loop for more than {limit:g} seconds; {_MEND}."
-                return fail(self.bound, call, "timeout", late, _describe(error.__cause__ or error)[1])
+                return self._fail(call, "timeout", late, _describe(error.__cause__ or error)[1])
             else:
                 failure, where = _describe(error)
             attempt += 1
             pause = pause_after(attempt)
             if attempt > self.bound.run.retries or time.monotonic() + pause >= end:
                 tries = f" ({attempt} attempts)" if attempt > 1 else ""
-                return fail(self.bound, call, "error", f"{failure}{tries}.", where)
+                return self._fail(call, "error", f"{failure}{tries}.", where)
             await asyncio.sleep(pause)
             await self._keep_rate(end)
+
+    def _fail(self, call: Call, status: str, reason: str, where: str | None = None) -> Answer:
+        return fail(self.bound.name, call.num_scores, status, reason, where)
 
     async def _wait(self, task: asyncio.Task[Any], end: float) -> float:
         """Wait for a task and return its deadline, put off by as long as the loop was held up by others."""

@@ -22,8 +22,8 @@ from rlkit.errors import ConfigError, RewardError
 from rlkit.rewards.async_calls import AsyncRun, EventLoop
 from rlkit.rewards.bound_reward import BoundReward, digest_reward
 from rlkit.rewards.cache import ScoreCache
-from rlkit.rewards.calls import Call, Invoke, fail, judge, share, split_calls
-from rlkit.rewards.outcomes import Outcome
+from rlkit.rewards.calls import Call, Invoke, split_calls
+from rlkit.rewards.outcomes import Answer, Outcome, fail, judge, share
 from rlkit.rewards.waiting import QUIET_S, NoteWaiting
 from rlkit.workers.pool import WorkerPool
 
@@ -124,7 +124,8 @@ class RewardEngine:
         _check_lengths(len(completions), {"prompts": prompts, "groups": groups, **columns})
         calls_K = [split_calls(reward, completions, prompts, columns, groups=groups) for reward in self.bound]
         self.run(calls_K)
-        return [share(calls, len(completions)) for calls in calls_K]
+        num_rows = len(completions)
+        return [share([(call.rows, call.outcomes) for call in calls], num_rows) for calls in calls_K]
 
     def run(self, calls_K: Sequence[list[Call]]) -> None:
         """Find out what becomes of the calls of each reward, none for one that is not asked; fills in `outcomes`."""
@@ -157,7 +158,7 @@ class RewardEngine:
             for place, calls in asked.items():
                 if self.bound[place].run.isolation == "inline":
                     for call in calls:
-                        call.outcomes = _call_here(self.bound[place], call, end_at)
+                        call.enter(_call_here(self.bound[place], call, end_at))
                     is_done[place].set()
             while waiting := [done for done in is_done.values() if not done.is_set()]:
                 _collect(runs)
@@ -213,25 +214,29 @@ def _run_in_processes(
         replies = pool.map([{"args": call.args, "kwargs": call.kwargs} for call in calls], end_at=end_at, stop=stop)
         for call, reply in zip(calls, replies, strict=True):
             if reply.status == "ok":
-                call.outcomes = judge(bound, call, reply.value)
+                call.enter(judge(reply.value, bound.form, call.num_scores, bound.name))
             else:
-                call.outcomes = fail(bound, call, reply.status, reply.reason or "", reply.traceback)
+                said = (reply.status, reply.reason or "", reply.traceback)
+                call.enter(fail(bound.name, call.num_scores, *said))
     except Exception as error:
         for call in calls:
-            call.outcomes = fail(bound, call, "error", f"The pool failed: {error}", traceback.format_exc())
+            said = ("error", f"The pool failed: {error}", traceback.format_exc())
+            call.enter(fail(bound.name, call.num_scores, *said))
     is_done.set()
 
 
-def _call_here(bound: BoundReward, call: Call, end_at: float) -> list[Outcome]:
+def _call_here(bound: BoundReward, call: Call, end_at: float) -> Answer:
     if time.monotonic() >= end_at:
-        return fail(bound, call, "timeout", "It was not called before the batch's deadline.")
+        return fail(bound.name, call.num_scores, "timeout", "It was not called before the batch's deadline.")
     try:
-        return judge(bound, call, bound.function(*call.args, **call.kwargs))
+        value = bound.function(*call.args, **call.kwargs)
+        return judge(value, bound.form, call.num_scores, bound.name)
     except (Exception, SystemExit) as error:
         said = " ".join(str(error).split())[:300]
         calls = error.__traceback__ and error.__traceback__.tb_next
         where = "".join(traceback.format_exception(type(error), error, calls))
-        return fail(bound, call, "error", f"{type(error).__name__}{f': {said}' if said else ''}", where[-8000:])
+        reason = f"{type(error).__name__}{f': {said}' if said else ''}"
+        return fail(bound.name, call.num_scores, "error", reason, where[-8000:])
 
 
 def _key(source: str, call: Call) -> str:

@@ -11,9 +11,9 @@ Only `ok` carries a value. Whoever trains on the others has to decide so in the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rlkit.errors import RewardError
 from rlkit.parameters import show
@@ -108,6 +108,74 @@ def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
         )
         return [Outcome.error(said)] * num_rows
     return [judge_value(value, name) for value in rows]
+
+
+class Answer(NamedTuple):
+    """What a call of a reward came to."""
+
+    outcomes: list[Outcome]
+    """One for each score that was asked for."""
+    labels: list[Any] | None = None
+    """Class of each completion, where a group reward gave them."""
+    metrics: Mapping[str, float] = {}
+    """Numbers to be logged, where a group reward gave them."""
+
+
+def judge(value: Any, form: str, num_scores: int, name: str) -> Answer:
+    """Return what the returned value of a call says; a group reward may return a mapping with more than the values.
+
+    Args:
+        value: what the reward returned.
+        form: of the reward, `completion`, `batch` or `group`.
+        num_scores: how many scores it was asked for.
+        name: the reward, for sentences.
+    """
+    if form == "completion":
+        return Answer([judge_value(value, name)])
+    if form == "group" and isinstance(value, Mapping):
+        return _judge_mapping(value, num_scores, name)
+    return Answer(judge_batch(value, num_scores, name))
+
+
+def fail(name: str, num_scores: int, status: str, reason: str, where: str | None = None) -> Answer:
+    """Return what a call came to that failed or was given up."""
+    make = Outcome.timeout if status == "timeout" else Outcome.error
+    return Answer([make(f"The reward {name}: {reason}", where)] * num_scores)
+
+
+def share(found: Iterable[tuple[Sequence[Sequence[int]], Sequence[Outcome]]], num_rows: int) -> list[Outcome]:
+    """Return the outcomes of all rows from those of the calls.
+
+    Args:
+        found: the outcomes of each call, and before them the rows that they are of: one list for each set of rows that
+            shared the call.
+        num_rows: how many rows there are; each belongs to a call.
+    """
+    shared: dict[int, Outcome] = {}
+    for places, outcomes in found:
+        for rows in places:
+            shared.update(zip(rows, outcomes, strict=True))
+    return [shared[row] for row in range(num_rows)]
+
+
+def _judge_mapping(given: Mapping[str, Any], num_scores: int, name: str) -> Answer:
+    labels, metrics = given.get("labels"), given.get("metrics") or {}
+    fault = None
+    if strange := [key for key in given if key not in ("values", "labels", "metrics")]:
+        fault = f"a mapping with {show(strange[0])}; write values, labels and metrics"
+    elif "values" not in given:
+        fault = "a mapping without values"
+    elif labels is not None and (not isinstance(labels, list | tuple) or len(labels) != num_scores):
+        fault = f"labels {show(labels)} for {num_scores} completions; give each its class"
+    elif not isinstance(metrics, Mapping) or any(judge_value(value, "").status != "ok" for value in metrics.values()):
+        fault = f"the metrics {show(metrics)}; write name: finite number"
+    if fault:
+        return fail(name, num_scores, "error", f"It returned {fault}.")
+    return Answer(
+        judge_batch(given["values"], num_scores, name),
+        None if labels is None else [*labels],
+        {str(key): float(judge_value(value, "").value or 0.0) for key, value in metrics.items()},
+    )
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:

@@ -30,9 +30,9 @@ import torch
 from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
+from rlkit.advantages import compose_rewards
 from rlkit.errors import ConfigError, RewardError
 from rlkit.recipe.plan import LOSS_TYPES, Plan, find_verifier
-from rlkit.rewards import compose_rewards
 from rlkit.trainers.anchoring import Anchoring
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.config import DiverseGRPOConfig

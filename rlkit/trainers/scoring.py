@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
+from rlkit.advantages.base import sum_rewards, value_before
 from rlkit.errors import PluginError
 from rlkit.recipe.plan import Plan
 from rlkit.rewards import TRL_OBJECTS, BoundReward
-from rlkit.rewards.calls import Call, share, split_calls
-from rlkit.rewards.composition import sum_rewards, value_before
+from rlkit.rewards.calls import Call, split_calls
 from rlkit.rewards.engine import RewardEngine
 from rlkit.rewards.failure_counts import FailureCounts, name_counts, rates
-from rlkit.rewards.outcomes import STATUSES, Outcome
+from rlkit.rewards.outcomes import STATUSES, Outcome, share
 from rlkit.rewards.waiting import NoteWaiting
 
 
@@ -364,7 +364,8 @@ def _sum_up(place: int, rows: list[int], calls: list[Call]) -> _Found:
                 for row, label in zip(places, call.labels or [], strict=True):
                     labels_B[row] = label
     metrics = [(name, value) for call in calls for _ in call.rows for name, value in call.metrics.items()]
-    return _Found(place, rows, _strip(share(calls, len(rows))), labels_B, metrics)
+    outcomes_B = share([(call.rows, call.outcomes) for call in calls], len(rows))
+    return _Found(place, rows, _strip(outcomes_B), labels_B, metrics)
 
 
 def _strip(outcomes: Sequence[Outcome]) -> list[Outcome]:
