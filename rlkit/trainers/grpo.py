@@ -68,6 +68,9 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         PluginError: something named does not exist, or a reward that runs in processes cannot be loaded there.
     """
 
+    reward_funcs: list[Any]
+    """TRL's: the rewards as they were given, and those of environments."""
+
     def __init__(
         self,
         model: Any,
