@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+# Without bytecode every process that a test starts would compile all that it imports, which takes longer than the rest.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell ignores Ctrl-C for what it starts in the background, and programs inherit that; tests that send it need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,6 +39,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples in every run: a failure is then the change's, not the day's.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a fixture of their module in one process of xdist, so that it is made once (`--dist loadgroup`)."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        found = fixtures.name2fixturedefs.values() if fixtures else []
+        if any(fixture.scope == "module" for definitions in found for fixture in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
