@@ -41,16 +41,6 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a fixture of their module in one process of xdist, so that it is made once (`--dist loadgroup`)."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        found = fixtures.name2fixturedefs.values() if fixtures else []
-        if any(fixture.scope == "module" for definitions in found for fixture in definitions):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, and say why."""
     if item.get_closest_marker("needs_compiler") and not shutil.which(os.environ.get("CXX", "c++")):
