@@ -46,7 +46,7 @@ def statuses(outcomes):
 )
 def test_each_row_has_its_own_outcome(bound):
     outcomes = score(bound, ["a", "none", "nan", "raise", "inf", "text", "b"])
-    assert statuses(outcomes) == ["ok", "abstain", "error", "error", "error", "error", "ok"]
+    assert statuses(outcomes) == ["ok", "abstain", "abstain", "error", "error", "error", "ok"]
     assert "ValueError: the answer is missing" in outcomes[3].reason
     assert "scored.py" in outcomes[3].traceback
     assert "nan" in outcomes[2].reason
