@@ -15,13 +15,8 @@ from types import ModuleType
 
 MOVED = {
     "rlkit.diversity.answers": "rlkit.verifiers",
-    "rlkit.diversity.asking": "rlkit.servers.asking",
-    "rlkit.diversity.chat_endpoint": "rlkit.servers.chat",
-    "rlkit.diversity.classify_endpoint": "rlkit.servers.classify",
-    "rlkit.diversity.judgement_cache": "rlkit.servers.judgement_cache",
     "rlkit.diversity.normalisation": "rlkit.verifiers.normalisation",
     "rlkit.diversity.reasoning": "rlkit.verifiers.reasoning",
-    "rlkit.diversity.retrying": "rlkit.servers.retrying",
     "rlkit.evaluation.adapters": "rlkit.evaluation.engines.adapters",
     "rlkit.evaluation.chat_format": "rlkit.evaluation.engines.chat_format",
     "rlkit.evaluation.comparison": "rlkit.evaluation.comparing.comparison",
@@ -32,7 +27,6 @@ MOVED = {
     "rlkit.evaluation.openai_engine": "rlkit.evaluation.engines.openai",
     "rlkit.evaluation.openai_requests": "rlkit.evaluation.engines.openai_requests",
     "rlkit.evaluation.pairing": "rlkit.evaluation.comparing.pairing",
-    "rlkit.evaluation.server_pool": "rlkit.servers.pool",
     "rlkit.evaluation.thinking": "rlkit.verifiers.reasoning",
     "rlkit.evaluation.truncation": "rlkit.evaluation.engines.truncation",
     "rlkit.evaluation.verdict": "rlkit.evaluation.comparing.verdict",
@@ -50,6 +44,10 @@ MOVED = {
     "rlkit.rewards.sandbox": "rlkit.verifiers.sandbox",
     "rlkit.rewards.settings": "rlkit.rewards.run_settings",
     "rlkit.rewards.trl_form": "rlkit.rewards.contract",
+    "rlkit.trainers.colocated_vllm": "rlkit.trainers.stack",
+    "rlkit.trainers.native_build": "rlkit.trainers.stack",
+    "rlkit.trainers.plan": "rlkit.recipe.plan",
+    "rlkit.trainers.quiet": "rlkit.trainers.stack",
 }
 """Old path -> where the module is."""
 

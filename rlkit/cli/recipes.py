@@ -88,16 +88,15 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         RlkitError: naming the first thing that is wrong.
     """
-    from rlkit.recipe.parts import resolve_parts
+    from rlkit.recipe.plan import Plan
 
-    parts = resolve_parts(recipe)
-    from rlkit.trainers.quiet import quiet_libraries
+    plan = Plan.from_recipe(recipe)
+    from rlkit.trainers.stack import quiet_libraries
 
     quiet_libraries()
-    from rlkit.trainers.settings import build_peft, check_plan, check_settings
+    from rlkit.trainers.settings import check_run
 
-    check_plan(recipe, parts, check_settings(recipe))
-    build_peft(recipe)
+    check_run(recipe, plan)
 
 
 def _render(reference: str, overrides: list[str]) -> str:

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import functools
 import os
-import random
 import threading
 import time
 import weakref
@@ -19,10 +18,8 @@ from rlkit.rewards.bound_reward import BoundReward
 from rlkit.rewards.calls import Call, fail, judge
 from rlkit.rewards.guard import end_copy
 from rlkit.rewards.outcomes import Outcome
+from rlkit.servers.faults import pause_after
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
-_OWN = random.Random()
-"""Pauses take nothing from the random numbers of the run."""
 _STUCK_S = 1.0
 """Seconds by which a coroutine may hold up the loop past its deadline, and then those to react to an interruption."""
 _BEAT_S = 0.1
@@ -227,7 +224,7 @@ class AsyncRun:
             else:
                 failure, where = say_error(error), trace_error(error)
             attempt += 1
-            pause = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S) * _OWN.uniform(0.5, 1.0)
+            pause = pause_after(attempt)
             if attempt > self.bound.run.retries or time.monotonic() + pause >= end:
                 tries = f" ({attempt} attempts)" if attempt > 1 else ""
                 return fail(self.bound, call, "error", f"{failure}{tries}.", where)

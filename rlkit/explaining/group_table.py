@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rlkit.explaining.tracing import ROUNDING
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 _SHOWN = 3
 """Numbers of a vector that are shown."""
-ROUNDING = 1e-12
-"""Advantages smaller than this are zero but for the last bits of the arithmetic."""
 
 
 def print_list(found: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Means over the tokens of an update, summed on each rank and exchanged once."""
+"""What forward passes measure: summed on each rank, put together over passes, and exchanged between ranks once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 
-class Meters:
-    """Collects what an update logs; all ranks must add the same names before they flush."""
+class Statistics:
+    """Means over tokens, extremes, and sums of some passes; all ranks must hold the same names before they reduce."""
 
     def __init__(self) -> None:
         self._totals: dict[str, torch.Tensor] = {}
         self._lows: dict[str, list[torch.Tensor]] = {}
         self._highs: dict[str, list[torch.Tensor]] = {}
+        self._sums: dict[str, torch.Tensor] = {}
 
     def add(self, name: str, values_BT: torch.Tensor, mask_BT: torch.Tensor) -> None:
         """Add values whose mean over the tokens of the mask will be logged; (B, 1) counts once a completion."""
@@ -34,29 +35,49 @@ class Meters:
         """Add values of which the largest will be logged."""
         self._highs.setdefault(name, []).append(values_N.detach().float().flatten())
 
-    def flush(self, trainer: Any) -> dict[str, float]:
-        """Record everything with the trainer and return the means, NaN where no token counts; a collective."""
+    def add_sum(self, name: str, value: torch.Tensor) -> None:
+        """Add to a sum of this rank, which is not logged by itself; see `sum_of`."""
+        self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value.detach()
+
+    def sum_of(self, name: str) -> torch.Tensor | None:
+        """Return a sum of this rank; None where nothing was added."""
+        return self._sums.get(name)
+
+    def names_of_sums(self, prefix: str) -> list[str]:
+        """Return the names of sums that begin so, sorted."""
+        return sorted(name for name in self._sums if name.startswith(prefix))
+
+    def merge(self, other: Statistics) -> None:
+        """Take in what another pass measured."""
+        for mine, theirs in ((self._totals, other._totals), (self._sums, other._sums)):
+            for name, total in theirs.items():
+                mine[name] = mine[name] + total if name in mine else total
+        for kept, given in ((self._lows, other._lows), (self._highs, other._highs)):
+            for name, values in given.items():
+                kept.setdefault(name, []).extend(values)
+
+    def reduce(self, accelerator: Any) -> dict[str, float]:
+        """Return means and extremes over all ranks, NaN where there is nothing to them; a collective."""
         if not self._totals:
             return {}
         names = sorted(self._totals)
-        totals_N2 = trainer.accelerator.reduce(torch.stack([self._totals[name] for name in names]), reduction="sum")
+        totals_N2 = accelerator.reduce(torch.stack([self._totals[name] for name in names]), reduction="sum")
         means = {name: (total / count).item() for name, (total, count) in zip(names, totals_N2, strict=True)}
-        for name, mean in means.items():
-            trainer.record(name, mean)
-        self._flush_extremes(trainer)
-        return means
+        return means | self._reduce_extremes(accelerator)
 
-    def _flush_extremes(self, trainer: Any) -> None:
+    def _reduce_extremes(self, accelerator: Any) -> dict[str, float]:
         kinds = [(name, values, 1.0) for name, values in self._lows.items()]
         kinds += [(name, values, -1.0) for name, values in self._highs.items()]
         if not kinds:
-            return
+            return {}
         kinds.sort(key=lambda kind: kind[0])
         # Negated, a maximum is a minimum too, so that one exchange does.
         local_N = torch.stack([_smallest(torch.cat(values) * sign) for _, values, sign in kinds])
-        lowest_N = trainer.accelerator.gather(local_N.unsqueeze(0)).amin(dim=0)
-        for (name, _, sign), value in zip(kinds, lowest_N.tolist(), strict=True):
-            trainer.record(name, value * sign if abs(value) != float("inf") else float("nan"))
+        lowest_N = accelerator.gather(local_N.unsqueeze(0)).amin(dim=0)
+        return {
+            name: value * sign if abs(value) != float("inf") else float("nan")
+            for (name, _, sign), value in zip(kinds, lowest_N.tolist(), strict=True)
+        }
 
 
 def _smallest(values_N: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.cli.lanes import LaneError, Stage, count_lines, run_lanes
+from rlkit.workers.lanes import LaneError, Stage, count_lines, run_lanes
 
 
 def stage(tmp_path: Path, name: str, code: str) -> Stage:
