@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     check.add_argument(
         "--deadline",
         type=float,
-        default=120.0,
+        default=300.0,
         metavar="S",
         help="seconds that the whole check may take, after which it is ended (default: %(default)g)",
     )

@@ -26,7 +26,9 @@ from rlkit.workers.pool import WorkerPool
 from rlkit.workers.wire import Reply, pack
 
 LOAD_S = 60.0
-"""Seconds for the first call in another process, which loads what it needs."""
+"""Seconds in which a file must be imported."""
+_FIRST = 4.0
+"""Budgets that the first call in a process may take, which loads what it needs."""
 MOST_PRINTED = 100_000
 """Bytes that one call may print."""
 _MOST_ENDED = 3
@@ -42,6 +44,7 @@ class Battery:
     def __init__(self, bound: BoundReward, cases: list[Trial], report: RewardReport, budget_s: float) -> None:
         """Take the reward and what it is to be called with first."""
         self.bound, self.cases, self.report, self.budget_s = bound, cases, report, budget_s
+        self.first_s = _FIRST * budget_s
         self.before = read_remains()
         self.num_calls = 0
         self.outcomes: dict[int, list[Outcome]] = {}
@@ -112,19 +115,30 @@ class Battery:
             report.fail("pickle", f"{error} Write it at the top level of a file, without lambdas and closures.")
             report.skip("process", "it cannot be sent to one")
             return
-        pool = WorkerPool(Invoke(bound.function), num_workers=1, deadline_s=LOAD_S, memory_mb=bound.run.memory_mb)
+        pool = WorkerPool(Invoke(bound.function), num_workers=1, deadline_s=self.first_s, memory_mb=bound.run.memory_mb)
         with pool:
             is_warm = False
             for place, trial in enumerate(self.trials):
                 if self._is_hopeless():
                     return
-                if not is_warm and place and 0 not in self.unsafe:
-                    # A process that replaces one that was ended loads everything anew.
-                    self.report.at("process", "called again in another process", 2 * LOAD_S)
-                    pool.map([{"args": (), "kwargs": self.trials[0].given}], end_at=time.monotonic() + LOAD_S)
-                is_warm = self._try_in(pool, place, trial, self.budget_s if is_warm or place else LOAD_S)
+                if not is_warm and not self._warm_up(pool, place):
+                    return
+                is_warm = self._try_in(pool, place, trial, self.budget_s if is_warm or place else self.first_s)
                 if not place and is_warm and not self._leaves_nothing():
                     return
+
+    def _warm_up(self, pool: WorkerPool, place: int) -> bool:
+        """Start a process, and have one that replaces an ended one load everything anew; return whether it started."""
+        self.report.at("process", "loaded in another process", LOAD_S)
+        try:
+            pool.start()
+        except PluginError as error:
+            self.report.fail("process", f"{error} It must be importable in another process.")
+            return False
+        if place:
+            self.report.at("process", "called again in another process", self.first_s + _GRACE_S)
+            pool.map([{"args": (), "kwargs": self.trials[0].given}], end_at=time.monotonic() + self.first_s)
+        return True
 
     def _try_in(self, pool: WorkerPool, place: int, trial: Trial, limit: float) -> bool:
         """Call one trial in a worker and return whether the worker outlived it."""
@@ -155,7 +169,7 @@ class Battery:
 
     def _leaves_nothing(self) -> bool:
         """Call the first trial here, once it is known to come back, and return whether nothing of it stays behind."""
-        self._call(self.trials[0], "remains", LOAD_S)
+        self._call(self.trials[0], "remains", self.first_s)
         self._check_remains()
         return not self.report.checks["remains"].failures
 
@@ -199,7 +213,7 @@ class Battery:
         for place, trial in self._safe():
             given = copy.deepcopy(trial.given)
             started = time.monotonic()
-            self.outcomes[place] = self._call(replace(trial, given=given), trial.check, 0.0 if place else LOAD_S)
+            self.outcomes[place] = self._call(replace(trial, given=given), trial.check, 0.0 if place else self.first_s)
             if not place and not self.report.checks["remains"].failures:
                 self._check_remains()
             if time.monotonic() - started > self.budget_s and place not in self.elsewhere:

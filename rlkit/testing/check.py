@@ -29,7 +29,7 @@ from rlkit.workers.wire import Reply, pack, tell
 
 BUDGET_S = 10.0
 """Seconds that one call may take, of a completion of a megabyte as well."""
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 """Seconds for the whole examination."""
 _MEMORY_MB = 4096
 """MiB of writable memory of the process that examines."""
