@@ -244,5 +244,7 @@ def _check_callable(function: Any, spec: Any) -> Any:
 
 def _bind(function: Any, params: dict[str, Any], run: dict[str, Any]) -> Any:
     bound: Any = functools.partial(function, **params)
+    # TRL asks for it, and has none of its own for a partial.
+    bound.__name__ = name_of(function)
     bound.recipe_run = run
     return bound

@@ -170,7 +170,11 @@ class Dispatch:
             self.refusal = Reply("error", reason=f"The worker {how} while it loaded the plug-in.", traceback=last)
         elif call is not None:
             self.replies[call] = Reply(
-                "error", reason=f"The worker {how} during the call.", traceback=last, num_printed=worker.num_printed
+                "error",
+                reason=f"The worker {how} during the call.",
+                traceback=last,
+                num_printed=worker.num_printed,
+                has_ended=True,
             )
 
     def _give_up_late(self) -> None:

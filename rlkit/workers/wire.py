@@ -46,6 +46,8 @@ class Reply:
     traceback: str | None = None
     num_printed: int = 0
     """Bytes that were printed meanwhile."""
+    has_ended: bool = False
+    """Whether the call ended its process."""
 
 
 _telling: list[tuple[socket.socket, int]] = []
