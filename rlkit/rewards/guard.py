@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,26 @@ class _Setting:
     """How messages call it."""
     read: Callable[[], Any]
     write: Callable[[Any], object]
+
+
+@dataclass(frozen=True, eq=False)
+class _Alarm:
+    """When SIGALRM is due, in seconds of `time.monotonic`; 0 for never."""
+
+    due: float
+    interval: float
+
+    @classmethod
+    def read(cls) -> _Alarm:
+        left, interval = signal.getitimer(signal.ITIMER_REAL)
+        return cls(time.monotonic() + left if left else 0.0, interval)
+
+    def write(self) -> None:
+        left = max(self.due - time.monotonic(), 0.001) if self.due else 0.0
+        signal.setitimer(signal.ITIMER_REAL, left, self.interval)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Alarm) and abs(self.due - other.due) < 0.1 and self.interval == other.interval
 
 
 @contextlib.contextmanager
@@ -115,7 +136,7 @@ def _settings() -> list[_Setting]:
     if threading.current_thread() is threading.main_thread():
         settings += [
             _Setting("what signals do", _read_handlers, _set_handlers),
-            _Setting("alarms", lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0, _stop_alarm),
+            _Setting("alarms", _Alarm.read, _Alarm.write),
         ]
     if (numpy := sys.modules.get("numpy")) is not None:
         settings.append(_Setting("NumPy's handling of errors", numpy.geterr, lambda given: numpy.seterr(**given)))
@@ -217,8 +238,3 @@ def _set_handlers(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
         if signal.getsignal(number) != handler:
             signal.signal(number, handler)
-
-
-def _stop_alarm(was_set: bool) -> None:
-    if not was_set:
-        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -169,7 +169,8 @@ class Battery:
 
     def _leaves_nothing(self) -> bool:
         """Call the first trial here, once it is known to come back, and return whether nothing of it stays behind."""
-        self._call(self.trials[0], "remains", self.first_s)
+        first = self.trials[0]
+        self._call(replace(first, given=copy.deepcopy(first.given)), "remains", self.first_s)
         self._check_remains()
         return not self.report.checks["remains"].failures
 

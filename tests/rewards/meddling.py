@@ -53,7 +53,7 @@ def handles_interrupts(completion):
 
 @rlkit.reward
 def leaves_an_alarm(completion):
-    signal.setitimer(signal.ITIMER_REAL, 1000)
+    signal.setitimer(signal.ITIMER_REAL, 9999)
     return 1.0
 
 

@@ -41,7 +41,7 @@ SETTINGS = {
     "adds_to_path": lambda: list(sys.path),
     "limits_recursion": sys.getrecursionlimit,
     "handles_interrupts": lambda: signal.getsignal(signal.SIGINT),
-    "leaves_an_alarm": lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0,
+    "leaves_an_alarm": lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 5000,
     "stops_gradients": torch.is_grad_enabled,
     "changes_type": torch.get_default_dtype,
     "takes_threads": torch.get_num_threads,
