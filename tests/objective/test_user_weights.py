@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from rlkit.objective.loss import clipped
 
 from rlkit.errors import PluginError
 from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_token_weight, weigh_tokens
+from rlkit.objective.loss import clipped
 from rlkit.objective.token_weights import TokenWeight
 
 
