@@ -41,9 +41,10 @@ def run_show(args: argparse.Namespace) -> int:
     """Print one problem."""
     from rlkit.errors import ConfigError
     from rlkit.tasks import resolve_task
+    from rlkit.tasks.rows import load_rows
 
     task = resolve_task(_read_spec(args.task))
-    rows = task.load(args.split)
+    rows = load_rows(task, args.split)
     if not 1 <= args.row <= len(rows):
         raise ConfigError(f"--row was given as {args.row}; write a number from 1 to {len(rows)}.")
     row = rows[args.row - 1]
@@ -59,12 +60,13 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_validate(args: argparse.Namespace) -> int:
-    """Run the task's own proof."""
+    """Check the rows, that `grade` keeps its contract, and the task's own proof."""
     from rlkit.tasks import resolve_task
+    from rlkit.tasks.proving import prove_task
 
     task = resolve_task(_read_spec(args.task))
-    task.validate()
-    print(f"{task.name}: valid")
+    counts = prove_task(task)
+    print(f"{task.name}: valid ({', '.join(f'{count:,} problems in {split}' for split, count in counts.items())})")
     return 0
 
 
