@@ -63,10 +63,12 @@ def run_validate(args: argparse.Namespace) -> int:
     """Check the rows, that `grade` keeps its contract, and the task's own proof."""
     from rlkit.tasks import resolve_task
     from rlkit.tasks.proving import prove_task
+    from rlkit.terminal import note
 
     task = resolve_task(_read_spec(args.task))
     counts = prove_task(task)
-    print(f"{task.name}: valid ({', '.join(f'{count:,} problems in {split}' for split, count in counts.items())})")
+    note(f"Read and checked: {', '.join(f'{split} {count:,}' for split, count in counts.items())}.")
+    print(f"{task.name}: valid")
     return 0
 
 
