@@ -11,8 +11,8 @@ import torch
 from rlkit.errors import ConfigError, PluginError
 from rlkit.estimators.divergence import ESTIMATORS, kl, policy_slope
 from rlkit.objective.coefficients import Coefficient, resolve_coefficient
-from rlkit.objective.own import watch_method
 from rlkit.objective.references import Reference, resolve_reference
+from rlkit.objective.user_anchors import watch_method
 from rlkit.parameters import check_choice, check_flag, check_number
 from rlkit.plugins import PluginKind, preset
 from rlkit.plugins import resolve as resolve_plugin

@@ -6,8 +6,9 @@ accumulation and the number of ranks therefore change them. Padding takes no par
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -74,6 +75,16 @@ class TokenWeight:
     ) -> torch.Tensor | None:
         """Return what is added to the loss of every token, (B, T) with gradient and 0 at padding; None for nothing."""
         return None
+
+
+@dataclass(frozen=True)
+class FunctionWeight(TokenWeight):
+    """A bare function of the five tensors, as a user writes one, made a token weight."""
+
+    function: Callable[..., torch.Tensor]
+
+    def __call__(self, *given: Any) -> torch.Tensor:
+        return self.function(*given).detach()
 
 
 def select_tokens(

@@ -31,10 +31,6 @@ class Objective:
     rehearsal: Rehearsal | None = None
     """Frozen samples of the initial policy that are trained on beside the rollouts; None for none."""
 
-    def __post_init__(self) -> None:
-        """Watch token weights of the user's own."""
-        object.__setattr__(self, "token_weights", tuple(map(resolve_token_weight, self.token_weights)))
-
     @property
     def is_empty(self) -> bool:
         """Whether nothing is added to the surrogate."""

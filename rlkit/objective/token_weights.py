@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from rlkit.objective.base import Tokens, TokenWeight, require_entropies
+from rlkit.errors import PluginError
+from rlkit.objective.base import FunctionWeight, Tokens, TokenWeight, require_entropies
 from rlkit.objective.covariance import ClipCov, KlCov
-from rlkit.objective.own import OwnWeight
 from rlkit.objective.steering import Steer
 from rlkit.parameters import check_number
 from rlkit.plugins import PluginKind
@@ -63,12 +63,16 @@ TOKEN_WEIGHTS = PluginKind(
 
 
 def resolve_token_weight(spec: Any) -> TokenWeight:
-    """Build the token weight that a recipe's `token_weights:` names; one of the user's own becomes an `OwnWeight`.
+    """Build the token weight that a recipe's `token_weights:` names; a bare function becomes a `FunctionWeight`.
 
     Raises:
         ConfigError: its values are not allowed.
         PluginError: no such token weight, its parameters do not fit, or it cannot be called.
     """
     weight = resolve_plugin(spec, TOKEN_WEIGHTS)
-    is_ours = isinstance(weight, TokenWeight) and type(weight).__module__.startswith("rlkit.")
-    return weight if is_ours else OwnWeight(weight)
+    if not callable(weight):
+        raise PluginError(
+            f"The token weight {spec!r} is {weight!r}, which cannot be called as f(logps_BT, old_logps_BT, "
+            "entropies_BT, advantages, mask_BT)."
+        )
+    return weight if hasattr(weight, "penalties") and hasattr(weight, "clips") else FunctionWeight(weight)
