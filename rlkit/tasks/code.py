@@ -16,7 +16,8 @@ from rlkit.errors import ConfigError, RewardError, suggest
 from rlkit.parameters import check_choice, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt, take
 from rlkit.tasks.tables import Record, load_hub, read_path
-from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _AT_ONCE = 2
 _VALIDATED = 10
@@ -184,6 +185,7 @@ def code_reward(
     entry_point: list[str | None],
     beginning: list[str],
     prelude: list[str],
+    thinking_tag: str | None = USUAL_TAG,
     **columns: Any,
 ) -> list[float | None]:
     """Return 1.0 for each completion that passes its tests, 0.0 for the others, None where they cannot judge."""
@@ -191,5 +193,5 @@ def code_reward(
     rows = [
         dict(zip(names, values, strict=True)) for values in zip(tests, entry_point, beginning, prelude, strict=True)
     ]
-    grades = grade_code([completion_text(text) for text in completions], rows)
+    grades = grade_code([answer_text(text, thinking_tag) for text in completions], rows)
     return [None if grade.correct is None else float(grade.correct) for grade in grades]
