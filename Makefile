@@ -1,7 +1,8 @@
 # Everything runs from .venv, which `make setup` makes. `make help` lists the targets.
 
 # OpenMP's spinning waits eat each other when two processes share the cores; caches of the libraries stay in .cache/.
-RUN := OMP_WAIT_POLICY=PASSIVE XDG_CACHE_HOME="$$PWD/.cache" XDG_CONFIG_HOME="$$PWD/.cache/config" .venv/bin/python
+# Bytecode is written when a module is first imported, also where the environment asks for none: set-up compiles nothing.
+RUN := PYTHONDONTWRITEBYTECODE= OMP_WAIT_POLICY=PASSIVE XDG_CACHE_HOME="$$PWD/.cache" XDG_CONFIG_HOME="$$PWD/.cache/config" .venv/bin/python
 DEVICE ?= auto
 
 .DEFAULT_GOAL := help

@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
         *("rewards", "tasks", "recipe", "runs"),
     },
+    "explaining": {"advantages", "diversity"},
     "report": {"estimators", "evaluation"},
     "testing": {"rewards", "workers"},
 }
@@ -59,12 +60,15 @@ AT_THE_TOP: dict[str, set[str]] = {
 """Third-party packages that a layer may import when it is imported, beside `ANYWHERE`."""
 WHERE_USED: dict[str, set[str]] = {
     "terminal": {"rich"},
+    "estimators": {"scipy"},
+    "workers": {"rich"},
+    "explaining": {"rich"},
     "report": {"rich"},
-    "servers": {"openai"},
+    "servers": {"httpx", "tenacity"},
     "verifiers": {"math_verify", "sympy"},
-    "diversity": {"sacrebleu", "safetensors", "transformers"},
+    "diversity": {"sacrebleu", "safetensors", "scipy", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
-    "evaluation": {"openai", "peft", "rich", "safetensors", "transformers", "vllm"},
+    "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }
@@ -73,7 +77,7 @@ WHERE_USED: dict[str, set[str]] = {
 LOADED_WHEN_USED = {"rlkit.evaluation.engines.kv_cache"}
 """Modules that subclass a heavy package's classes and so import it at the top; only functions may import them."""
 
-HEAVY = ["accelerate", "datasets", "deepspeed", "matplotlib", "pandas", "peft", "transformers", "trl", "vllm"]
+HEAVY = ["accelerate", "datasets", "deepspeed", "matplotlib", "pandas", "peft", "scipy", "transformers", "trl", "vllm"]
 
 
 class Import(NamedTuple):

@@ -66,7 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit demo`."""
-    from rlkit.cli.lanes import run_lanes
+    from rlkit.workers.lanes import run_lanes
 
     _check(args)
     evaluation = _Evaluation("countdown", "test", args.n, args.problems)
@@ -131,8 +131,8 @@ def _base_lane(output: Path, evaluation: _Evaluation) -> _Lane:
 
 
 def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _Lane:
-    from rlkit.cli.lanes import Stage, count_lines
     from rlkit.recipe import load_recipe
+    from rlkit.workers.lanes import Stage, count_lines
 
     directory = args.output / arm
     overrides = [*args.overrides, f"output={json.dumps(str(directory))}"]
@@ -166,7 +166,7 @@ def _is_trained(directory: Path, recipe: Any) -> bool:
 
 
 def _eval_stage(name: str, directory: Path, command: list[str], evaluation: _Evaluation) -> Any:
-    from rlkit.cli.lanes import Stage, count_lines
+    from rlkit.workers.lanes import Stage, count_lines
 
     samples = directory / "eval" / "samples.jsonl"
     return Stage(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_number, show
-from rlkit.rewards.binding import resolve_reward
+from rlkit.rewards.bound_reward import resolve_reward
 
 FloatArray = NDArray[np.float64]
 

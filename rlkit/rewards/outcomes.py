@@ -5,13 +5,13 @@
 - `error`: it raised, died, or gave what is no score (NaN, an infinity, a text, a list of the wrong length).
 - `timeout`: it did not answer before its deadline.
 
-Only `ok` carries a value. Whoever trains on the others has to decide so in the open: see `book.py`.
+Only `ok` carries a value. Whoever trains on the others has to decide so in the open: see `failure_counts.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -116,11 +116,6 @@ def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     for outcome in outcomes:
         counts[outcome.status] += 1
     return counts
-
-
-def scores(outcomes: Sequence[Outcome]) -> list[float | None]:
-    """Return the values in TRL's form: None wherever there is none."""
-    return [outcome.value for outcome in outcomes]
 
 
 def _scalar(value: Any) -> Any:

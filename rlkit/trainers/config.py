@@ -9,8 +9,6 @@ from trl import GRPOConfig
 
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count, check_number
-from rlkit.rewards.monitors import resolve_monitor
-from rlkit.trainers.plan import Plan
 from rlkit.trainers.ranges import check_combinations
 
 
@@ -18,11 +16,11 @@ from rlkit.trainers.ranges import check_combinations
 class DiverseGRPOConfig(GRPOConfig):
     """TRL's `GRPOConfig` and eleven keys; with all of them at their defaults, training is TRL's to rounding.
 
-    With `fast_path: false` too it is TRL's to the last bit.
+    With `fast_path: false` too it is TRL's to the last bit. Plug-ins are only named here: the trainer
+    builds them, once.
 
     Raises:
-        PluginError: a key names something that does not exist.
-        ConfigError: keys contradict each other, or the chain needs what no key provides.
+        ConfigError: a number is out of range, or settings contradict each other.
     """
 
     advantage: Any = field(
@@ -78,10 +76,10 @@ class DiverseGRPOConfig(GRPOConfig):
             "gradient is the same to rounding. false: TRL's own update."
         },
     )
-    tokens_per_pass: int | None = field(
+    max_tokens_per_microbatch: int | None = field(
         default=None,
         metadata={
-            "help": "Most tokens of one forward pass of the fast path, padding included. None: what "
+            "help": "Most tokens of one micro-batch of the fast path, padding included. None: what "
             "per_device_train_batch_size rows of the generation batch take."
         },
     )
@@ -89,10 +87,8 @@ class DiverseGRPOConfig(GRPOConfig):
     def __post_init__(self) -> None:
         if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str):
             raise ConfigError(f"correct_reward was given {self.correct_reward!r}; write a reward's index or its name.")
-        if self.tokens_per_pass is not None:
-            check_count("train", "tokens_per_pass", self.tokens_per_pass)
+        if self.max_tokens_per_microbatch is not None:
+            check_count("train", "max_tokens_per_microbatch", self.max_tokens_per_microbatch)
         check_number("train", "max_error_rate", self.max_error_rate, at_least=0, at_most=1)
-        resolve_monitor(self.monitor)
         check_combinations(self)
-        Plan.of(self)
         super().__post_init__()

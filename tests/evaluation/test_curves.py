@@ -13,7 +13,7 @@ from rlkit.estimators import (
     best_of_eligible,
     cover_at_tau,
     g_pass_at_k,
-    maj_at_k,
+    majority_vote,
     mg_pass_at_k,
     pass_at_k,
     pass_hat_k,
@@ -105,7 +105,7 @@ def test_votes_are_on_answers_with_those_without_one_abstaining(problems: list[d
         answers = {key: pair for key, pair in problem["answers"].items() if key}
         flags = [correct > 0 for _, correct in answers.values()]
         sizes = [count for count, _ in answers.values()]
-        expected = maj_at_k(sizes, flags, KS, problem["answers"].get("", [0, 0])[0])
+        expected = majority_vote(sizes, flags, KS, problem["answers"].get("", [0, 0])[0]).values_K
         np.testing.assert_allclose(vote.values_K, expected)
     passes = pass_at_k_cells(problems, KS)
     assert cells["1"]["value"] == pytest.approx(passes["1"]["value"])

@@ -15,7 +15,7 @@ import pytest
 from rlkit.errors import ConfigError, PluginError, RewardError
 from rlkit.rewards import bind_reward
 from rlkit.rewards.engine import RewardEngine
-from rlkit.rewards.outcomes import count_outcomes, scores
+from rlkit.rewards.outcomes import count_outcomes
 from tests.rewards.processes import wait_until, workers_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
@@ -31,6 +31,10 @@ def bind(name, run=None, **params):
 def score(bound, completions, groups=None, **columns):
     with RewardEngine([bound]) as engine:
         return engine.score(completions, ["p"] * len(completions), columns, groups)[0]
+
+
+def scores(outcomes):
+    return [outcome.value for outcome in outcomes]
 
 
 def statuses(outcomes):

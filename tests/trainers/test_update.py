@@ -9,8 +9,8 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from rlkit.recipe.plan import LOSS_TYPES
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
-from rlkit.trainers.plan import SUPPORTED
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
@@ -102,7 +102,7 @@ def test_gradients_are_trls_where_windows_and_epochs_end_at_different_places(tmp
 def every_combination():
     """Yield the whole grid; what the fast suite leaves out is a variation of what it has."""
     for shape in SHAPES:
-        for loss_type in SUPPORTED:
+        for loss_type in LOSS_TYPES:
             for beta in (0.0, 0.2):
                 is_quick = (shape == "aligned" or loss_type == "dapo") and (beta == 0.0) == (loss_type != "dapo")
                 yield pytest.param(shape, loss_type, beta, marks=() if is_quick else pytest.mark.slow)
@@ -131,13 +131,17 @@ def test_gradients_are_trls(tmp_path, shape, loss_type, beta):
         {"mask_truncated_completions": True},
         {"delta": 1.4, "num_iterations": 2},
         {"beta": 0.2, "use_bias_correction_kl": True, "num_iterations": 2},
-        {"tokens_per_pass": 12},
+        {"max_tokens_per_microbatch": 12},
     ],
     ids=lambda settings: "+".join(settings),
 )
 def test_gradients_are_trls_with_what_trl_adds(tmp_path, settings):
     shared = {"gradient_accumulation_steps": 4, "scale_rewards": "group"} | settings
-    only_ours = {"tokens_per_pass": shared.pop("tokens_per_pass")} if "tokens_per_pass" in shared else {}
+    only_ours = (
+        {"max_tokens_per_microbatch": shared.pop("max_tokens_per_microbatch")}
+        if "max_tokens_per_microbatch" in shared
+        else {}
+    )
     theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
     fast = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, **shared, **only_ours)
     assert_same(fast, theirs)
@@ -237,7 +241,7 @@ def test_with_lora_gradients_are_trls(tmp_path):
 
 
 @pytest.mark.parametrize("level", ["token", "sequence"])
-@pytest.mark.parametrize("loss_type", [*SUPPORTED, "luspo"])
+@pytest.mark.parametrize("loss_type", [*LOSS_TYPES, "luspo"])
 def test_every_number_that_trl_logs_is_there_and_the_same(tmp_path, loss_type, level):
     shared = {"loss_type": loss_type, "num_iterations": 2, "beta": 0.2, "entropy_coef": 0.01, "epsilon_high": 1.0}
     shared |= {"importance_sampling_level": level, "learning_rate": 0.002, "scale_rewards": "group"}
