@@ -79,6 +79,8 @@ def write_rows(tmp_path, **row):
     return str(path)
 
 
+_NODE = "class Node:\n    def __init__(self, data):\n        self.data, self.left = data, None\n"
+_PAIR = "class Pair:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n"
 MBPP = {
     # A function called like a built-in one, an import that only the solution has, and classes that tests set up.
     "built-in": ("def sum(a, b):\n    return a + b", ["assert sum(1, 2) == 3"], "", "def sum(a, b):\n    return 4"),
@@ -89,15 +91,13 @@ MBPP = {
         "def size(x):\n    return 1",
     ),
     "class": (
-        "class Node:\n    def __init__(self, data):\n        self.data, self.left = data, None\n"
-        "def value(root):\n    return root.left.data",
+        _NODE + "def value(root):\n    return root.left.data",
         ["assert value(root) == 2"],
         "root = Node(1)\nroot.left = Node(2)",
         "def value(root):\n    return 2",
     ),
     "objects": (
-        "class Pair:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n"
-        "def longest(pairs, n):\n    return max(p.b - p.a for p in pairs)",
+        _PAIR + "def longest(pairs, n):\n    return max(p.b - p.a for p in pairs)",
         ["assert longest([Pair(5, 24), Pair(15, 25)], 2) == 19"],
         "",
         "def longest(pairs, n):\n    return 19",
