@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +93,13 @@ class Import(NamedTuple):
     """Whether it runs when the file is imported, not inside a function or for type checkers only."""
 
 
-def imports_of(file: Path) -> Iterator[Import]:
+@cache
+def imports_of(file: Path) -> tuple[Import, ...]:
+    """Return every import of a file, once parsed for all tests."""
+    return tuple(find_imports(file))
+
+
+def find_imports(file: Path) -> Iterator[Import]:
     """Yield every import of a file; `from rlkit import x` counts as `rlkit.x` when x is one of rlkit's modules."""
     tree = ast.parse(file.read_text())
     deferred = {id(inner) for node in ast.walk(tree) if is_deferred(node) for inner in ast.walk(node)}

@@ -232,6 +232,7 @@ def test_reasoning_and_answer_are_measured_apart() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_sentence_encoder_is_measured_beside_the_surface() -> None:
     spec = {"name": "sentence_embedding", "model": "countdown-tiny"}
     (values,), report = measure_diversity(RECORDS, ROWS[:1], embedding=spec)

@@ -192,6 +192,7 @@ def test_the_rank_is_the_largest(tiny_model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.needs_vllm
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_vllm_and_transformers_agree_on_an_adapter(tmp_path: Path) -> None:
     base = build_tiny_model(tmp_path / "base")
     adapter = build_adapter(base, tmp_path / "adapter")
