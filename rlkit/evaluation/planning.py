@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from rlkit.evaluation.grader_identity import describe_grader, grades_alike
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_samples
 from rlkit.tasks import resolve_task
+from rlkit.tasks.rows import load_rows
 from rlkit.terminal import note
 from rlkit.types import PluginSpec, Row, Task
 from rlkit.verifiers.reasoning import check_thinking_tag
@@ -98,7 +98,7 @@ def plan_evaluation(
     policy = locate_policy(model, adapter, is_name=is_name)
     _check_takes(resolved_engine, policy, chat)
     resolved_task = resolve_task(task)
-    rows = _load_rows(resolved_task, split, limit)
+    rows = load_rows(resolved_task, split)[:limit]
     _check_gold(resolved_task, rows)
     chat.apply_system(rows)
     plan = EvaluationPlan(
@@ -205,16 +205,6 @@ def _check_counts(n: int, limit: int | None, sampling: SamplingConfig) -> None:
         raise ConfigError(f"limit was given as {limit}; write at least 1 problem, or leave it out for all.")
     if sampling.temperature == 0.0 and n > 1:
         raise ConfigError(f"temperature 0 gives the same completion every time; write n 1 instead of {n}, or raise it.")
-
-
-def _load_rows(task: Task, split: str, limit: int | None) -> list[Row]:
-    rows = list(task.load(split))[:limit]
-    if not rows:
-        raise ConfigError(f"The split {split!r} of task {task.name!r} has no problems; choose another split.")
-    ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
-    if count > 1:
-        raise ConfigError(f"The task {task.name!r} gives {count} problems the id {most_common!r}; ids must be unique.")
-    return rows
 
 
 def name_of(output: Path) -> str:
