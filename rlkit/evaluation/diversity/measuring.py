@@ -16,8 +16,8 @@ import numpy as np
 from rlkit.diversity import HashedNgrams, resolve_embedding
 from rlkit.estimators import mean_interval
 from rlkit.evaluation.diversity.samples_pass import DiversityConfig, DiversityPass, Values
-from rlkit.evaluation.metrics import Cell
-from rlkit.evaluation.sample_index import SampleSource, index_samples
+from rlkit.evaluation.metrics.cells import CellJson
+from rlkit.evaluation.samples.index import SampleSource, index_samples
 from rlkit.parameters import name_in_recipes
 from rlkit.types import Row
 
@@ -77,7 +77,7 @@ def _embeddings(spec: Any) -> dict[str, Any]:
     return embeddings
 
 
-def _cells(values: Sequence[Values], seed: int) -> dict[str, Cell]:
+def _cells(values: Sequence[Values], seed: int) -> dict[str, CellJson]:
     """Return a cell a metric."""
     names = list(values[0]) if values else []
     columns = np.array(
