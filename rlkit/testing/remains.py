@@ -29,7 +29,7 @@ def find_remains(before: set[int]) -> list[str]:
         said.append(f"It leaves {left} process{'es' if left > 1 else ''} behind; wait for what it starts, and end it.")
     new = [thread for thread in threading.enumerate() if id(thread) not in before]
     if stays := [thread for thread in new if not thread.daemon and not _is_of_executor(thread)]:
-        said.append(f"It leaves {len(stays)} threads behind that keep the program from ending; join what it starts.")
+        said.append(f"It keeps the program from ending by {len(stays)} of its threads; join what it starts.")
     started = time.process_time()
     time.sleep(_WATCH_S)
     if time.process_time() - started > _BUSY * _WATCH_S:
