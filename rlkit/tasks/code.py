@@ -89,7 +89,7 @@ class _CodeTask:
     def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
         for row, grade in zip(rows, grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows), strict=True):
             if not grade.correct:
-                yield row["id"], f"The gold solution of {row['id']!r} is graded {grade.verdict}; mend the row"
+                yield row["id"], f"The gold solution of {row['id']!r} is graded {grade.label}; mend the row"
         for wrong in ("", "```python\npass\n```"):
             for row, grade in zip(rows, grade_code([wrong] * len(rows), rows), strict=True):
                 if grade.correct:

@@ -131,7 +131,7 @@ class DatasetTask:
         for grade, (_, row) in self._grade_pairs(golds):
             if not grade.correct:
                 mend = f"mend it, or choose another verifier than {self.verifier}"
-                said = f"{row['gold']!r}, is graded {grade.verdict}, not correct; {mend}"
+                said = f"{row['gold']!r}, is graded {grade.label}, not correct; {mend}"
                 yield row["id"], f"The gold answer of {row['id']!r}, {said}"
         wrongs = [(wrong, row) for row in rows for wrong in verifier.write_wrong(row)]
         for grade, (wrong, row) in self._grade_pairs(wrongs):

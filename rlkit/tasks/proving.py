@@ -115,9 +115,9 @@ def _check_grade(task: Task, text: str, row: Row) -> None:
         grade: Any = task.grade(text, row)
     except Exception as error:
         raise RewardError(f"{about} raises {say_where(error)}; it must give a Grade for any text.") from error
-    fits = isinstance(grade, Grade) and isinstance(grade.correct, bool | None) and isinstance(grade.verdict, str)
+    fits = isinstance(grade, Grade) and isinstance(grade.correct, bool | None) and isinstance(grade.label, str)
     if not fits or not isinstance(grade.answer, str | None):
         raise RewardError(
-            f"{about} gives {show(grade)}; return rlkit.types.Grade(correct, verdict), correct being True, False or "
-            "None, the verdict a word."
+            f"{about} gives {show(grade)}; return rlkit.types.Grade(correct, label), correct being True, False or "
+            "None, the label a word."
         )
