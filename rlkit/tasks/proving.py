@@ -118,6 +118,6 @@ def _check_grade(task: Task, text: str, row: Row) -> None:
     fits = isinstance(grade, Grade) and isinstance(grade.correct, bool | None) and isinstance(grade.label, str)
     if not fits or not isinstance(grade.answer, str | None):
         raise RewardError(
-            f"{about} gives {show(grade)}; return rlkit.types.Grade(correct, verdict), correct being True, False or "
-            "None, the verdict a word."
+            f"{about} gives {show(grade)}; return rlkit.types.Grade(correct, label), correct being True, False or "
+            "None, the label a word."
         )

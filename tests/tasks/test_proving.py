@@ -78,7 +78,7 @@ def test_a_load_that_fails_is_one_sentence_with_its_place():
         (lambda text, row: {"2": 1}[text], r"given '' for the problem '1', raises KeyError"),
         (lambda text, row: text == "2", "gives False; return rlkit.types.Grade"),
         (lambda text, row: Grade(1.0, "correct"), "gives Grade"),
-        (lambda text, row: Grade(False, None), "gives Grade"),
+        (lambda text, row: Grade(False, 3), "gives Grade"),
         (lambda text, row: Grade(bool(text.encode()), "x"), "UnicodeEncodeError"),
         (lambda text, row: Grade(float(text or 0) > 1e308, "x"), "ValueError"),
     ],
