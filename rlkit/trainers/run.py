@@ -144,6 +144,7 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
     from rlkit.trainers.dataset import fit_prompts, make_dataset
     from rlkit.trainers.grpo import DiverseGRPOTrainer
     from rlkit.trainers.trial import check_adapter, check_template
+    from rlkit.vllm_support import vllm_obstacle
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
     rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), load_tokenizer(plan.model, config)

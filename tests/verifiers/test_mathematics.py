@@ -10,7 +10,6 @@ from fractions import Fraction
 import pytest
 from math_verify import parse, verify
 
-from rlkit.types import Grade
 from rlkit.verifiers.mathematics import judge_answers, judge_completions
 from rlkit.verifiers.quantities import plain_number
 
@@ -81,7 +80,7 @@ def test_these_verdicts_are_the_librarys_own():
     for (answer, gold, expected), grade in zip(CASES, grades, strict=True):
         assert grade.correct == library(answer, gold), (answer, gold, grade)
         assert grade.correct == expected, (answer, gold, grade)
-        assert grade == Grade(expected, "correct" if expected else "wrong_answer", grade.answer)
+        assert grade.label == ("correct" if expected else "wrong_answer")
 
 
 def write_number(draw: random.Random, value: Fraction) -> str:
