@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.report.cells import Cell, read_cell
+from rlkit.evaluation.comparing.models import USUAL_TEMPERATURE, Model, find_evaluations, temperature_of
+from rlkit.report.cells import Cell, finite_or_none, read_cell
 from rlkit.report.training import Training, read_training
 
 
@@ -25,6 +26,21 @@ class Run:
     training: Training | None = None
     probe: dict[str, Any] = field(default_factory=dict)
     """What `rlkit probe` wrote beside the samples; empty when it did not run."""
+    others: tuple[Run, ...] = ()
+    """The same model at other temperatures."""
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature it was sampled at; None when it is not on record."""
+        return finite_or_none((self.report.get("sampling") or {}).get("temperature"))
+
+    @property
+    def model(self) -> Model:
+        """All of the model's evaluations, as comparisons take them."""
+        of_model = sorted((self, *self.others), key=lambda run: -(run.temperature or 0.0))
+        reports, configs = tuple(run.report for run in of_model), tuple(run.config for run in of_model)
+        folders = tuple(run.directory for run in of_model)
+        return Model(reports, configs, folders, str(self.directory), first=self.temperature)
 
     def cell(self, key: str) -> Cell | None:
         """Return `pass@K`, `maj@K`, `distinct@K`, `cover@TAU` or a metric by name; None when it was not computed."""
@@ -61,13 +77,41 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
     """
     if not directories:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")
-    folders = [find_evaluation(Path(directory)) for directory in directories]
+    several = [find_temperatures(Path(directory)) for directory in directories]
+    folders: list[Path] = []
+    for each, directory in zip(several, directories, strict=True):
+        wanted = _temperature(folders[0]) if folders else USUAL_TEMPERATURE
+        folders.append(_choose_main(each, wanted) if each else find_evaluation(Path(directory)))
     for i, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:i]]:
             raise ConfigError(f"{folder} was given twice: name each evaluation once.")
-    runs = [load_run(folder, name) for folder, name in zip(folders, _unique_names(folders), strict=True)]
-    check_comparable(runs)
+    names = _unique_names(folders, [bool(each) for each in several])
+    runs = [_load_model(*each) for each in zip(folders, names, several, strict=True)]
+    check_comparable([each for run in runs for each in (run, *run.others)])
     return runs
+
+
+def find_temperatures(directory: Path) -> list[Path]:
+    """Return the evaluations of a directory that holds one per temperature, or whose `eval` does; else none."""
+    found = find_evaluations(directory)
+    return found if len(found) > 1 or found[0] not in (directory, directory / "eval") else []
+
+
+def _choose_main(folders: Sequence[Path], wanted: float) -> Path:
+    """Return the evaluation at the reference's temperature, else at 1, else at the highest."""
+    by_temperature = {_temperature(folder): folder for folder in folders}
+    at = next((t for t in (wanted, USUAL_TEMPERATURE) if t in by_temperature), max(by_temperature))
+    return by_temperature[at]
+
+
+def _temperature(folder: Path) -> float:
+    return temperature_of(_read_object(folder / "report.json"))
+
+
+def _load_model(folder: Path, name: str, several: Sequence[Path]) -> Run:
+    run = load_run(folder, name)
+    others = [load_run(other, name) for other in several if other != folder]
+    return replace(run, others=tuple(sorted(others, key=lambda other: other.temperature or 0.0)))
 
 
 def find_evaluation(directory: Path) -> Path:
@@ -92,7 +136,8 @@ def load_run(folder: Path, name: str) -> Run:
     report = _read_object(folder / "report.json")
     config = _read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     probe = _read_object(folder / "probe.json") if (folder / "probe.json").is_file() else {}
-    training = read_training(folder) or read_training(folder.resolve().parent)
+    above = folder.resolve().parents
+    training = next(filter(None, map(read_training, (folder, *above[:2]))), None)
     return Run(name, folder, report, config, training, probe)
 
 
@@ -115,8 +160,8 @@ def check_comparable(runs: Sequence[Run]) -> None:
             )
 
 
-def _unique_names(folders: Sequence[Path]) -> list[str]:
-    names = [_name(folder) for folder in folders]
+def _unique_names(folders: Sequence[Path], has_temperatures: Sequence[bool]) -> list[str]:
+    names = [_label(f.resolve().parent) if at else _name(f) for f, at in zip(folders, has_temperatures, strict=True)]
     repeated = {name for name in names if names.count(name) > 1}
     names = [_label(folder) if name in repeated else name for name, folder in zip(names, folders, strict=True)]
     return [str(f) if names.count(name) > 1 else name for name, f in zip(names, folders, strict=True)]

@@ -20,16 +20,17 @@ _METHODS = {
     ),
     "Intervals": (
         "95 %, over problems: what another set of problems of this kind would have given. Differences are paired: "
-        "each problem's difference first, then the interval of their mean. No correction is made for looking at "
-        "several columns."
+        "each problem's difference first, then the interval of their mean, each for itself. The arrows beside them are "
+        "corrected for the number of columns and runs (Holm)."
     ),
     "Distinct solutions": (
         "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of "
         "solutions a problem has. Both grow with the number of samples."
     ),
     "Verdicts": (
-        "Against the reference, the word of `rlkit compare`: the first of its rules that holds, with the number that "
-        "decided."
+        "Against the reference, the word of `rlkit compare`: the first of its rules that holds. Changes count by "
+        "margins, intervals of what decided hold for all runs at once, and several "
+        "temperatures of the reference are its front."
     ),
 }
 

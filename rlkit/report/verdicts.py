@@ -62,7 +62,7 @@ def read_verdict(comparison: Mapping[str, Any]) -> Verdict | None:
 
 
 def verdict_lines(verdict: Verdict) -> Markup:
-    """Return the word with its mark, the sentence, what is needed, and behind a fold what decided."""
+    """Return the word with its mark, the sentence, what is needed, and what the base's temperatures say."""
     mark = tag("span", _MARKS[verdict.tone], class_="verdict-mark", aria_hidden="true")
     lines = [tag("p", mark, " ", verdict.word[:1].upper() + verdict.word[1:], class_=f"verdict tone-{verdict.tone}")]
     if verdict.sentence:
@@ -72,20 +72,7 @@ def verdict_lines(verdict: Verdict) -> Markup:
     lines += [tag("p", said, class_="deciding") for said in verdict.further]
     if verdict.command:
         lines.append(tag("pre", verdict.command, class_="commands", tabindex="0"))
-    if verdict.questions:
-        summary = tag("summary", "What decided")
-        lines.append(tag("details", summary, tag("div", _table(verdict), class_="scroll", tabindex="0")))
     return join(lines)
-
-
-def _table(verdict: Verdict) -> Markup:
-    head = ("", "Base", "Run", "Change", "Margin", "Sure of")
-    rows = (
-        tag("tr", tag("th", first, scope="row"), (tag("td", text, class_="number") for text in texts))
-        for first, *texts in verdict.questions
-    )
-    cells = (tag("th", title, scope="col", class_="number" if title else None) for title in head)
-    return tag("table", tag("thead", tag("tr", cells)), tag("tbody", rows), class_="decided")
 
 
 def question_rows(record: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -38,7 +38,7 @@ def test_a_verdict_has_word_sentence_and_what_decided(full):
         "2 %",
         "better",
     )
-    assert "What decided" in verdict_lines(verdict)
+    assert verdict.sentence in verdict_lines(verdict)
 
 
 def test_an_open_verdict_says_what_would_settle_it_and_how_to_know_more(full):

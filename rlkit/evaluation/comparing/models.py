@@ -25,6 +25,8 @@ class Model:
     folders: tuple[Path, ...] = ()
     """Where each evaluation lies; empty where they came from elsewhere."""
     directory: str = "DIR"
+    first: float | None = None
+    """The temperature that is compared first; None for the usual one."""
 
     @property
     def name(self) -> str:
@@ -43,8 +45,8 @@ class Model:
         return tuple(temperature_of(report) for report in self.reports)
 
     def main(self, wanted: float | None = None) -> Report:
-        """Return the evaluation that is compared first: at the wanted temperature, else at 1, else at the highest."""
-        for temperature in (wanted, USUAL_TEMPERATURE):
+        """Return the evaluation compared first: at the wanted temperature, else its first, else 1, else the highest."""
+        for temperature in (wanted, self.first, USUAL_TEMPERATURE):
             if temperature in self.temperatures:
                 return self.reports[self.temperatures.index(temperature)]
         return self.reports[0]
@@ -112,8 +114,8 @@ def gather_models(base: Model, runs: Sequence[Model]) -> tuple[Model, list[Model
             fitting[0].append(run)
         else:
             groups.append([run])
-    first, *others = (_join(group) for group in groups)
-    return first, others
+    joined, *others = (_join(group) for group in groups)
+    return replace(joined, first=base.main_temperature), others
 
 
 def _fits(group: Sequence[Model], model: Model) -> bool:

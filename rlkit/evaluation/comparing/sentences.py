@@ -37,11 +37,10 @@ def describe_front(point: FrontPoint) -> str:
         rest = "." if point.is_front_complete else "; lower ones were not sampled."
         return f"{surely} temperature at which the base was sampled solves as many problems at the first try{rest}"
     others = [_against(question) for name, question in point.questions.items() if name != "pass@1"]
-    has = f"has the same pass@1 and {' and '.join(others)}" if others else "has the same pass@1"
+    has = _listed("has the same pass@1", *others)
     shortfall = point.questions["pass@1"].change.value
     if shortfall <= -0.0005:
-        has = f"solves {_count(-shortfall)} more of 100 problems at the first try"
-        has += f" and {' and '.join(others)}" if others else ""
+        has = _listed(f"solves {_count(-shortfall)} more of 100 problems at the first try", *others)
     said = f"The base sampled at T = {point.base_temperature:.2f} {has}"
     if point.is_beyond:
         return f"{said}: no temperature of the base does as well as this training."
@@ -103,6 +102,10 @@ def _pulls_apart(questions: Mapping[str, Question]) -> bool:
     first = questions["pass@1"].change.value
     others = [question for name, question in questions.items() if name != "pass@1"]
     return any(question.change.value * first < 0 and question.answer is not Answer.SAME for question in others)
+
+
+def _listed(*parts: str) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _count(share: float) -> str:
