@@ -17,8 +17,8 @@ from rlkit.report.wording import describe_difference, difference_interval, diffe
 
 _DECIDED = ("Run", "Quantity", "Reference", "Run", "Change", "Margin", "Sure of")
 _DECIDED_NOTE = (
-    "Verdicts: a change counts where its whole interval lies beyond its margin, and none is shown where it lies within; "
-    "the intervals of all questions and runs hold at once. The rules are in docs/comparing.md."
+    "Verdicts: a change counts where its whole interval lies beyond its margin, and none is shown where it lies "
+    "within; the intervals of all questions and runs hold at once. The rules are in docs/comparing.md."
 )
 
 

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from rlkit.errors import ConfigError
+from rlkit.report import build_report
 from rlkit.report.load import load_runs
+from rlkit.report.page import to_html
 from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
 
 

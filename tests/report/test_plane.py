@@ -60,9 +60,7 @@ def test_further_temperatures_are_small_marks_on_one_line():
     cold = replace(point(0, "base", 0.45, 0.7), temperature=0.4, is_minor=True)
     run = point(1, "grpo", 0.4, 0.6)
     points = [main, run, cold]
-    svg = ElementTree.fromstring(
-        draw_plane("p", points, pass_at_column(1), COVERAGE, FRAME, [[cold, main]])
-    )
+    svg = ElementTree.fromstring(draw_plane("p", points, pass_at_column(1), COVERAGE, FRAME, [[cold, main]]))
     lines = [p for p in svg.iter("path") if (p.get("class") or "").startswith("sweep")]
     texts = [text.text for text in svg.iter("text")]
     assert len(lines) == 1
