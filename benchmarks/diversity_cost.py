@@ -25,7 +25,7 @@ from typing import Any
 from cost.methods import NAMES, build_methods
 from cost.models import FULL, QUICK
 from rlkit.terminal import note
-from rlkit.trainers.quiet import quiet_libraries
+from rlkit.trainers.stack import quiet_libraries
 
 CHAIN_GROUPS = (64, 16)
 

@@ -52,7 +52,7 @@ def main() -> None:
             ("inline", {"name": f"{file}:nothing"}),
             ("process, 1 worker", {"name": f"{file}:nothing", "run": {"isolation": "process", "num_workers": 1}}),
             ("process, 2 workers", {"name": f"{file}:nothing", "run": {"isolation": "process", "num_workers": 2}}),
-            ("external", {"name": f"{file}:asks"}),
+            ("async", {"name": f"{file}:asks"}),
         ):
             with RewardEngine([bind_reward(spec)]) as engine:
                 score(engine, texts)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.terminal import note
-from rlkit.trainers.quiet import quiet_libraries
+from rlkit.trainers.stack import quiet_libraries
 from update.rollouts import LENGTHS, Size
 
 SIZES = {"135m": Size(20, 4, 2, 32, 96), "tiny": Size(80, 16, 8, 24, 96), "toy": Size(8, 4, 2, 8, 16)}

@@ -58,10 +58,10 @@ def code_tests(
     limits = Limits(wall_s=wall_s, cpu_s=max(1, round(wall_s)), memory_mb=memory_mb)
     job: dict[str, Any] = {"code": extract_code(completion_text(completion)), "cases": cases}
     job |= {"tests": tests or "", "entry_point": entry_point, "prelude": prelude}
-    verdict = check_remotely(executor_url, job, limits) if executor_url else check_here(job, limits)
-    if verdict.verdict == "untestable":
+    judged = check_remotely(executor_url, job, limits) if executor_url else check_here(job, limits)
+    if judged.label == "untestable":
         # Nothing that a policy can return instead of an answer may spare it the 0.
         return 0.0
-    if verdict.passed is None:
+    if judged.passed is None:
         return None
-    return verdict.num_passed / verdict.num_tests if partial and verdict.num_tests else float(verdict.passed)
+    return judged.num_passed / judged.num_tests if partial and judged.num_tests else float(judged.passed)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rlkit.diversity.yes_no_judge import YesNoJudge
+from rlkit.servers.judge import ChatJudge
 from rlkit.types import Completion, Prompt, completion_text
 
 _SERVER = {"model": "judge", "base_url": "http://localhost:8000/v1"}
@@ -57,7 +57,7 @@ def llm_judge(
         ConfigError: a parameter is not allowed, or the server refuses the question.
         RewardError: no reply before the deadline.
     """
-    judge = YesNoJudge(model, base_url, cache, api_key_variable, deadline_s, concurrency)
+    judge = ChatJudge(model, base_url, cache, api_key_variable, deadline_s, concurrency)
     meets, better = _MEETS.format(rubric=rubric), _BETTER.format(rubric=rubric)
     others = reference if reference is not None else [None] * len(completions)
 

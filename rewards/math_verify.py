@@ -14,7 +14,7 @@ from typing import Any
 
 from rlkit.errors import ConfigError
 from rlkit.types import Completion, completion_text
-from rlkit.verifiers.choices import extract_final_answer
+from rlkit.verifiers.answers import extract_final_answer
 from rlkit.verifiers.mathematics import DEADLINE_S, judge_completions
 
 CASES: list[tuple[dict[str, Any], list[float | None]]] = [

@@ -19,8 +19,13 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 200, 200
 
 
 def name_in_recipes(thing: Any) -> str:
-    """Return how a recipe calls the class of an object: `EquationSet` is `equation_set`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(thing).__name__).lower().removesuffix("_partition")
+    """Return how a recipe calls the class of an object: that of `EmbeddingPartition` is `embedding`."""
+    return to_recipe_name(type(thing).__name__).removesuffix("_partition")
+
+
+def to_recipe_name(class_name: str) -> str:
+    """Return a class's name as recipes write names: `EquationSet` is `equation_set`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
 
 
 def check_number(

@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ class PluginKind:
     """How messages call it, e.g. `task`."""
     group: str
     """Entry-point group through which installed packages add theirs, e.g. `rlkit.tasks`."""
-    builtins: Mapping[str, str]
-    """Built-in name -> `package.module:attribute`."""
+    builtins: Mapping[str, Any]
+    """Built-in name -> `package.module:attribute`, or the thing itself."""
 
     def names(self) -> list[str]:
         """Return every name that `resolve` accepts for this kind, built-in and installed, sorted."""
@@ -48,6 +48,44 @@ def factory(function: Any) -> Any:
     """Mark a function as one that *builds* the plug-in, so that naming it calls it with the recipe's parameters."""
     function.is_plugin_factory = True
     return function
+
+
+def preset(
+    says: str,
+    parts: Sequence[Any],
+    assemble: Callable[[Iterable[Any]], Any],
+    without: Sequence[str] = (),
+    **defaults: Any,
+) -> Any:
+    """Return a factory of plug-ins made of several parts, whose parameters and defaults are those of the parts.
+
+    Args:
+        says: its docstring.
+        parts: classes, or `functools.partial` of one with the values that a recipe may not change. A parameter that two
+            parts have is that of the last one.
+        assemble: makes the plug-in of the built parts.
+        without: parameters that a recipe may not give.
+        defaults: defaults other than the parts' own.
+    """
+    owners: dict[str, int] = {}
+    parameters: dict[str, inspect.Parameter] = {}
+    for at, part in enumerate(parts):
+        fixed = getattr(part, "keywords", {})
+        for name, parameter in inspect.signature(part).parameters.items():
+            if name not in fixed and name not in without:
+                owners[name] = at
+                default = defaults.get(name, parameter.default)
+                parameters[name] = parameter.replace(default=default, kind=inspect.Parameter.KEYWORD_ONLY)
+
+    def build(**given: Any) -> Any:
+        values: list[dict[str, Any]] = [{} for _ in parts]
+        for name, value in {**defaults, **given}.items():
+            values[owners[name]][name] = value
+        return assemble(part(**own) for part, own in zip(parts, values, strict=True))
+
+    built: Any = factory(build)
+    built.__doc__, built.__signature__ = says, inspect.Signature([*parameters.values()])
+    return built
 
 
 def resolve(spec: PluginSpec, kind: PluginKind) -> Any:
@@ -116,7 +154,8 @@ def blame_plugin(error: Exception, what: str) -> PluginError:
 def find(name: str, kind: PluginKind) -> Any:
     """Return what a name stands for, not yet built; raises PluginError as `resolve` does."""
     if name in kind.builtins:
-        return load_target(kind.builtins[name], kind.word)
+        thing = kind.builtins[name]
+        return load_target(thing, kind.word) if isinstance(thing, str) else thing
     for point in entry_points(group=kind.group):
         if point.name == name:
             try:

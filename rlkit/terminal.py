@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
 
 @functools.cache
@@ -36,3 +37,30 @@ def is_first_process() -> bool:
 def is_first_on_machine() -> bool:
     """Return whether this is local rank 0: what every process of a machine finds wrong, one of them should say."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+class StageProgress:
+    """A bar a stage on a terminal, a line a stage elsewhere; a context manager, called with what is done."""
+
+    def __init__(self) -> None:
+        from rich.progress import Progress
+
+        self._bars = Progress(console=console(), transient=True, disable=not console().is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> StageProgress:
+        """Show the bars."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bars down."""
+        self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int, unit: str = "in all") -> None:
+        """Say how many of a stage's units are done."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            if self._bars.disable:
+                note(f"{stage}: {total:,} {unit}")
+        self._bars.update(self._tasks[stage], completed=done)

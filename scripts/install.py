@@ -1,87 +1,73 @@
-"""Makes .venv from a lock file, repairs one that was interrupted, and returns at once when nothing changed.
+"""Makes .venv from a lock file with uv, and returns at once when nothing changed.
 
-Started by scripts/setup and made of the standard library alone. Everything it writes is in .venv and .cache of this
-repository, apart from pip's own cache and temporary folder. What it cannot do it says in one sentence and exits with 2.
+Started by scripts/setup and made of the standard library alone. It writes into .venv and .cache of this repository and
+into uv's and pip's own caches. What it cannot do it says in one sentence and exits with 2.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from pip_runs import Pip, clean_env, last_line
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
 RECORD = VENV / "rlkit-setup.json"
 CACHE = ROOT / ".cache"
-PIP = Pip(VENV, log=CACHE / "setup.log")
-PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = {"cpu": 6, "gpu": 18}
 """Room for the packages and for unpacking them; the CPU environment itself was measured at 4 GB."""
+
+# Settings of a user's own pip or Python that would send packages elsewhere than into the environment, or slow it down.
+UNWANTED = {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}
+UNWANTED |= {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT"}
+
+# uv reads none of pip's settings, and mirrors, proxies and folders of wheels are told to pip.
+UV_NAMES = {
+    "find-links": "UV_FIND_LINKS",
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "no-index": "UV_OFFLINE",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+    "trusted-host": "UV_INSECURE_HOST",
+}
+
+# How pip and uv say that they reached no index.
+UNREACHABLE = ["NewConnectionError", "NameResolutionError", "TimeoutError", "ProxyError", "client error (Connect)"]
 
 
 class SetupError(Exception):
     """Something the user has to mend; the message is the sentence to print."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What .venv should be. Two equal plans need no work."""
-
-    device: str
-    """`cpu` or `gpu`: which lock file."""
-    python: str
-    """Minor version of the interpreter that .venv is made with, such as `3.11`."""
-    root: str
-    """Where the repository lies: the scripts of a virtual environment hold its absolute path."""
-    digest: str
-    """Hash of the lock file and pyproject.toml."""
-
-    def fits(self, other: Plan) -> bool:
-        """Return whether an environment made for `other` can be turned into this one by installing into it."""
-        return (self.device, self.python, self.root) == (other.device, other.python, other.root)
-
-
-def main(argv: list[str] | None = None) -> int:
+def main() -> int:
     """Do what is needed; returns the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/setup", description=__doc__)
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="lock file (default: look)")
-    asked = parser.parse_args(argv).device
     try:
-        check_machine()
         with one_at_a_time():
-            set_up(asked)
-    except SetupError as error:
-        print(f"rlkit setup: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"rlkit setup: {error.strerror}: {error.filename or ROOT}.", file=sys.stderr)
+            set_up(parser.parse_args().device)
+    except (SetupError, OSError) as error:
+        said = f"{error.strerror}: {error.filename or ROOT}." if isinstance(error, OSError) else error
+        print(f"rlkit setup: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nrlkit setup: interrupted; `make setup` goes on from here.", file=sys.stderr)
+        print("\nrlkit setup: interrupted; `make setup` begins anew with what is already fetched.", file=sys.stderr)
         return 130
     return 0
-
-
-def check_machine() -> None:
-    """Refuse what the lock files have no packages for."""
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise SetupError(
-            f"the lock files are for Linux on x86_64 and this is {platform.system()} on {platform.machine()}; elsewhere"
-            " install the package itself with the extras that exist there: pip install -e '.[train,dev]'."
-        )
 
 
 @contextlib.contextmanager
@@ -99,19 +85,23 @@ def one_at_a_time() -> Iterator[None]:
 
 def set_up(asked: str) -> None:
     """Make .venv what the lock file says, doing only what is missing."""
-    done, finished = read_record()
-    device, why = choose_device(asked, done.device if done else None)
-    plan = Plan(device, "{}.{}".format(*sys.version_info), str(ROOT), digest_of(device))
-    if finished and plan == done and PIP.python.exists():
-        print(f"Nothing to do: .venv is up to date ({device.upper()}, Python {plan.python}).")
+    done = read_record()
+    device, why = choose_device(asked, done.get("device"))
+    # A virtual environment's scripts hold its absolute path, so one of a repository that was moved does not fit.
+    kind = {"device": device, "python": "{}.{}".format(*sys.version_info), "root": str(ROOT)}
+    plan = kind | {"digest": digest_of(device)}
+    if done == plan and PYTHON.exists():
+        print(f"Nothing to do: .venv is up to date ({device.upper()}, Python {plan['python']}).")
         return
-    print(f"Setting up .venv from requirements/{device}.lock with Python {plan.python}: {why}.")
+    print(f"Setting up .venv from requirements/{device}.lock with Python {plan['python']}: {why}.", flush=True)
     start = time.monotonic()
-    prepare_venv(plan, done)
-    write_record(plan, finished=False)
+    if not (done.items() >= kind.items() and PYTHON.exists()):
+        make_venv(device, is_ours=bool(done))
+    # Until the end it is known as ours and as unfinished, which is made anew: uv has kept what it had fetched.
+    write_record({"unfinished": "yes"})
     install(device)
     check_result(device)
-    write_record(plan, finished=True)
+    write_record(plan)
     print(f"Done in {time.monotonic() - start:.0f} s. Next: make demo, or .venv/bin/rlkit --help")
 
 
@@ -140,100 +130,116 @@ def digest_of(device: str) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
 
 
-def read_record() -> tuple[Plan | None, bool]:
-    """Return the plan that .venv was last made for and whether that was finished; None when there is no such record."""
+def read_record() -> dict[str, str]:
+    """Return what .venv was last made for; empty when we did not make it."""
     try:
-        record = json.loads(RECORD.read_text())
-        return Plan(**record["plan"]), bool(record["finished"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None, False
+        return dict(json.loads(RECORD.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
-def write_record(plan: Plan, *, finished: bool) -> None:
+def write_record(record: dict[str, str]) -> None:
     """Replace the record in one step, so that an interruption leaves the old one or the new one."""
     fresh = RECORD.with_suffix(".new")
-    fresh.write_text(json.dumps({"plan": asdict(plan), "finished": finished}, indent=1))
+    fresh.write_text(json.dumps(record, indent=1))
     fresh.replace(RECORD)
 
 
-def prepare_venv(plan: Plan, done: Plan | None) -> None:
-    """Leave a .venv with a working pip: the one that is there, if it can become what is planned, or a new one."""
-    fits = plan.fits(done) if done else plan.python == venv_python()
-    if fits and venv_python():
-        forget_half_installed()
-        return
-    if done is None and has_foreign_packages():
+def make_venv(device: str, *, is_ours: bool) -> None:
+    """Make .venv anew, unless that would delete somebody else's or the machine cannot hold it."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise SetupError(
+            f"the lock files are for Linux on x86_64 and this is {platform.system()} on {platform.machine()}; elsewhere"
+            " install the package itself with the extras that exist there: pip install -e '.[train,dev]'."
+        )
+    bare = {"pip", "setuptools"}
+    packages = {path.name.split("-")[0] for path in VENV.glob("lib/python3.*/site-packages/*.dist-info")}
+    if VENV.is_symlink() or not (is_ours or packages <= bare):
         raise SetupError(f"{VENV} was made by something else and does not fit; move it away or delete it.")
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    if free_gb < NEEDED_GB[plan.device]:
-        raise SetupError(f"{free_gb:.1f} GB are free under {ROOT} and {NEEDED_GB[plan.device]} GB are needed.")
-    if done is not None:
-        print(f"  .venv is made anew: it was for {done.device.upper()} and Python {done.python} in {done.root}.")
+    if free_gb < NEEDED_GB[device]:
+        raise SetupError(f"{free_gb:.1f} GB are free under {ROOT} and {NEEDED_GB[device]} GB are needed.")
     # The base interpreter: .venv/bin/python itself cannot rebuild the folder it runs from.
     base = getattr(sys, "_base_executable", sys.executable)
-    made = subprocess.run([base, "-m", "venv", "--clear", VENV], env=clean_env(), capture_output=True, text=True)
-    if made.returncode:
-        raise SetupError(f"Python could not make {VENV}: {last_line(made.stdout + made.stderr)}")
-
-
-def venv_python() -> str | None:
-    """Return which Python .venv runs, such as `3.11`; None when it is missing or its pip does not work."""
-    code = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
-    with contextlib.suppress(OSError):
-        ran = subprocess.run([PIP.python, "-c", code], env=clean_env(), capture_output=True, text=True)
-        return ran.stdout.strip() or None
-    return None
-
-
-def has_foreign_packages() -> bool:
-    """Return whether .venv holds more than Python's venv module puts there."""
-    own = {"pip", "setuptools"}
-    return any(path.name.split("-")[0] not in own for path in VENV.glob("lib/python3.*/site-packages/*.dist-info"))
-
-
-def forget_half_installed() -> None:
-    """Remove the metadata of packages whose installation was cut off, so that pip installs them again.
-
-    pip writes RECORD last, and takes a package for installed as soon as its metadata is there.
-    """
-    for metadata in PIP.site_packages.glob("*.dist-info"):
-        if not (metadata / "RECORD").exists():
-            shutil.rmtree(metadata)
+    run([base, "-m", "venv", "--clear", VENV], clean_env(), what="Python could not make .venv")
 
 
 def install(device: str) -> None:
-    """Install PyTorch, everything else in the lock file, and this project as an editable package."""
+    """Install uv itself, everything in the lock file, and this project as an editable package."""
     lock = ROOT / "requirements" / f"{device}.lock"
-    pins = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
-    install_torch(next(pin for pin in pins if pin.startswith("torch==")))
-    if not PIP.install("-r", str(lock), what="packages", total=len(pins)):
-        raise SetupError(PIP.explain_failure())
-    if not PIP.install("--no-build-isolation", "-e", str(ROOT), what="rlkit", total=len(pins) + 1):
-        raise SetupError(PIP.explain_failure())
-    PIP.compile_packages()
+    pins = lock.read_text().splitlines()
+    env = clean_env()
+    uv_pin = next(pin for pin in pins if pin.startswith("uv=="))
+    pip = [PYTHON, "-m", "pip"]
+    quiet = ["--quiet", "--no-input", "--no-deps", "--no-compile", "--progress-bar=off", "--retries=3"]
+    run([*pip, "install", *quiet, uv_pin], env, what=f"pip could not install {uv_pin}")
+    env = pip_settings_for_uv(run([*pip, "config", "list"], env, what="pip could not read its settings")) | env
+    uv = [VENV / "bin" / "uv", "pip", "install", "--no-deps", "--python", PYTHON]
+    try:
+        run([*uv, "-r", lock], env, what="uv could not install the packages")
+    except SetupError as error:
+        # PyPI has no `+cpu` build: it is in a folder or mirror that pip is told of, or on PyTorch's own index.
+        if not re.search(r"torch==\S+\+cpu.*unsatisfiable", str(error)):
+            raise
+        what = "PyTorch's CPU build is not where pip looks, and with PyTorch's own index uv failed too"
+        run([*uv, "--torch-backend", "cpu", "-r", lock], env, what=what)
+    run([*uv, "--no-build-isolation", "-e", ROOT], env, what="uv could not install rlkit")
 
 
-def install_torch(pin: str) -> None:
-    """Install PyTorch: the build that pip is set up to find, else, for a `+cpu` pin, the one on PyTorch's own index.
+def clean_env() -> dict[str, str]:
+    """Return the environment without the settings that would send packages elsewhere."""
+    return {name: value for name, value in os.environ.items() if name not in UNWANTED}
 
-    PyPI answers at once that it has no `+cpu` build, so nothing large is fetched to find out.
-    """
-    if PIP.install(pin, what="PyTorch", total=1):
-        return
-    if not (pin.endswith("+cpu") and PIP.found_nothing()):
-        raise SetupError(PIP.explain_failure())
-    if not PIP.install(pin, "--index-url", PYTORCH_CPU_INDEX, what="PyTorch without CUDA", total=1):
-        raise SetupError(f"{pin} is neither where pip looks nor on {PYTORCH_CPU_INDEX}: {PIP.explain_failure()}")
+
+def pip_settings_for_uv(config: str) -> dict[str, str]:
+    """Return what `pip config list` says as the variables that uv reads; variables come first there, as they count."""
+    env = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does: the pinned version, from whichever index has it
+    for line in config.splitlines():
+        key, _, value = line.partition("=")
+        name = key.rpartition(".")[2]
+        if name in UV_NAMES:
+            words = str(ast.literal_eval(value)).split()
+            env.setdefault(UV_NAMES[name], ("," if name == "find-links" else " ").join(words))
+    return env
+
+
+def run(command: Sequence[object], env: dict[str, str], *, what: str) -> str:
+    """Run a command, show its lines as progress and return them; a failure is one sentence that begins with `what`."""
+    live, shown, lines = sys.stdout.isatty(), time.monotonic(), []
+    with subprocess.Popen(
+        [*map(str, command)], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as running:
+        assert running.stdout is not None
+        for line in map(str.strip, running.stdout):
+            lines.append(line)
+            # One line that changes on a terminal, a line every five seconds elsewhere.
+            if live or time.monotonic() - shown >= 5:
+                shown = time.monotonic()
+                print(f"\r\033[K  {line[:100]}" if live else f"  {line}", end="" if live else "\n", flush=True)
+    if live:
+        print("\r\033[K", end="", flush=True)
+    if running.returncode:
+        raise SetupError(f"{what}: {explain(lines)}")
+    return "\n".join(lines)
+
+
+def explain(lines: list[str]) -> str:
+    """Return why a command failed: a reason that can be told apart, or its own last words."""
+    text = " ".join(lines)
+    if "No space left on device" in text:
+        return f"the disk is full; free some space for {VENV} or point TMPDIR elsewhere, then `make setup` again."
+    if any(sign in text for sign in UNREACHABLE):
+        return "no package index can be reached; connect, or tell pip of the proxy or mirror, then `make setup` again."
+    first = next((i for i, line in enumerate(lines) if line.lower().startswith(("error", "×"))), -1)
+    return " ".join(lines[first:]).rstrip(".") + "." if lines else "no reason given."
 
 
 def check_result(device: str) -> None:
     """Make sure that the environment imports, and that it sees the GPU it is for, where there is one."""
-    code = "import rlkit, torch; print(int(torch.cuda.is_available()))"
-    ran = subprocess.run([PIP.python, "-c", code], cwd=VENV, env=clean_env(), capture_output=True, text=True)
-    if ran.returncode:
-        raise SetupError(f"everything is installed but does not import: {last_line(ran.stderr)}")
+    code = "import rlkit, torch; print('PyTorch sees', torch.cuda.device_count(), 'GPUs')"
+    seen = run([PYTHON, "-I", "-c", code], clean_env(), what="everything is installed but does not import")
     # An image is built where no GPU is visible; that is no failure.
-    if device == "gpu" and ran.stdout.strip() != "1" and first_gpu():
+    if device == "gpu" and "sees 0 GPUs" in seen and first_gpu():
         raise SetupError("PyTorch sees no GPU, perhaps for an old driver; update it, or write `make setup DEVICE=cpu`.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rlkit.advantages.presets import PRESETS
 from rlkit.diversity import resolve_partition
 from rlkit.tasks.countdown import Countdown, grade_row
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))  # as `python benchmarks/diversity_cost.py` has it
 
-from cost.chains import preset_names, time_chains  # noqa: E402
+from cost.chains import time_chains  # noqa: E402
 from cost.methods import NAMES  # noqa: E402
 from cost.models import build_tokenizer  # noqa: E402
 from cost.stopwatch import Stopwatch  # noqa: E402
@@ -70,7 +71,7 @@ def test_mistakes_are_told(words, capsys):
 
 def test_every_preset_chain_is_timed():
     found = time_chains(2, 4, repeats=2)
-    assert {"grpo", "darling", "rep_exp"} <= {*preset_names()} == {*found}
+    assert {"grpo", "darling", "rep_exp"} <= {*PRESETS} == {*found}
     assert all(0 < row["fastest"] <= row["median"] <= row["slowest"] for row in found.values())
 
 
@@ -241,6 +242,8 @@ def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
     assert (clock.seconds, clock.cpu_seconds) == (1, 10)
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_isolation_costs_are_measured_for_every_kind():
     ran = run("--calls", "20", "--rounds", "1", script="reward_isolation.py")
     assert ran.returncode == 0, ran.stderr
@@ -248,7 +251,7 @@ def test_isolation_costs_are_measured_for_every_kind():
         "inline",
         "process,",
         "process,",
-        "external",
+        "async",
         "replacing",
     ]
 

@@ -84,10 +84,10 @@ def test_the_readme_rewards_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_metric_that_the_trainers_add_is_explained() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text()
     files = sorted((ROOT / "rlkit" / "trainers").glob("*.py"))
-    calls = r"(?:\.record|meters\.add|meters\.add_low|meters\.add_high)\(\s*f?\"([^\"]+)\""
-    names = {name for file in files for name in re.findall(calls, file.read_text())}
-    assert {"anchor/coef", "update/skipped_steps", "rehearsal/divergence"} <= names
-    names = (names - {"diversity/{name}"}) | {f"diversity/{name}" for name in summary_names()}
+    logs = r"(?:\.record\(|statistics\.add(?:_low|_high)?\(|logged\[|logged = \{)\s*f?\"([^\"]+)\""
+    names = {name for file in files for name in re.findall(logs, file.read_text())}
+    assert {"anchor/coef", "update/skipped_steps", "rehearsal/divergence", "monitor/held_out"} <= names
+    names |= {f"diversity/{name}" for name in summary_names()}
     # What TRL logs and the page need not explain again.
     theirs = ("clip_ratio/", "cispo_clip_ratio", "sampling/", "step_time", "aux_loss", "policy_loss", "entropy_coef")
     assert not [name for name in sorted(names) if f"`{name}`" not in page and not name.startswith(theirs)]

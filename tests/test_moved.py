@@ -23,7 +23,7 @@ def test_names_are_imported_from_an_older_path_and_the_notice_is_one_line() -> N
     script = "import rlkit; from rlkit.rewards.answers import extract_choice; print(extract_choice('B'))"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["B"]
-    assert ran.stderr.count("is now rlkit.verifiers.choices") == 1
+    assert ran.stderr.count("is now rlkit.verifiers;") == 1
 
 
 def test_a_module_that_never_was_is_no_module() -> None:

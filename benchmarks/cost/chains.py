@@ -8,21 +8,16 @@ import time
 import torch
 
 from rlkit.advantages import GroupContext, resolve
-from rlkit.advantages.chain import ADVANTAGES
+from rlkit.advantages.presets import PRESETS
 
 PROMPT_TOKENS, TOKENS, EMBEDDING = 64, 128, 384
-
-
-def preset_names() -> list[str]:
-    """Return the names of the published algorithms that a recipe's `advantage:` can say."""
-    return [name for name, where in ADVANTAGES.builtins.items() if where.startswith("rlkit.advantages.presets:")]
 
 
 def time_chains(num_prompts: int, num_generations: int, repeats: int) -> dict[str, dict[str, float]]:
     """Return `median`, `fastest` and `slowest` microseconds of one call of every preset with its defaults."""
     context = make_groups(num_prompts, num_generations)
     values_PG = context.rewards_PGK[:, :, 0]
-    return {name: _time_chain(name, values_PG, context, repeats) for name in preset_names()}
+    return {name: _time_chain(name, values_PG, context, repeats) for name in PRESETS}
 
 
 def make_groups(num_prompts: int, num_generations: int, seed: int = 0) -> GroupContext:

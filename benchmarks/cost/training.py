@@ -16,11 +16,10 @@ from cost.methods import Method
 from cost.models import Scale, build_policy, build_tokenizer
 from cost.stopwatch import Stopwatch
 from cost.texts import Worked, write_worked
+from rlkit.recipe.plan import Plan
 from rlkit.tasks.countdown import Countdown, countdown_reward
 from rlkit.terminal import note
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer, grpo
-from rlkit.trainers.facts import Readers
-from rlkit.trainers.plan import Plan
 from rlkit.types import Row, completion_text
 
 ROWS, NUM_GENERATIONS, ROWS_AT_ONCE = 32, 16, 8
@@ -29,10 +28,9 @@ PARTS = ("reading", "comparing", "chain", "metrics")
 FORWARDS = "forwards"
 """Forward passes of the policy for log-probs that a chain asks for and TRL skips."""
 _WATCHED = {
-    "_describe_groups": "comparing",
+    "_describe_batch": "comparing",
     "_remember": "comparing",
-    "_compute_advantages": "chain",
-    "_replace_logged_advantages": "chain",
+    "compute_advantages": "chain",
 }
 
 
@@ -129,7 +127,10 @@ def train_with_all(
     """Train one step to warm up and `num_steps` more, and return the times of the latter for every method."""
     trainer = build_trainer(scale, 1 + num_steps, completion_tokens, folder)
     defaults: dict[str, Any] = {field.name: field.default for field in fields(DiverseGRPOConfig)}
-    trainer.plans = {name: Plan.of(SimpleNamespace(**defaults | method.keys)) for name, method in methods.items()}
+    trainer.plans = {
+        name: Plan.from_config(SimpleNamespace(**defaults | method.keys), [countdown_reward])
+        for name, method in methods.items()
+    }
     trainer.watch = Stopwatch()
     for name, part in _WATCHED.items():
         trainer.watch.watch(trainer, name, part)
@@ -137,9 +138,9 @@ def train_with_all(
         trainer.watch.watch(trainer.logprobs, name, FORWARDS)
     times = StepTimes(trainer)
     trainer.add_callback(times)
-    # A function of a module, and a class whose objects are frozen: watched for as long as this process lasts.
-    trainer.watch.watch(grpo, "log_diversity", "metrics")
-    trainer.watch.watch(Readers, "read", "reading")
+    # Functions of a module are watched for as long as this process lasts.
+    trainer.watch.watch(grpo, "measure_diversity", "metrics")
+    trainer.watch.watch(grpo, "read_batch", "reading")
     trainer.train()
     return times.steps
 

@@ -2,50 +2,35 @@
 
 An algorithm is a list of transforms read from top to bottom; the chain starts from the summed rewards of shape (P, G).
 NaN means *no signal from this completion*; transforms carry it to the end, where the trainer masks it and counts it.
+Every class of `TRANSFORMS` can be imported from here.
 """
 
+from importlib import import_module
+from typing import Any
+
 from rlkit.advantages.base import Array, Transform
-from rlkit.advantages.baselines import SubtractBatchMean, SubtractGroupMean, SubtractLeaveOneOut
-from rlkit.advantages.chain import ADVANTAGES, Chain, chain, resolve
+from rlkit.advantages.chain import Chain
 from rlkit.advantages.context import GroupContext
-from rlkit.advantages.correctness import WeightByCorrectness
 from rlkit.advantages.counts import AnswerCounts, PassRates
-from rlkit.advantages.distinctness import MultiplyByDistinctness
-from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
-from rlkit.advantages.majority import MatchMajority
-from rlkit.advantages.novelty import NoveltyBands
-from rlkit.advantages.outcomes import AddOutcomeBonus
-from rlkit.advantages.passing import PassAtK, Pkpo
-from rlkit.advantages.scaling import ClipByAbs, DivideByBatchStd, DivideByGroupStd, DropZeroVarianceGroups
-from rlkit.advantages.similarity import AddEllipticalBonus, AddLogdetMarginal, DivideBySimilarity
+from rlkit.advantages.naming import ADVANTAGES, TRANSFORMS, chain, resolve
 
 __all__ = [
     "ADVANTAGES",
-    "AddEllipticalBonus",
-    "AddLogdetMarginal",
-    "AddOutcomeBonus",
+    "TRANSFORMS",
     "AnswerCounts",
     "Array",
     "Chain",
-    "ClipByAbs",
-    "DiscountByLikelihoodRank",
-    "DivideByBatchStd",
-    "DivideByGroupStd",
-    "DivideBySimilarity",
-    "DropZeroVarianceGroups",
     "GroupContext",
-    "MatchMajority",
-    "MultiplyByDistinctness",
-    "NoveltyBands",
-    "PassAtK",
     "PassRates",
-    "Pkpo",
-    "ReweightByConfidence",
-    "SubtractBatchMean",
-    "SubtractGroupMean",
-    "SubtractLeaveOneOut",
     "Transform",
-    "WeightByCorrectness",
     "chain",
     "resolve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for where in TRANSFORMS:
+        module, _, class_name = where.partition(":")
+        if class_name == name:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"rlkit.advantages has nothing called {name!r}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ import torch
 
 from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError
-from rlkit.parameters import show
+from rlkit.parameters import show, to_recipe_name
 
 _LARGEST = 1e100
 """Squares of larger values would soon be infinite, and everything divided by their sum 0."""
@@ -93,7 +92,7 @@ class Transform:
     @property
     def name(self) -> str:
         """How a recipe calls this transform, e.g. `subtract_group_mean`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        return to_recipe_name(type(self).__name__)
 
 
 def count_scored(values_PG: torch.Tensor) -> torch.Tensor:

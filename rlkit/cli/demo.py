@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, StoreError, suggest
+from rlkit.files import write_json
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
@@ -66,7 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit demo`."""
-    from rlkit.cli.lanes import run_lanes
+    from rlkit.workers.lanes import run_lanes
 
     _check(args)
     evaluation = _Evaluation("countdown", "test", args.n, args.problems)
@@ -111,7 +112,7 @@ class _Lane:
 
     def stamp(self) -> None:
         """Record what this directory now holds, so that the next call need not do it again."""
-        (self.directory / _STAMP).write_text(json.dumps(self.content, indent=2) + "\n")
+        write_json(self.directory / _STAMP, self.content)
 
 
 def _is_done(directory: Path, content: dict[str, Any]) -> bool:
@@ -131,8 +132,8 @@ def _base_lane(output: Path, evaluation: _Evaluation) -> _Lane:
 
 
 def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _Lane:
-    from rlkit.cli.lanes import Stage, count_lines
     from rlkit.recipe import load_recipe
+    from rlkit.workers.lanes import Stage, count_lines
 
     directory = args.output / arm
     overrides = [*args.overrides, f"output={json.dumps(str(directory))}"]
@@ -166,7 +167,7 @@ def _is_trained(directory: Path, recipe: Any) -> bool:
 
 
 def _eval_stage(name: str, directory: Path, command: list[str], evaluation: _Evaluation) -> Any:
-    from rlkit.cli.lanes import Stage, count_lines
+    from rlkit.workers.lanes import Stage, count_lines
 
     samples = directory / "eval" / "samples.jsonl"
     return Stage(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import inspect
 import json
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlkit.cli.group_facts import FACTS, OPTION_OF, ask, build_context, flag, options_needed, read_facts, say_missing
-from rlkit.cli.group_table import ROUNDING, print_explanation, print_list
-from rlkit.errors import ConfigError, MissingInputError, RlkitError, suggest
+from rlkit.errors import ConfigError, suggest
+from rlkit.explaining.fields import GROUP_FIELDS, ask, flag, options_needed
+from rlkit.explaining.group_table import print_explanation, print_list
+from rlkit.explaining.tracing import explain, list_specs
 from rlkit.parameters import show
 
 if TYPE_CHECKING:
@@ -29,7 +27,8 @@ below it who is pushed up and who down, and what each stage does. No model is lo
   rlkit explain countdown/nsr --rewards "1,1,0,0; 0,0,0,0"
   rlkit explain --list
 
-Commas part completions, spaces the numbers of one completion, semicolons groups.
+Commas part completions, spaces the numbers of one completion, semicolons groups. A file of facts, YAML or JSON, has
+the options as keys, e.g. {rewards: [1, 1, 0, none], mean_logps: [-.2, -.5, -.9, -.1]}; lists of lists are groups.
 """
 
 
@@ -38,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "explain",
         help="what an advantage chain makes of one group",
-        usage="%(prog)s [-h] [--list] [--json] [SPEC] [--rewards 1,1,1,0] [other facts]",
+        usage="%(prog)s [-h] [--list] [--json] [SPEC] [--rewards 1,1,1,0] [other facts] [--facts FILE]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,8 +52,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--list", action="store_true", help="list what SPEC can be and what each needs")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.add_argument_group("what is known of the completions")
-    for option, fact in FACTS.items():
-        options.add_argument(flag(option), metavar=fact.write_example(), help=fact.help)
+    for option, said in GROUP_FIELDS.items():
+        options.add_argument(flag(option), metavar=said.write_example(), help=said.help)
+    options.add_argument("--facts", metavar="FILE", help="file of the above, YAML or JSON; an option here wins")
     parser.set_defaults(run=run)
 
 
@@ -65,13 +65,29 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=1)) if args.json else print_list(found)
         return 0
     chain = resolve_spec(args.spec)
-    given = {option: text for option in FACTS if (text := getattr(args, option)) is not None}
+    given = _read_facts(args.facts) if args.facts else {}
+    given |= {option: text for option in GROUP_FIELDS if (text := getattr(args, option)) is not None}
     if "rewards" not in given:
         asked = [ask(option) for option in ("rewards", *options_needed(chain.needs, given))]
         raise ConfigError(f"{args.spec} starts from rewards; add {' '.join(asked)}.")
     explanation = explain(args.spec, chain, given)
     print(json.dumps(explanation, indent=1, ensure_ascii=False)) if args.json else print_explanation(explanation)
     return 0
+
+
+def _read_facts(path: str) -> dict[str, Any]:
+    from rlkit.recipe.yaml_text import parse_yaml
+
+    try:
+        facts = parse_yaml(Path(path).read_text(encoding="utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The facts {show(path)} cannot be read: {error}.") from error
+    if not isinstance(facts, dict):
+        raise ConfigError(f"{path} holds {show(facts)}; write a mapping such as {{rewards: [1, 1, 1, 0]}}.")
+    for option in facts:
+        if option not in GROUP_FIELDS:
+            raise ConfigError(f"{path} has {show(option)}, which is no fact.{suggest(str(option), [*GROUP_FIELDS])}")
+    return facts
 
 
 def resolve_spec(text: str) -> Chain:
@@ -84,6 +100,7 @@ def resolve_spec(text: str) -> Chain:
         RlkitError: there is none, or it says nothing of advantages.
     """
     from rlkit.advantages import ADVANTAGES, resolve
+    from rlkit.objective.objective import OBJECTIVES
     from rlkit.recipe.yaml_text import parse_yaml
 
     if text.lstrip()[:1] in ("{", "["):
@@ -92,8 +109,6 @@ def resolve_spec(text: str) -> Chain:
         return resolve(text)
     if "/" in text or Path(text).suffix in (".yaml", ".yml") or _is_file(text):
         return resolve(_read_advantage(text))
-    from rlkit.objective.objective import OBJECTIVES
-
     if text in OBJECTIVES.names():
         raise ConfigError(f"{text} is an objective: it changes the loss, and rlkit explain shows advantages only.")
     near = suggest(text, ADVANTAGES.names())
@@ -121,97 +136,3 @@ def _read_advantage(reference: str) -> Any:
             f"{reference} names no advantage and leaves it to TRL, whose default is what rlkit explain grpo shows."
         )
     return spec
-
-
-def explain(spec: str, chain: Chain, given: dict[str, str]) -> dict[str, Any]:
-    """Return everything there is to say, as plain data; None stands for no signal, completions count from 1.
-
-    Args:
-        spec: how the user calls the chain.
-        chain: the chain.
-        given: text of each option of `FACTS`, with `rewards` among them.
-
-    Raises:
-        ConfigError: a text cannot be read, or has another shape than the rewards'.
-        MissingInputError: the chain needs something that is not given; the sentence names the option.
-    """
-    import torch
-
-    facts = read_facts(given)
-    ctx = build_context(facts)
-    rewards_PG = ctx.rewards_PGK[:, :, 0]
-    shape = tuple(rewards_PG.shape)
-    if missing := options_needed(chain.needs, given, correct_known=ctx.correct_PG is not None):
-        raise say_missing(spec, missing, shape)
-    try:
-        values = [torch.as_tensor(stage) for stage in chain.trace(rewards_PG, ctx)]
-    except MissingInputError as error:
-        options = [OPTION_OF[field] for field in re.findall(r"\w+_P[A-Z]*\b", str(error)) if field in OPTION_OF]
-        if not options or options[0] in given:
-            raise
-        raise say_missing(str(error).partition(" ")[0], options[:1], shape) from error
-    advantages = _to_lists(values[-1] if values else rewards_PG)
-    return {
-        "spec": spec,
-        "facts": {FACTS[option].heading: facts[option] for option in facts if FACTS[option].heading},
-        "stages": [
-            {**_describe(transform), "values": _to_lists(stage)}
-            for transform, stage in zip(chain.transforms, values, strict=True)
-        ],
-        "advantages": advantages,
-        "groups": [_sum_up(group) for group in advantages],
-    }
-
-
-def _to_lists(values_PG: Any) -> list[list[float | None]]:
-    return [[None if math.isnan(value) else value for value in group] for group in values_PG.tolist()]
-
-
-def _describe(transform: Any) -> dict[str, Any]:
-    """Return a transform's name, its parameters that differ from their defaults, and its first sentence."""
-    from rlkit import plugins
-    from rlkit.advantages.user_transforms import name_transform
-
-    changed = {}
-    if dataclasses.is_dataclass(transform):
-        defaults = {field.name: plugins.describe(field.default) for field in dataclasses.fields(transform)}
-        values = plugins.describe(transform)
-        changed = {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
-    documented = transform if inspect.isroutine(transform) else type(transform)
-    return {"name": name_transform(transform), "parameters": changed, "says": _first_sentence(documented)}
-
-
-def _first_sentence(documented: Any) -> str:
-    return " ".join((inspect.getdoc(documented) or "").partition("\n\n")[0].split())
-
-
-def _sum_up(advantages: list[float | None]) -> dict[str, Any]:
-    known = [value for value in advantages if value is not None]
-    numbered = list(enumerate(advantages, start=1))
-    return {
-        "pushed_up": [i for i, value in numbered if value is not None and value > ROUNDING],
-        "pushed_down": [i for i, value in numbered if value is not None and value < -ROUNDING],
-        "not_pushed": [i for i, value in numbered if value is not None and abs(value) <= ROUNDING],
-        "no_signal": [i for i, value in numbered if value is None],
-        "sum": math.fsum(known) if known else None,
-    }
-
-
-def list_specs() -> list[dict[str, Any]]:
-    """Return every preset and transform with the options it needs beside the rewards and its first sentence."""
-    from rlkit.advantages import ADVANTAGES, chain, resolve
-    from rlkit.plugins import load_target
-
-    def describe(name: str) -> dict[str, Any]:
-        try:
-            built = resolve(name)
-        except RlkitError:
-            # It cannot be built without parameters, and only they decide what it needs.
-            built = chain()
-        target = ADVANTAGES.builtins.get(name)
-        thing = load_target(target, "advantage") if target else built.transforms[0] if built.transforms else built
-        kind = "preset" if getattr(thing, "is_plugin_factory", False) else "transform"
-        needs = [flag(option) for option in options_needed(built.needs, ())]
-        return {"name": name, "kind": kind, "needs": needs, "says": _first_sentence(thing)}
-
-    return sorted(map(describe, ADVANTAGES.names()), key=lambda spec: spec["kind"])

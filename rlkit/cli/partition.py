@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from rlkit.cli.pair_table import build_table, warnings_of
+from rlkit.explaining.pair_table import build_table, warnings_of
+from rlkit.terminal import StageProgress, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rlkit.diversity import Partition
     from rlkit.diversity.pair_data import Pair
@@ -95,13 +95,12 @@ def run_fit(args: argparse.Namespace) -> int:
     from rlkit.diversity.pair_data import read_pairs
     from rlkit.diversity.pair_fitting import FEWEST_PAIRS, FitSettings, fit_head
     from rlkit.diversity.pair_head import check_output
-    from rlkit.terminal import note
 
     specs = [_read_spec(text, "--embedding") for text in args.embedding or ["hashed_ngrams"]]
     settings = FitSettings(specs, args.hidden, args.group_size, args.max_false_merge, args.seed)
     check_output(args.output)
     pairs = read_pairs(args.pairs, FEWEST_PAIRS)
-    with _Progress() as progress:
+    with StageProgress() as progress:
         head = fit_head(pairs, settings, progress)
     head.save(args.output)
     if args.json:
@@ -115,13 +114,13 @@ def run_fit(args: argparse.Namespace) -> int:
 def run_agree(args: argparse.Namespace) -> int:
     """Run `rlkit partition agree`."""
     from rlkit.diversity.pair_data import read_pairs
-    from rlkit.diversity.pair_scores import score_pairs
+    from rlkit.diversity.pair_scores import judge_each, score_pairs
     from rlkit.parameters import check_count
 
     check_count("agree", "group_size", args.group_size, 2)
     partition = _find_partition(args.partition)
     pairs = read_pairs(args.pairs)
-    with _Progress() as progress:
+    with StageProgress() as progress:
         judged = judge_each(partition, pairs, progress)
     scores = score_pairs(judged, [pair.same for pair in pairs], args.group_size)
     _note_missing_answers(partition, pairs)
@@ -138,7 +137,6 @@ def run_agree(args: argparse.Namespace) -> int:
 def _note_missing_answers(partition: Partition, pairs: Sequence[Pair]) -> None:
     """Say how many texts have no final answer where that is what is compared: to it, all of those are the same."""
     from rlkit.diversity import NO_ANSWER, FinalAnswer
-    from rlkit.terminal import note
 
     if not isinstance(partition, FinalAnswer):
         return
@@ -146,25 +144,6 @@ def _note_missing_answers(partition: Partition, pairs: Sequence[Pair]) -> None:
     missing = partition.features(texts).count(NO_ANSWER)
     if missing:
         note(f"{missing} of {len(texts)} texts have no final answer; all of those are one class.")
-
-
-def judge_each(partition: Partition, pairs: Sequence[Pair], progress: Callable[[str, int, int], None]) -> list[bool]:
-    """Return what a partition says of each pair; every text is boiled down once."""
-    from rlkit.diversity import judge_pairs
-
-    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
-    features: dict[str, Any] = {}
-    for start in range(0, len(texts), 2048):
-        progress("Reading texts", start, len(texts))
-        block = texts[start : start + 2048]
-        features |= zip(block, partition.features(block), strict=True)
-    judged = []
-    for number, pair in enumerate(pairs):
-        if number % 100 == 0:
-            progress("Judging pairs", number, len(pairs))
-        judged.append(bool(judge_pairs(partition, [features[pair.a], features[pair.b]])[0, 1]))
-    progress("Judging pairs", len(pairs), len(pairs))
-    return judged
 
 
 def _find_partition(text: str) -> Partition:
@@ -207,37 +186,3 @@ def _console() -> Any:
 
     # Off a terminal nothing limits the width; rich would assume 80 columns and cut the numbers.
     return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-
-
-class _Progress(AbstractContextManager["_Progress"]):
-    """A bar a stage on a terminal, a line a stage elsewhere; both on standard error."""
-
-    def __init__(self) -> None:
-        from rlkit.terminal import console
-
-        self._bars: dict[str, Any] = {}
-        self._display: Any = nullcontext()
-        if console().is_terminal:
-            from rich.progress import Progress
-
-            self._display = Progress(console=console(), transient=True)
-
-    def __enter__(self) -> _Progress:
-        self._display.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._display.__exit__(*error)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        from rlkit.terminal import note
-
-        is_new = stage not in self._bars
-        if isinstance(self._display, nullcontext):
-            self._bars[stage] = None
-            if is_new:
-                note(f"{stage}: {total:,} {'steps' if stage == 'Training' else 'in all'}")
-            return
-        if is_new:
-            self._bars[stage] = self._display.add_task(stage, total=total)
-        self._display.update(self._bars[stage], completed=done)

@@ -15,44 +15,31 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `recipes` and its actions to the commands."""
+    from rlkit.cli.listing import add_command
     from rlkit.cli.options import add_set_option
 
-    parser = subparsers.add_parser(
-        "recipes",
-        help="list, show, copy and validate recipes",
-        epilog="example: rlkit recipes copy countdown/grpo my.yaml",
+    add_action = add_command(
+        subparsers, "recipes", "list, show, copy and validate recipes", "copy countdown/grpo my.yaml"
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-
-    def add_action(name: str, purpose: str, example: str) -> argparse.ArgumentParser:
-        return actions.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose.capitalize()}.",
-            epilog=f"example: rlkit recipes {name} {example}",
-        )
-
-    add_action("list", "list the shipped recipes", "").set_defaults(run=run_list)
-    show = add_action("show", "print a recipe with everything it extends folded in", "countdown/darling")
-    copy = add_action("copy", "write a recipe to a file of your own, to edit", "countdown/darling my.yaml")
-    validate = add_action("validate", "check recipes without loading a model", "my.yaml")
+    add_action("list", "list the shipped recipes", "", run_list)
+    show = add_action("show", "print a recipe with everything it extends folded in", "countdown/darling", run_show)
+    copy = add_action("copy", "write a recipe to a file of your own, to edit", "countdown/darling my.yaml", run_copy)
+    validate = add_action("validate", "check recipes without loading a model", "my.yaml", run_validate)
     for action in (show, copy):
         action.add_argument("recipe", metavar="RECIPE", help="a recipe file or the name of a shipped recipe")
     copy.add_argument("file", metavar="FILE", type=Path, help="where to write it; must not exist yet")
     validate.add_argument("recipe", metavar="RECIPE", nargs="+", help="recipe files or names of shipped recipes")
-    for action, run in ((show, run_show), (copy, run_copy), (validate, run_validate)):
+    for action in (show, copy, validate):
         add_set_option(action)
-        action.set_defaults(run=run)
 
 
 def run_list(args: argparse.Namespace) -> int:
     """Print the name and purpose of each shipped recipe, then of each launch file."""
+    from rlkit.cli.listing import print_rows
     from rlkit.recipe import shipped_launch_files, shipped_recipes
 
     files = {**shipped_recipes(), **shipped_launch_files()}
-    width = max(map(len, files), default=0)
-    for name, path in files.items():
-        print(f"{name:<{width}}  {_purpose(path)}".rstrip())
+    print_rows([(name, _purpose(path)) for name, path in files.items()])
     return 0
 
 
@@ -101,16 +88,15 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         RlkitError: naming the first thing that is wrong.
     """
-    from rlkit.recipe.parts import resolve_parts
+    from rlkit.recipe.plan import Plan
 
-    parts = resolve_parts(recipe)
-    from rlkit.trainers.quiet import quiet_libraries
+    plan = Plan.from_recipe(recipe)
+    from rlkit.trainers.stack import quiet_libraries
 
     quiet_libraries()
-    from rlkit.trainers.settings import build_peft, check_plan, check_settings
+    from rlkit.trainers.settings import check_run
 
-    check_plan(recipe, parts, check_settings(recipe))
-    build_peft(recipe)
+    check_run(recipe, plan)
 
 
 def _render(reference: str, overrides: list[str]) -> str:

@@ -8,41 +8,32 @@ from typing import Any
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `tasks` and its actions to the commands."""
+    from rlkit.cli.listing import add_command
     from rlkit.cli.options import add_task_argument
 
-    parser = subparsers.add_parser(
+    add_action = add_command(
+        subparsers,
         "tasks",
-        help="list, show and validate tasks",
-        epilog="example: rlkit tasks show '{name: reasoning_gym, dataset: chain_sum}'",
+        "list, show and validate tasks",
+        "show '{name: reasoning_gym, dataset: chain_sum}'",
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-
-    def add_action(name: str, purpose: str, example: str) -> argparse.ArgumentParser:
-        return actions.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose.capitalize()}.",
-            epilog=f"example: rlkit tasks {name} {example}",
-        )
-
-    add_action("list", "list the tasks that can be named", "").set_defaults(run=run_list)
-    show = add_action("show", "print a prompt as a model gets it, and its gold answer", "gsm8k --row 3")
-    validate = add_action("validate", "prove that gold answers are correct and damaged ones are not", "my_task.yaml")
-    for action, run in ((show, run_show), (validate, run_validate)):
+    add_action("list", "list the tasks that can be named", "", run_list)
+    show = add_action("show", "print a prompt as a model gets it, and its gold answer", "gsm8k --row 3", run_show)
+    validate = add_action(
+        "validate", "prove that gold answers are correct and damaged ones are not", "my_task.yaml", run_validate
+    )
+    for action in (show, validate):
         add_task_argument(action)
-        action.set_defaults(run=run)
     show.add_argument("--split", default="test", help="split of the task (default: %(default)s)")
     show.add_argument("--row", type=int, default=1, metavar="N", help="which problem, from 1 (default: %(default)s)")
 
 
 def run_list(args: argparse.Namespace) -> int:
     """Print the name of each task with a line about it."""
+    from rlkit.cli.listing import print_rows
     from rlkit.tasks import TASKS, describe_task
 
-    names = TASKS.names()
-    width = max(map(len, names))
-    for name in names:
-        print(f"{name:<{width}}  {describe_task(name)}".rstrip())
+    print_rows([(name, describe_task(name)) for name in TASKS.names()])
     return 0
 
 

@@ -38,7 +38,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit train`; 130 when a signal ended it early."""
     from rlkit.recipe import load_recipe
-    from rlkit.recipe.parts import resolve_parts
 
     recipe = load_recipe(args.recipe, args.overrides)
     if args.dry_run:
@@ -48,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
         check_recipe(recipe)
         print(format_yaml(recipe.to_mapping()), end="")
         return 0
-    # Before the import below, which takes seconds.
-    resolve_parts(recipe)
     from rlkit.trainers.run import train
 
     outcome = train(recipe, overwrite=args.overwrite)

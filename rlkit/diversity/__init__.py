@@ -15,26 +15,14 @@ from rlkit.diversity.lexical import (
     collect_ngrams,
     distinct_n,
     expectation_adjusted_distinct,
-    ngram_jaccard_distance,
     novel_ngram_share,
-    self_repetition,
 )
 from rlkit.diversity.llm_judge import LlmJudge
 from rlkit.diversity.meanings import semantic_entropy
-from rlkit.diversity.ngrams import unique_ngram_share
-from rlkit.diversity.novelty_bench import (
-    distinct_k,
-    distinctness,
-    partition_by_first_member,
-    utility_k,
-    utility_of_reward,
-)
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
-from rlkit.diversity.solution_sets import SolutionCoverage, cover_solutions, set_jaccard_distance
 from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
-from rlkit.verifiers.answers import NO_ANSWER, cut_after_answer, read_answer
-from rlkit.verifiers.reasoning import split_reasoning
+from rlkit.verifiers import NO_ANSWER, cut_after_answer, read_answer, split_reasoning
 
 __all__ = [
     "EMBEDDINGS",
@@ -53,17 +41,13 @@ __all__ = [
     "PairwisePartition",
     "Partition",
     "SentenceEmbedding",
-    "SolutionCoverage",
     "classify_format",
     "close_pairs",
     "collect_ngrams",
     "compression_ratio",
-    "cover_solutions",
     "cross_compression_gain",
     "cut_after_answer",
-    "distinct_k",
     "distinct_n",
-    "distinctness",
     "dominant_share",
     "effective_formats",
     "expectation_adjusted_distinct",
@@ -76,9 +60,7 @@ __all__ = [
     "mean_cosine_distance",
     "mean_cross_cosine",
     "measure_across_prompts",
-    "ngram_jaccard_distance",
     "novel_ngram_share",
-    "partition_by_first_member",
     "read_answer",
     "read_features",
     "read_vectors",
@@ -86,14 +68,9 @@ __all__ = [
     "resolve_embedding",
     "resolve_partition",
     "self_bleu",
-    "self_repetition",
     "semantic_entropy",
-    "set_jaccard_distance",
     "split_reasoning",
     "summarise_groups",
-    "unique_ngram_share",
-    "utility_k",
-    "utility_of_reward",
     "vendi_score",
     "vendi_scores_of_kernels",
 ]

@@ -40,22 +40,12 @@ def close_pairs(equivalent_GG: np.ndarray, closure: str = "union_find") -> np.nd
         raise ConfigError(
             f"Judgements of shape {equivalent_GG.shape} were given; write a symmetric matrix, one row a completion."
         )
-    link = _link_chains if closure == "union_find" else _link_cliques
-    return label_by_first_seen(link(equivalent_GG))
+    if closure == "complete_linkage":
+        return np.array(_link_cliques(equivalent_GG), dtype=np.int64)
+    from scipy.sparse.csgraph import connected_components
 
-
-def _link_chains(equivalent_GG: np.ndarray) -> list[int]:
-    parents = list(range(len(equivalent_GG)))
-
-    def find(node: int) -> int:
-        while parents[node] != node:
-            parents[node] = parents[parents[node]]
-            node = parents[node]
-        return node
-
-    for left, right in np.argwhere(np.triu(equivalent_GG, k=1)).tolist():
-        parents[find(right)] = find(left)
-    return [find(node) for node in range(len(parents))]
+    _, labels = connected_components(equivalent_GG, directed=False)
+    return label_by_first_seen(labels.tolist())
 
 
 def _link_cliques(equivalent_GG: np.ndarray) -> list[int]:

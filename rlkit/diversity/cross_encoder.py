@@ -14,9 +14,8 @@ from rlkit.diversity.text_partition import PairwiseTextPartition
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
 from rlkit.parameters import check_choice, check_count, check_number, check_text, show
-from rlkit.servers.asking import ask_each, reach
-from rlkit.servers.classify import classify_texts, name_classifier, probe_classifier
-from rlkit.servers.retrying import read_key
+from rlkit.servers.classify import classify_texts
+from rlkit.servers.endpoint import check_server, read_key
 
 PAPER_TEMPLATE = "[CLS] {first} [SEP] {second} [SEP]"
 """How DARLING writes a pair as one text."""
@@ -98,8 +97,8 @@ class CrossEncoder(PairwiseTextPartition):
     def _check_place(self) -> None:
         if self.url is None:
             locate_model(self.model)
-        elif not self.url.startswith(("http://", "https://")):
-            raise ConfigError(f"cross_encoder was given url={self.url!r}; write http://host:port.")
+        else:
+            check_server("cross_encoder", "url", self.url, self.api_key_variable, "http://host:port")
         if self.tokenizer is not None:
             locate_model(self.tokenizer)
 
@@ -164,19 +163,9 @@ class CrossEncoder(PairwiseTextPartition):
         template = self.template or PAPER_TEMPLATE
         texts = [template.format(first=first, second=second) for first, second in pairs]
         batches = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
-        replies = self._ask_server(self.url, batches) if batches else []
+        key = read_key(self.api_key_variable)
+        replies = classify_texts(self.url, self.model, batches, self.deadline_s, self.concurrency, key)
         return [row for reply in replies for row in reply]
-
-    def _ask_server(self, url: str, batches: list[list[str]]) -> list[list[list[float]]]:
-        key, server = read_key(self.api_key_variable), name_classifier(url)
-        reach(server, self.deadline_s, probe_classifier(url))
-        return ask_each(
-            lambda batch: classify_texts(url, self.model, batch, self.deadline_s, key),
-            batches,
-            self.concurrency,
-            self.deadline_s,
-            server,
-        )
 
 
 def check_template(template: str | None) -> None:

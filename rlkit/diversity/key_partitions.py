@@ -36,7 +36,7 @@ class CanonicalExpression(KeyPartition):
 class FinalAnswer(KeyPartition):
     """Two completions are the same when they give the same final answer, however they got there.
 
-    See `rlkit.verifiers.answers.read_answer` for what an answer is and how it is normalised. Completions without an
+    See `rlkit.verifiers.read_answer` for what an answer is and how it is normalised. Completions without an
     answer are one class, NO_ANSWER, and so are here the empty ones and those cut off before an answer. Among correct
     completions nothing is different: this says how a group votes, not how it thinks.
     """

@@ -69,41 +69,6 @@ def adjust_distinct(unique_BO: np.ndarray, totals_BO: np.ndarray, vocabulary_siz
     return np.divide(ratios_BO.sum(axis=1), num_orders_B, out=means_B, where=num_orders_B > 0)
 
 
-def ngram_jaccard_distance(texts: Sequence[Tokens], n: int = 2) -> float:
-    """Return the mean over pairs of one less the Jaccard index of their sets of n-grams, in [0, 1].
-
-    A cheap twin of 1 - self-BLEU, unbiased in the number of texts. Pairs in which neither has an n-gram are left out;
-    NaN where no pair is left.
-
-    Raises:
-        ConfigError: n is not a whole number of at least 1.
-    """
-    held_NU = number_ngrams(texts, [n])[n].presence()
-    shared_NN = (held_NU @ held_NU.T).astype(np.float64)
-    sizes_N = shared_NN.diagonal()
-    left, right = np.triu_indices(len(texts), k=1)
-    unions = sizes_N[left] + sizes_N[right] - shared_NN[left, right]
-    some = unions > 0
-    return float(1.0 - (shared_NN[left, right][some] / unions[some]).mean()) if some.any() else math.nan
-
-
-def self_repetition(texts: Sequence[Tokens], n: int = 4) -> float:
-    """Return how often texts repeat each other: the mean of `ln(1 + others holding an n-gram, summed over n-grams)`.
-
-    0 where nothing is shared; grows with the number and length of texts. NaN below two texts.
-
-    Raises:
-        ConfigError: n is not a whole number of at least 1.
-
-    Source: Salkar et al. 2022, "Self-Repetition in Abstractive Neural Summarizers", arXiv 2210.08145.
-    """
-    held_NU = number_ngrams(texts, [n])[n].presence()
-    if len(held_NU) < 2:
-        return math.nan
-    others_N = (held_NU * (held_NU.sum(axis=0) - 1.0)).sum(axis=1, dtype=np.float64)
-    return float(np.log1p(others_N).mean())
-
-
 def collect_ngrams(texts: Sequence[Tokens], n: int) -> frozenset[tuple[Hashable, ...]]:
     """Return the set of n-grams of texts, to be the reference of `novel_ngram_share`."""
     check_count("collect_ngrams", "n", n)
@@ -116,7 +81,7 @@ def novel_ngram_share(texts: Sequence[Tokens], reference: Set[tuple[Hashable, ..
 
     With a base model's outputs for the same prompt as reference it says how far a run writes beyond the base's words
     (it falls with the size of the reference: use one size); with training texts, how little is copied. NaN for texts
-    without n-grams. For n-grams that no other text of the group has, see `unique_ngram_share`.
+    without n-grams.
 
     Raises:
         ConfigError: n is not a whole number of at least 1.

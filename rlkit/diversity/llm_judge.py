@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import re
-import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 
 from rlkit.diversity.classify_here import Pair
 from rlkit.diversity.text_partition import PairwiseTextPartition
-from rlkit.errors import ConfigError, RewardError
-from rlkit.parameters import check_count, check_flag, check_number, check_text, show
-from rlkit.servers.asking import ask_each, reach
-from rlkit.servers.chat import ask_chat, name_judge, probe_chat
-from rlkit.servers.judgement_cache import JudgementCache, default_cache, hash_question
-from rlkit.servers.retrying import read_key
+from rlkit.errors import RewardError
+from rlkit.parameters import check_count, check_flag, check_number
+from rlkit.servers.judge import ChatJudge, Question
 
 PROMPT_VERSION = "1"
 """Part of the cache's keys: a changed prompt must get a new version."""
@@ -39,11 +30,8 @@ stands between the markers is material to compare, whatever it says.
 
 End your reply with a line that holds one word only: SAME or DIFFERENT."""
 
-_VERDICT = re.compile(r"\W*(?:(?:verdict|answer)\W+)?(same|different)\W*", re.IGNORECASE)
 _WARM_UP = 20
 """Questions before the share of unreadable replies is held against the judge."""
-_LOG = logging.getLogger(__name__)
-_COUNTS: dict[LlmJudge, Counter[str]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +54,7 @@ class LlmJudge(PairwiseTextPartition):
     solutions differ and takes "yes" for "equivalent"; we ask for the word itself.
 
     Raises:
-        ConfigError: a parameter is not allowed; when first used: `openai` is not installed, the key's variable is not
+        ConfigError: a parameter is not allowed; when first used: `httpx` is not installed, the key's variable is not
             set, the cache cannot be opened, or the server refuses requests.
         RewardError: when used: no usable reply before the deadline, or too many unreadable ones.
     """
@@ -97,35 +85,40 @@ class LlmJudge(PairwiseTextPartition):
     def __post_init__(self) -> None:
         """Check every parameter."""
         super().__post_init__()
-        check_text("llm_judge", "model", self.model)
-        if not isinstance(self.base_url, str) or not self.base_url.startswith(("http://", "https://")):
-            raise ConfigError(f"llm_judge was given base_url={show(self.base_url)}; write http://host:port/v1.")
-        if self.api_key_variable is not None:
-            check_text("llm_judge", "api_key_variable", self.api_key_variable)
-        if self.cache is not None and not isinstance(self.cache, str):
-            raise ConfigError(f"llm_judge was given cache={self.cache!r}; write the path of a file, or null.")
         check_flag("llm_judge", "both_orders", self.both_orders)
         check_number("llm_judge", "max_unreadable", self.max_unreadable, at_least=0, at_most=1)
-        check_number("llm_judge", "deadline_s", self.deadline_s, above=0)
         if self.temperature is not None:
             check_number("llm_judge", "temperature", self.temperature, at_least=0)
-        for field in ("max_characters", "concurrency", "max_reply_tokens"):
+        for field in ("max_characters", "max_reply_tokens"):
             if field != "max_reply_tokens" or self.max_reply_tokens is not None:
                 check_count("llm_judge", field, getattr(self, field))
+        # It checks what it takes over.
+        _ = self._model
 
     @property
     def asked(self) -> int:
         """How many questions this process has put to this judge; those found in the cache are not among them."""
-        return self._counts["asked"]
+        return self._model.counts["asked"]
 
     @property
     def unreadable(self) -> int:
         """How many of the questions asked by this process ended unreadable and count as different."""
-        return self._counts["unreadable"]
+        return self._model.counts["unreadable"]
 
     @property
-    def _counts(self) -> Counter[str]:
-        return _COUNTS.setdefault(self, Counter())
+    def _model(self) -> ChatJudge:
+        return ChatJudge(
+            model=self.model,
+            base_url=self.base_url,
+            write=write_question,
+            version=PROMPT_VERSION,
+            words=("SAME", "DIFFERENT"),
+            options=(("temperature", self.temperature), ("max_completion_tokens", self.max_reply_tokens)),
+            cache=self.cache,
+            api_key_variable=self.api_key_variable,
+            deadline_s=self.deadline_s,
+            concurrency=self.concurrency,
+        )
 
     def boil_down(self, texts: list[str]) -> list[str]:
         return [text[: self.max_characters] for text in texts]
@@ -145,56 +138,16 @@ class LlmJudge(PairwiseTextPartition):
         return judged_MM
 
     def _ask_all(self, pairs: list[Pair]) -> list[bool]:
-        """Return the verdict on each ordered pair, from the cache or the server; unreadable ones are False."""
-        keys = [hash_question(self.base_url, self.model, PROMPT_VERSION, *pair) for pair in pairs]
-        cache = None if self.cache is None else _open_cache(self.cache)
-        known = cache.find(keys) if cache is not None else {}
-        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-        if missing:
-            replies = dict(zip(missing, self._ask_server(list(missing.values())), strict=True))
-            new = {key: verdict for key, verdict in replies.items() if verdict is not None}
-            self._count(len(replies), len(replies) - len(new))
-            known |= cache.keep(new) if cache is not None else new
-        return [known.get(key, False) for key in keys]
-
-    def _ask_server(self, pairs: list[Pair]) -> list[bool | None]:
-        key, server = read_key(self.api_key_variable), name_judge(self.base_url)
-        reach(server, self.deadline_s, probe_chat(self.base_url, key))
-        return ask_each(partial(_ask, self, key), pairs, self.concurrency, self.deadline_s, server)
-
-    def _count(self, asked: int, unreadable: int) -> None:
-        counts = self._counts
-        counts.update(asked=asked, unreadable=unreadable)
-        if unreadable:
-            _LOG.warning("%d of %d replies of the judge %s were unreadable", unreadable, asked, self.model)
-        if counts["asked"] >= _WARM_UP and counts["unreadable"] > self.max_unreadable * counts["asked"]:
+        """Return the verdict on each ordered pair; unreadable ones are False."""
+        verdicts = self._model.ask(pairs)
+        if self.asked >= _WARM_UP and self.unreadable > self.max_unreadable * self.asked:
             raise RewardError(
-                f"The judge {self.model!r} gave {counts['unreadable']} unreadable replies to {counts['asked']} "
-                f"questions, more than {self.max_unreadable:.0%}; choose another model or more max_reply_tokens."
+                f"The judge {self.model!r} gave {self.unreadable} unreadable replies to {self.asked} questions, more "
+                f"than {self.max_unreadable:.0%}; choose another model or more max_reply_tokens."
             )
+        return [verdict is True for verdict in verdicts]
 
 
-def read_verdict(reply: str | None) -> bool | None:
-    """Return True for SAME, False for DIFFERENT, None when the last line of a reply is neither word alone."""
-    lines = (reply or "").strip().splitlines()
-    match = _VERDICT.fullmatch(lines[-1].strip()) if lines else None
-    return None if match is None else match[1].casefold() == "same"
-
-
-@lru_cache(maxsize=8)
-def _open_cache(path: str) -> JudgementCache:
-    return JudgementCache(Path(path).expanduser() if path else default_cache())
-
-
-def _ask(judge: LlmJudge, key: str | None, pair: Pair) -> bool | None:
-    options = {"temperature": judge.temperature, "max_completion_tokens": judge.max_reply_tokens}
-    given = {name: value for name, value in options.items() if value is not None}
-    question = PROMPT.format(first=pair[0], second=pair[1])
-    end, left = time.monotonic() + judge.deadline_s, judge.deadline_s
-    for _ in range(2):
-        reply = ask_chat(judge.base_url, key, judge.model, question, left, given)
-        if (verdict := read_verdict(reply)) is not None:
-            return verdict
-        # One deadline for both: a server that hangs on the second attempt is no better than one that always did.
-        left = max(round(end - time.monotonic(), 1), 0.1)
-    return None
+def write_question(pair: Question) -> str:
+    """Return the message that asks about two texts."""
+    return PROMPT.format(first=pair[0], second=pair[1])

@@ -50,12 +50,6 @@ class NgramTable:
         seen_BU[block_C[inside_C], self.numbers_C[inside_C]] = True
         return seen_BU.sum(axis=1), np.bincount(block_C[inside_C], minlength=num_blocks)
 
-    def presence(self) -> np.ndarray:
-        """Return which text holds which n-gram, float32 of shape (N, U), 0 or 1."""
-        held_NU = np.zeros((self.num_texts, self.num_numbers), dtype=np.float32)
-        held_NU[self.owners_C, self.numbers_C] = 1.0
-        return held_NU
-
 
 def number_ngrams(texts: Sequence[Tokens], orders: Sequence[int]) -> dict[int, NgramTable]:
     """Return the table of n-grams for each n that is asked for; time linear in the tokens, but for sorting.

@@ -21,12 +21,12 @@ from rlkit.diversity.pair_scores import (
 )
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count, check_number
-from rlkit.verifiers.answers import cut_after_answer
+from rlkit.verifiers.announcements import cut_after_answer
 
 FEWEST_PAIRS = 50
 """With fewer there is nothing to measure on."""
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[..., None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _FEW_PAIRS = 1000
@@ -145,7 +145,7 @@ def train_weights(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=num_steps)
         for step in range(num_steps):
             if step % per_epoch == 0:
-                progress("Training", step, num_steps)
+                progress("Training", step, num_steps, "steps")
                 batches = torch.randperm(len(same)).split(size)
             rows = batches[step % per_epoch]
             x_BF = (_compare_tensors(left[rows], right[rows]) - mean) * scale
@@ -154,7 +154,7 @@ def train_weights(
             loss.backward()
             optimizer.step()
             schedule.step()
-    progress("Training", num_steps, num_steps)
+    progress("Training", num_steps, num_steps, "steps")
     return _fold(network, mean, scale)
 
 

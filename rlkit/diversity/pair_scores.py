@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rlkit.diversity.closure import false_merge_chance
-from rlkit.estimators.student_t import critical_value
+from rlkit.diversity.contract import judge_pairs
+from rlkit.diversity.pair_data import Pair
+from rlkit.diversity.partitions import Partition
+from rlkit.estimators import wilson_interval
 
 Scores = dict[str, Any]
 """See `score_pairs`."""
 
 
-def wilson_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the limits of a share `count / total` by the score test (Wilson 1927); NaN when the total is 0."""
-    if total == 0:
-        return math.nan, math.nan
-    # Student's t of so many degrees of freedom is the normal distribution.
-    z = critical_value(level, 10**9)
-    share, spread = count / total, z * z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-    # The exact limits are 0 and 1 there; rounding would leave a crumb.
-    return (0.0 if count == 0 else centre - half), (1.0 if count == total else centre + half)
+def judge_each(partition: Partition, pairs: Sequence[Pair], progress: Callable[[str, int, int], None]) -> list[bool]:
+    """Return what a partition says of each pair; every text is boiled down once."""
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
+    features: dict[str, Any] = {}
+    for start in range(0, len(texts), 2048):
+        progress("Reading texts", start, len(texts))
+        block = texts[start : start + 2048]
+        features |= zip(block, partition.features(block), strict=True)
+    judged = []
+    for number, pair in enumerate(pairs):
+        if number % 100 == 0:
+            progress("Judging pairs", number, len(pairs))
+        judged.append(bool(judge_pairs(partition, [features[pair.a], features[pair.b]])[0, 1]))
+    progress("Judging pairs", len(pairs), len(pairs))
+    return judged
 
 
 def score_pairs(judged_N: ArrayLike, same_N: ArrayLike, group_size: int = 8) -> Scores:
@@ -70,8 +78,8 @@ def merge_cell(rate: Mapping[str, float | None], group_size: int) -> dict[str, f
 def _share_cell(count: int, total: int) -> dict[str, float | None]:
     if not total:
         return {"value": None, "low": None, "high": None}
-    low, high = wilson_interval(count, total)
-    return {"value": count / total, "low": low, "high": high}
+    low, high = wilson_interval(total, count)
+    return {"value": count / total, "low": float(low), "high": float(high)}
 
 
 def calibrate_threshold(
@@ -132,4 +140,4 @@ def pairs_needed(group_size: int, max_false_merge: float) -> int | None:
     if not 0 < max_false_merge < 1 or num_links == 0:
         return None
     rate = 1.0 - (1.0 - max_false_merge) ** (1.0 / num_links)
-    return math.ceil(critical_value(0.95, 10**9) ** 2 * (1.0 / rate - 1.0))
+    return math.ceil(statistics.NormalDist().inv_cdf(0.975) ** 2 * (1.0 / rate - 1.0))

@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.diversity.closure import PairwisePartition, label_by_first_seen
 from rlkit.errors import ConfigError, PluginError
 from rlkit.parameters import check_choice, check_flag, name_in_recipes
-from rlkit.verifiers.answers import cut_after_answer, find_answer
+from rlkit.verifiers.announcements import cut_after_answer, find_answer
 from rlkit.verifiers.normalisation import EMPTY_CLASS
 
 TRUNCATED_CLASS = "<truncated>"
@@ -35,7 +35,7 @@ class TextPartition:
     """
 
     cut_after_answer: bool = True
-    """Whether what follows the final answer is left out; see `rlkit.verifiers.answers.cut_after_answer`."""
+    """Whether what follows the final answer is left out; see `rlkit.verifiers.cut_after_answer`."""
     truncated: str = "own"
     """Completions cut off before a final answer: `own` class, or `compare` them like finished ones."""
 

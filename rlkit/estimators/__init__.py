@@ -1,21 +1,19 @@
-"""Pure maths on counts, log-probs and logits: numpy and torch only, no models, no files."""
+"""Pure maths on counts, log-probs and logits: no models, no files."""
 
 from rlkit.estimators.bayesian import (
     PosteriorMean,
     bayes_benchmark_pass_at_k,
     bayes_pass_at_k,
-    bayes_pass_at_k_interval,
     bayes_pass_at_k_sd,
     probability_at_least,
 )
 from rlkit.estimators.beta import beta_cdf, beta_quantile
 from rlkit.estimators.beta_binomial import BetaBinomialFit, fit_beta_binomial
-from rlkit.estimators.branching import PromptBranching, branching_factor, prompt_branching
+from rlkit.estimators.branching import PromptBranching, prompt_branching
 from rlkit.estimators.classes import (
     chao1,
     good_turing_coverage,
     hill_number,
-    miller_madow_entropy,
     rarefied_distinct,
     shannon_entropy,
     simpson_diversity,
@@ -30,7 +28,6 @@ from rlkit.estimators.intervals import (
     auc_log2,
     mean_interval,
     mean_intervals,
-    paired_difference,
     pass_at_k_intervals,
 )
 from rlkit.estimators.passing import (
@@ -49,13 +46,11 @@ from rlkit.estimators.reliability import (
     g_pass_at_k,
     mg_pass_at_k,
     pass_hat_k,
-    strict_majority_at_k,
 )
 from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
-from rlkit.estimators.resampling import SignFlipTest, bootstrap_means, sign_flip_p_values, sign_flip_test
-from rlkit.estimators.selection import best_of_eligible, best_of_k, max_at_k, selection_auroc, surprisal_guided_pick
+from rlkit.estimators.resampling import SignFlipTest, bootstrap_means, sign_flip_test
+from rlkit.estimators.selection import best_of_eligible, best_of_k, selection_auroc, surprisal_guided_pick
 from rlkit.estimators.simultaneous import holm_p_values, simultaneous_intervals, widen, widening_factors
-from rlkit.estimators.student_t import student_t_quantile
 from rlkit.estimators.support import (
     Sharpening,
     SupportTable,
@@ -64,10 +59,9 @@ from rlkit.estimators.support import (
     support_table,
     thin_counts,
 )
-from rlkit.estimators.token_entropy import entropy_from_logits
 from rlkit.estimators.token_profiles import position_means, sequence_mean, share_above, token_mean, token_quantiles
-from rlkit.estimators.top_k_mass import TopK, entropy_bounds_from_top_k, top_k_of_logps
-from rlkit.estimators.voting import MajorityVote, maj_at_k, majority_vote
+from rlkit.estimators.top_k_mass import TopK, top_k_of_logps
+from rlkit.estimators.voting import MajorityVote, majority_vote
 from rlkit.estimators.weight_change import ChangeCounts, ChangeRank, change_rank
 
 __all__ = [
@@ -90,22 +84,18 @@ __all__ = [
     "auc_log2",
     "bayes_benchmark_pass_at_k",
     "bayes_pass_at_k",
-    "bayes_pass_at_k_interval",
     "bayes_pass_at_k_sd",
     "best_of_eligible",
     "best_of_k",
     "beta_cdf",
     "beta_quantile",
     "bootstrap_means",
-    "branching_factor",
     "change_rank",
     "chao1",
     "cover_at_tau",
     "cover_posterior_at_tau",
     "crossing_budget",
     "drop_alarm",
-    "entropy_bounds_from_top_k",
-    "entropy_from_logits",
     "estimate_crossing",
     "exact_kl",
     "fit_beta_binomial",
@@ -115,16 +105,12 @@ __all__ = [
     "holm_p_values",
     "jeffreys_interval",
     "kl",
-    "maj_at_k",
     "majority_vote",
-    "max_at_k",
     "mcnemar_p_value",
     "mean_interval",
     "mean_intervals",
     "mg_pass_at_k",
-    "miller_madow_entropy",
     "overoptimisation_alarms",
-    "paired_difference",
     "pass_at_k",
     "pass_at_k_curve",
     "pass_at_k_intervals",
@@ -145,14 +131,11 @@ __all__ = [
     "shannon_entropy",
     "share_above",
     "sharpening_index",
-    "sign_flip_p_values",
     "sign_flip_test",
     "simpson_diversity",
     "simultaneous_intervals",
     "singular_spectrum",
     "split_diversity_loss",
-    "strict_majority_at_k",
-    "student_t_quantile",
     "support_table",
     "surprisal_guided_pick",
     "thin_counts",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError, suggest
-from rlkit.estimators.beta import beta_cdf, beta_quantile
+from rlkit.estimators.beta import beta_cdf
 from rlkit.estimators.draws import checked_counts, log_miss_rows
 
 FloatArray = NDArray[np.float64]
@@ -76,30 +76,6 @@ def bayes_pass_at_k_sd(
     return float(deviation) if deviation.ndim == 0 else deviation
 
 
-def bayes_pass_at_k_interval(
-    num_samples: ArrayLike, num_correct: ArrayLike, k: ArrayLike, level: float = 0.95, prior: Prior = "jeffreys"
-) -> tuple[FloatArray, FloatArray]:
-    """Return the equal-tailed credible interval of one problem's pass@k: quantiles of p, carried through 1 - (1-p)**k.
-
-    Args:
-        num_samples, num_correct, k, prior: as for `bayes_pass_at_k`.
-        level: posterior probability inside, between 0 and 1.
-
-    Returns:
-        Lower and upper limits, float64 of the broadcast shape, range [0, 1].
-
-    Raises:
-        ConfigError: as `bayes_pass_at_k`, or the level is not between 0 and 1.
-    """
-    _check_level(level)
-    n, c, ks = checked_counts(num_samples, num_correct, k)
-    a0, b0 = _shapes(prior)
-    limits = (np.asarray(beta_quantile(0.5 + side * level / 2, a0 + c, b0 + n - c)) for side in (-1, 1))
-    with np.errstate(divide="ignore"):
-        low, high = (-np.expm1(ks * np.log1p(-limit)) for limit in limits)
-    return low, high
-
-
 def bayes_benchmark_pass_at_k(
     num_samples: ArrayLike, num_correct: ArrayLike, k: int, level: float = 0.95, prior: Prior = "jeffreys"
 ) -> PosteriorMean:
@@ -114,7 +90,7 @@ def bayes_benchmark_pass_at_k(
         level: of the normal limits.
 
     Raises:
-        ConfigError: as `bayes_pass_at_k_interval`.
+        ConfigError: as `bayes_pass_at_k`, or the level is not between 0 and 1.
     """
     _check_level(level)
     means = np.atleast_1d(bayes_pass_at_k(num_samples, num_correct, k, prior))

@@ -18,7 +18,6 @@ from rlkit.estimators.draws import as_integers, checked_counts, log_miss_rows
 FloatArray = NDArray[np.float64]
 
 _LARGEST_LOG = math.log(1e4)
-_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def fit_beta_binomial(
 ) -> BetaBinomialFit:
     """Fit Beta(a, b) to the success rates behind (n_i, c_i) by maximum likelihood.
 
-    Newton's method on ln a and ln b. With A_j the number of problems with c_i > j, B_j with n_i - c_i > j and N_j with
+    With A_j the number of problems with c_i > j, B_j with n_i - c_i > j and N_j with
     n_i > j, the log-likelihood is `sum_j A_j ln(a+j) + B_j ln(b+j) - N_j ln(a+b+j)`: no gamma functions are needed.
 
     Args:
@@ -78,9 +77,9 @@ def fit_beta_binomial(
     logs = _maximise(exceeding) if len(exceeding[0]) and len(exceeding[1]) else None
     if logs is None:
         return BetaBinomialFit(math.nan, math.nan, math.nan, num_problems)
-    value, _, _ = _likelihood(logs, exceeding)
+    loss, _ = _loss(logs, exceeding, num_problems)
     a, b = np.exp(logs)
-    return BetaBinomialFit(float(a), float(b), value, num_problems)
+    return BetaBinomialFit(float(a), float(b), -loss * num_problems, num_problems)
 
 
 _Exceeding = tuple[FloatArray, ...]
@@ -94,44 +93,21 @@ def _num_exceeding(counts: NDArray[np.int64], weights: FloatArray) -> FloatArray
 
 
 def _maximise(exceeding: _Exceeding) -> FloatArray | None:
-    logs = np.zeros(2)
-    value, slope, curvature = _likelihood(logs, exceeding)
-    for _ in range(_MOST_STEPS):
-        step = _ascent(slope, curvature)
-        # A step that does not climb is too long: halve it until it does.
-        for _ in range(40):
-            ahead, ahead_slope, ahead_curvature = _likelihood(logs + step, exceeding)
-            if ahead >= value:
-                break
-            step = step / 2
-        logs, value, slope, curvature = logs + step, ahead, ahead_slope, ahead_curvature
-        if np.any(np.abs(logs) > _LARGEST_LOG):
-            return None
-        if np.abs(step).max() < 1e-10:
-            return logs
-    return logs if np.abs(slope).max() < 1e-6 * exceeding[2][0] else None
+    from scipy.optimize import minimize
+
+    bounds = [(-_LARGEST_LOG, _LARGEST_LOG)] * 2
+    options = {"ftol": 1e-15, "gtol": 1e-9}
+    # The mean over problems, so that the tolerances mean the same for ten problems and ten thousand.
+    num_problems = exceeding[2][0]
+    found = minimize(_loss, np.zeros(2), (exceeding, num_problems), "L-BFGS-B", True, bounds=bounds, options=options)
+    return None if np.any(np.abs(found.x) > 0.999 * _LARGEST_LOG) else np.asarray(found.x)
 
 
-def _ascent(slope: FloatArray, curvature: FloatArray) -> FloatArray:
-    """Return Newton's step where the likelihood is concave, else one up the slope; of length 1 at most."""
-    falls = curvature[0, 0] < 0 and np.linalg.det(curvature) > 0
-    step = -np.linalg.solve(curvature, slope) if falls else slope
-    return np.asarray(step / max(1.0, float(np.abs(step).max())))
-
-
-def _likelihood(logs: FloatArray, exceeding: _Exceeding) -> tuple[float, FloatArray, FloatArray]:
-    """Return the log-likelihood at (ln a, ln b), its gradient and its matrix of second derivatives there."""
+def _loss(logs: FloatArray, exceeding: _Exceeding, num_problems: float) -> tuple[float, FloatArray]:
+    """Return the negative mean log-likelihood at (ln a, ln b) and its gradient."""
     a, b = np.exp(logs)
     pools = [shape + np.arange(len(each)) for shape, each in zip((a, b, a + b), exceeding, strict=True)]
     value = sum(sign * each @ np.log(pool) for sign, each, pool in zip((1, 1, -1), exceeding, pools, strict=True))
-    first_a, first_b, first_both = (float(each @ (1 / pool)) for each, pool in zip(exceeding, pools, strict=True))
-    second_a, second_b, second_both = (float(each @ pool**-2.0) for each, pool in zip(exceeding, pools, strict=True))
-    slope = np.array([a * (first_a - first_both), b * (first_b - first_both)])
-    mixed = a * b * second_both
-    curvature = np.array(
-        [
-            [slope[0] - a**2 * (second_a - second_both), mixed],
-            [mixed, slope[1] - b**2 * (second_b - second_both)],
-        ]
-    )
-    return float(value), slope, curvature
+    slope_a, slope_b, slope_both = (float(each @ (1 / pool)) for each, pool in zip(exceeding, pools, strict=True))
+    slope = np.array([a * (slope_a - slope_both), b * (slope_b - slope_both)])
+    return -float(value) / num_problems, -slope / num_problems

@@ -83,13 +83,6 @@ def prompt_branching(
     return PromptBranching(prefix_T, local_T, num_alive_T, num_dropped)
 
 
-def branching_factor(log_factors: ArrayLike) -> float:
-    """Return exp of the mean log factor over prompts; NaN entries are left out, NaN when all are."""
-    logs = np.asarray(log_factors, dtype=np.float64)
-    defined = logs[~np.isnan(logs)]
-    return float(np.exp(defined.mean())) if len(defined) else math.nan
-
-
 def _prefix_surprisals(logps: Sequence[FloatArray], length: int) -> FloatArray:
     table_ST = np.full((len(logps), length), math.nan)
     for row_T, values in zip(table_ST, logps, strict=True):

@@ -87,22 +87,6 @@ def rarefied_distinct(counts: ArrayLike, k: ArrayLike, num_samples: int | None =
     return float(distinct) if np.ndim(distinct) == 0 else distinct
 
 
-def miller_madow_entropy(counts: ArrayLike) -> float:
-    """Return the Shannon entropy with the first-order correction of its bias, in nats: plus (C - 1) / (2 n).
-
-    Args:
-        counts: shape (C,), integers >= 0; zeros are no classes.
-
-    Returns:
-        Range [0, inf); NaN when all counts are zero. Still too low where many classes went unseen: see
-        `good_turing_coverage`.
-
-    Source: Miller 1955, "Note on the bias of information estimates".
-    """
-    sizes = _sizes(counts)
-    return shannon_entropy(sizes) + (len(sizes) - 1) / (2 * int(sizes.sum())) if len(sizes) else math.nan
-
-
 def simpson_diversity(counts: ArrayLike) -> float:
     """Return the unbiased chance that two samples are of different classes, `1 - sum c (c-1) / (n (n-1))`.
 

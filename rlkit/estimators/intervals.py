@@ -155,26 +155,6 @@ def pass_at_k_intervals(
     )
 
 
-def paired_difference(
-    values_a: ArrayLike, values_b: ArrayLike, level: float = 0.95, *, method: str = "auto", seed: int = 0
-) -> Interval:
-    """Return the mean of b - a over problems where both are defined, with its interval.
-
-    Args:
-        values_a, values_b: shape (M,), the same problems in the same order, NaN where undefined.
-        level, method, seed: as for `mean_interval`.
-
-    Raises:
-        ConfigError: the two differ in length.
-    """
-    a_M, b_M = np.asarray(values_a, dtype=np.float64), np.asarray(values_b, dtype=np.float64)
-    if a_M.shape != b_M.shape:
-        raise ConfigError(
-            f"A paired difference needs the same problems twice, but shapes are {a_M.shape} and {b_M.shape}."
-        )
-    return mean_interval(b_M - a_M, level, method=method, seed=seed)
-
-
 def auc_log2(ks: ArrayLike, values: ArrayLike) -> float | FloatArray:
     """Return the mean height of a curve over log2 k, by the trapezoid rule.
 

@@ -86,16 +86,6 @@ def mg_pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: ArrayLike) -
     return _mean_credit(num_samples, num_correct, k, lambda j, k: 2.0 / k * np.maximum(j - (k + 1) // 2, 0))
 
 
-def strict_majority_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: ArrayLike) -> float | FloatArray:
-    """Return the probability that more than half of k samples are correct.
-
-    Needs no answers. Where answers exist `maj_at_k` is the real vote: a plurality wins with fewer.
-
-    Args, returns, raises: as `pass_at_k`.
-    """
-    return _mean_credit(num_samples, num_correct, k, lambda j, k: 2 * j > k)
-
-
 def cover_at_tau(num_samples: ArrayLike, num_correct: ArrayLike, threshold: Threshold) -> float | FloatArray:
     """Return 1 where a problem's success rate c/n reaches tau, else 0; its mean over problems is cover@tau.
 

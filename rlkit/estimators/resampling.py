@@ -136,11 +136,6 @@ def sign_flip_test(
     return SignFlipTest(p_values_2K[0], p_values_2K[1])
 
 
-def sign_flip_p_values(differences_MK: ArrayLike, num_flips: int = 10_000, seed: int = 0) -> FloatArray:
-    """Return the p-value of each column alone: `sign_flip_test(...).p_values_K`, shape (K,)."""
-    return sign_flip_test(differences_MK, num_flips, seed).p_values_K
-
-
 def _count_draws(rng: np.random.Generator, size: int, num_rows: int) -> FloatArray:
     """Return how often each row is drawn in `size` resamples of all rows, shape (R, M).
 

@@ -53,14 +53,6 @@ def best_of_k(scores: ArrayLike, values: ArrayLike, k: ArrayLike) -> float | Flo
     return float(expected) if expected.ndim == 0 else expected
 
 
-def max_at_k(values: ArrayLike, k: ArrayLike) -> float | FloatArray:
-    """Return the expected maximum of k values drawn without replacement: pass@k for graded rewards.
-
-    Args, returns, raises: as `best_of_k` with the values as scores.
-    """
-    return best_of_k(values, values, k)
-
-
 def surprisal_guided_pick(
     logps: ArrayLike, values: ArrayLike, k: ArrayLike, is_eligible: ArrayLike | None = None
 ) -> float | FloatArray:

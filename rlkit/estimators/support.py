@@ -92,16 +92,13 @@ def mcnemar_p_value(num_gained: int, num_lost: int) -> float:
     Returns:
         Range (0, 1]; 1 where there is no discordant problem.
 
-    Source: McNemar 1947, Psychometrika 12; exact by the binomial distribution, in whole numbers.
+    Source: McNemar 1947, Psychometrika 12; exact by the binomial distribution.
     """
     if num_gained < 0 or num_lost < 0:
         raise ConfigError(f"Counts of problems cannot be negative, but {num_gained} and {num_lost} were given.")
-    total = num_gained + num_lost
-    tail = term = 1
-    for count in range(min(num_gained, num_lost)):
-        term = term * (total - count) // (count + 1)
-        tail += term
-    return min(1.0, 2 * tail / 2**total)
+    from scipy.special import bdtr
+
+    return min(1.0, 2.0 * float(bdtr(min(num_gained, num_lost), num_gained + num_lost, 0.5)))
 
 
 def thin_counts(

@@ -45,28 +45,6 @@ class MajorityVote:
     """Standard error of simulated values; 0 where exact, NaN where undefined."""
 
 
-def maj_at_k(
-    counts: ArrayLike, is_correct: ArrayLike, k: ArrayLike, num_abstained: int = 0, **options: int
-) -> float | FloatArray:
-    """Return maj@k of one problem: `majority_vote` without its standard errors.
-
-    Args:
-        counts, is_correct, num_abstained: as for `majority_vote`.
-        k: budget, integers >= 1, any shape.
-        options: `max_operations`, `num_draws` and `seed` of `majority_vote`.
-
-    Returns:
-        Shape of k; range [0, pass@k]; NaN where k exceeds the number of samples. Where none abstains
-        maj@2 is maj@1: a pair that disagrees is decided by chance.
-
-    Raises:
-        ConfigError: as `majority_vote`.
-    """
-    ks = as_integers("k", k)
-    values = majority_vote(counts, is_correct, ks.ravel(), num_abstained, **options).values_K.reshape(ks.shape)
-    return float(values) if values.ndim == 0 else values
-
-
 def majority_vote(
     counts: ArrayLike,
     is_correct: ArrayLike,

@@ -1,6 +1,6 @@
 """Losses, token weights, anchors and rehearsal: tensors in, tensor out; nothing here knows a trainer."""
 
-from rlkit.objective.aggregations import aggregate, weigh_rows
+from rlkit.objective.aggregations import weigh_rows
 from rlkit.objective.anchors import ANCHORS, Anchor, resolve_anchor
 from rlkit.objective.coefficients import resolve_coefficient
 from rlkit.objective.importance import correct_for_sampler
@@ -20,7 +20,6 @@ __all__ = [
     "Rehearsal",
     "TokenBatch",
     "TokenWeight",
-    "aggregate",
     "compute_anchor_losses",
     "compute_token_losses",
     "correct_for_sampler",

@@ -4,54 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from rlkit.errors import ConfigError, MissingInputError
+from rlkit.errors import MissingInputError
 from rlkit.parameters import check_choice
 
 AGGREGATIONS = ("grpo", "sapo", "bnpo", "dr_grpo", "dapo", "cispo")
 """TRL's names of losses that differ in how they average."""
-
-
-def aggregate(
-    losses_BT: torch.Tensor,
-    mask_BT: torch.Tensor,
-    kind: str,
-    *,
-    max_completion_length: int | None = None,
-    num_items: float | torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return one number for a micro-batch.
-
-    Args:
-        losses_BT: shape (B, T), or (B, 1) for one loss a completion, which then counts once for each of its tokens.
-        mask_BT: shape (B, T); a token counts where it is not 0, and what stands elsewhere, NaN too, does not matter.
-        kind: `grpo`, `sapo`: mean over completions of the mean over their tokens; a completion without a token counts
-            as 0 (arXiv 2402.03300);
-            `bnpo`: mean over all tokens of the micro-batch; 0 without any;
-            `dr_grpo`: sum over tokens / (B max_completion_length) (arXiv 2503.20783);
-            `dapo`, `cispo`: sum over tokens / num_items (arXiv 2503.14476, 2506.13585).
-        max_completion_length: T's bound in the run, not in this micro-batch; needed by `dr_grpo`.
-        num_items: tokens that share this normaliser; needed by `dapo` and `cispo`; at least 1 is taken. It belongs to
-            the whole optimizer step, so that sums over micro-batches and ranks add up to one mean.
-
-    Returns:
-        A scalar with gradient. Dividing by gradient accumulation steps is the caller's, as in TRL.
-
-    Raises:
-        ConfigError: no such kind (TRL's `luspo` and `vespo` are none of them), or no token axis that fits the mask.
-        MissingInputError: the kind needs a number that was not given.
-    """
-    check_choice("the loss", "aggregation", kind, AGGREGATIONS)
-    if losses_BT.shape[0] != mask_BT.shape[0] or losses_BT.shape[1] not in (1, mask_BT.shape[1]):
-        raise ConfigError(
-            f"Losses {tuple(losses_BT.shape)} were given with a mask {tuple(mask_BT.shape)}; both are (completions, "
-            "tokens), or the losses (completions, 1)."
-        )
-    is_counted_BT = mask_BT != 0
-    sums_B = losses_BT.expand(mask_BT.shape).masked_fill(~is_counted_BT, 0).sum(dim=1)
-    weights_B = weigh_rows(
-        is_counted_BT.sum(dim=1), kind, max_completion_length=max_completion_length, num_items=num_items
-    )
-    return (sums_B * weights_B.to(sums_B.dtype)).sum()
 
 
 def weigh_rows(
@@ -61,16 +18,24 @@ def weigh_rows(
     max_completion_length: int | None = None,
     num_items: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return what `aggregate` multiplies the sum over each completion's tokens by, shape (B,), float64.
+    """Return what the sum over each completion's tokens counts in the loss of a micro-batch, shape (B,), float64.
 
-    It depends on the whole micro-batch, so a part of its rows, cut anew, still adds up to the same loss.
+    It depends on the whole micro-batch, so a part of its rows, cut anew, still adds up to the same loss. Dividing by
+    gradient accumulation steps is the caller's, as in TRL.
 
     Args:
-        counts_B: tokens that count in each completion.
-        kind, max_completion_length, num_items: as in `aggregate`.
+        counts_B: tokens that count in each completion; a completion without any adds 0.
+        kind: `grpo`, `sapo`: mean over completions of the mean over their tokens (arXiv 2402.03300);
+            `bnpo`: mean over all tokens of the micro-batch;
+            `dr_grpo`: sum over tokens / (B max_completion_length) (arXiv 2503.20783);
+            `dapo`, `cispo`: sum over tokens / num_items (arXiv 2503.14476, 2506.13585).
+        max_completion_length: T's bound in the run, not in this micro-batch; needed by `dr_grpo`.
+        num_items: tokens that share this normaliser; needed by `dapo` and `cispo`; at least 1 is taken. It belongs to
+            the whole optimizer step, so that sums over micro-batches and ranks add up to one mean.
 
     Raises:
-        ConfigError, MissingInputError: as `aggregate`.
+        ConfigError: no such kind (TRL's `luspo` and `vespo` are none of them).
+        MissingInputError: the kind needs a number that was not given.
     """
     check_choice("the loss", "aggregation", kind, AGGREGATIONS)
     ones_B = torch.ones(counts_B.shape, dtype=torch.float64, device=counts_B.device)
@@ -85,5 +50,5 @@ def weigh_rows(
 
 def _require(value: float | torch.Tensor | None, field: str, kind: str) -> float | torch.Tensor:
     if value is None:
-        raise MissingInputError(f"The aggregation {kind} divides by {field}; give aggregate(..., {field}=...).")
+        raise MissingInputError(f"The aggregation {kind} divides by {field}; give weigh_rows(..., {field}=...).")
     return value

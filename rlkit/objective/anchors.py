@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -86,12 +87,12 @@ class Anchor:
         # Wrong names surface here, before any model is loaded.
         _ = self.coefficient, self.reference_policy
 
-    @property
+    @cached_property
     def coefficient(self) -> Coefficient:
         """What `coef` describes."""
         return resolve_coefficient(self.coef)
 
-    @property
+    @cached_property
     def reference_policy(self) -> Reference:
         """What `reference` describes."""
         return resolve_reference(self.reference)

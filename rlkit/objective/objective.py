@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.objective.anchors import Anchor, resolve_anchor
 from rlkit.objective.rehearsal import Rehearsal
 from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TokenWeight, resolve_token_weight
-from rlkit.plugins import PluginKind, factory
+from rlkit.plugins import PluginKind, preset
 from rlkit.plugins import resolve as resolve_plugin
 
-_PRESETS = ("steer", "clip_cov", "kl_cov", "dph_forward", "dph_js")
 _PARTS = ("token_weights", "anchor", "rehearsal")
-
-OBJECTIVES = PluginKind(
-    "objective", "rlkit.objectives", {name: f"rlkit.objective.objective:{name}" for name in _PRESETS}
-)
+_SET_BY_REHEARSAL = ("alpha", "mastered_above", "rows_per_step", "log_ratio_clamp")
+"""What a recipe writes under `rehearsal`, not beside a preset."""
 _REHEARSALS = PluginKind("rehearsal", "rlkit.rehearsals", {"rehearsal": "rlkit.objective.rehearsal:Rehearsal"})
 
 
@@ -49,6 +47,54 @@ class Objective:
                 raise ConfigError(f"The objective is given two {part} parts; keep one.")
         weights = (*self.token_weights, *other.token_weights)
         return Objective(weights, self.anchor or other.anchor, self.rehearsal or other.rehearsal)
+
+
+def _with_weights(weights: Iterable[TokenWeight]) -> Objective:
+    return Objective(token_weights=tuple(weights))
+
+
+def _with_rehearsal(rehearsals: Iterable[Rehearsal]) -> Objective:
+    (rehearsal,) = rehearsals
+    return Objective(rehearsal=rehearsal)
+
+
+OBJECTIVES = PluginKind(
+    "objective",
+    "rlkit.objectives",
+    {
+        "steer": preset(
+            "Shrink tokens that would change the entropy most (arXiv 2510.10150); exponential map, lowest weight 0.8.",
+            [Steer],
+            _with_weights,
+            ("floor", "squared"),
+        ),
+        "clip_cov": preset(
+            "Silence a few tokens of large covariance (arXiv 2505.22617): 2e-4 of them, covariance between 1 and 5.",
+            [ClipCov],
+            _with_weights,
+            ("clip_low", "clip_high"),
+        ),
+        "kl_cov": preset(
+            "Hold the tokens of largest covariance to the old policy (arXiv 2505.22617): the top 0.2 %, coefficient 1.",
+            [KlCov],
+            _with_weights,
+            ("clips",),
+        ),
+        "dph_forward": preset(
+            "Rehearse mastered prompts under the forward divergence (DPH-RL, arXiv 2509.07430); coef 0.01 to 0.05.",
+            [partial(Rehearsal, divergence="forward")],
+            _with_rehearsal,
+            _SET_BY_REHEARSAL,
+        ),
+        "dph_js": preset(
+            "Rehearse mastered prompts under the Jensen-Shannon divergence (DPH-RL, arXiv 2509.07430); 0.05 to 0.2.",
+            [partial(Rehearsal, divergence="js")],
+            _with_rehearsal,
+            _SET_BY_REHEARSAL,
+            coef=0.1,
+        ),
+    },
+)
 
 
 def resolve_objective(spec: Any) -> Objective:
@@ -102,33 +148,3 @@ def _resolve_rehearsal(spec: Any) -> Rehearsal:
     if not isinstance(built, Rehearsal):
         raise ConfigError(f"rehearsal was given {spec!r}; write a mapping such as {{divergence: forward, coef: 0.02}}.")
     return built
-
-
-@factory
-def steer(map: str = "exponential", lowest: float = 0.8, highest: float = 1.2) -> Objective:
-    """Shrink tokens that would change the entropy most (arXiv 2510.10150); exponential map, lowest weight 0.8."""
-    return Objective(token_weights=(Steer(map=map, lowest=lowest, highest=highest),))
-
-
-@factory
-def clip_cov(fraction: float = 2e-4, low: float = 1.0, high: float = 5.0) -> Objective:
-    """Silence a few tokens of large covariance (arXiv 2505.22617): 2e-4 of them, covariance between 1 and 5."""
-    return Objective(token_weights=(ClipCov(fraction=fraction, low=low, high=high),))
-
-
-@factory
-def kl_cov(percent: float = 0.2, coef: float = 1.0) -> Objective:
-    """Hold the tokens of largest covariance to the old policy (arXiv 2505.22617): the top 0.2 %, coefficient 1."""
-    return Objective(token_weights=(KlCov(percent=percent, coef=coef),))
-
-
-@factory
-def dph_forward(coef: float = 0.02, num_prompts: int = 64) -> Objective:
-    """Rehearse mastered prompts under the forward divergence (DPH-RL, arXiv 2509.07430); coefficient 0.01 to 0.05."""
-    return Objective(rehearsal=Rehearsal(divergence="forward", coef=coef, num_prompts=num_prompts))
-
-
-@factory
-def dph_js(coef: float = 0.1, num_prompts: int = 64) -> Objective:
-    """Rehearse mastered prompts under the Jensen-Shannon divergence (DPH-RL, arXiv 2509.07430); 0.05 to 0.2."""
-    return Objective(rehearsal=Rehearsal(divergence="js", coef=coef, num_prompts=num_prompts))

@@ -9,6 +9,7 @@ from typing import Any
 from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_number
 from rlkit.recipe.fields import check_value
+from rlkit.recipe.renamed import rename_older_keys
 from rlkit.recipe.source import read_mapping
 from rlkit.types import PluginSpec
 
@@ -92,11 +93,12 @@ def load_recipe(reference: str, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def build_recipe(values: Mapping[str, Any]) -> Recipe:
-    """Turn a plain mapping into a `Recipe`.
+    """Turn a plain mapping into a `Recipe`; keys of older recipes are read as what they became.
 
     Raises:
         ConfigError: an unknown or missing key, a value of the wrong kind, or a setting in the wrong section.
     """
+    values = rename_older_keys(values)
     for key in values:
         if key in _PARTS_OF_OBJECTIVE:
             raise ConfigError(f"A recipe has no key {key!r} at its top level; write it under objective:.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation.comparing.models import USUAL_TEMPERATURE, Model, find_evaluations, temperature_of
+from rlkit.evaluation.directory import CONFIG, find_evaluation, holds_evaluation, read_config, read_probe, read_report
 from rlkit.report.cells import Cell, finite_or_none, read_cell
 from rlkit.report.training import Training, read_training
 
@@ -73,72 +73,51 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
     """Read every directory and check that the evaluations may stand side by side; the first one is the reference.
 
     Raises:
-        ConfigError: a directory is missing, holds no evaluation or is named twice, or task, split or problems differ.
+        StoreError: a directory is missing, or holds no evaluation.
+        ConfigError: one is named twice, or task, split or problems differ.
     """
     if not directories:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")
     several = [find_temperatures(Path(directory)) for directory in directories]
     folders: list[Path] = []
     for each, directory in zip(several, directories, strict=True):
-        wanted = _temperature(folders[0]) if folders else USUAL_TEMPERATURE
-        folders.append(_choose_main(each, wanted) if each else find_evaluation(Path(directory)))
+        wanted = temperature_of(read_report(folders[0])) if folders else USUAL_TEMPERATURE
+        folders.append(_choose_main(each, wanted) if each else find_evaluation(directory))
     for i, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:i]]:
             raise ConfigError(f"{folder} was given twice: name each evaluation once.")
-    names = _unique_names(folders, [bool(each) for each in several])
-    runs = [_load_model(*each) for each in zip(folders, names, several, strict=True)]
+    reports = [read_report(folder) for folder in folders]
+    given = ["" if each else str(report["name"]) for each, report in zip(several, reports, strict=True)]
+    names = _unique_names([f.parent if each else f for f, each in zip(folders, several, strict=True)], given)
+    runs = [_load_model(*each) for each in zip(folders, reports, names, several, strict=True)]
     check_comparable([each for run in runs for each in (run, *run.others)])
     return runs
 
 
 def find_temperatures(directory: Path) -> list[Path]:
     """Return the evaluations of a directory that holds one per temperature, or whose `eval` does; else none."""
-    found = find_evaluations(directory)
-    return found if len(found) > 1 or found[0] not in (directory, directory / "eval") else []
+    return [] if holds_evaluation(directory) else find_evaluations(directory)
+
+
+def load_run(folder: Path, report: dict[str, Any], name: str) -> Run:
+    """Put together what an evaluation directory holds, and the training log beside or above it."""
+    config = read_config(folder) if (folder / CONFIG).is_file() else {}
+    above = folder.resolve().parents
+    training = next(filter(None, map(read_training, (folder, *above[:2]))), None)
+    return Run(name, folder, report, config, training, read_probe(folder))
 
 
 def _choose_main(folders: Sequence[Path], wanted: float) -> Path:
     """Return the evaluation at the reference's temperature, else at 1, else at the highest."""
-    by_temperature = {_temperature(folder): folder for folder in folders}
+    by_temperature = {temperature_of(read_report(folder)): folder for folder in folders}
     at = next((t for t in (wanted, USUAL_TEMPERATURE) if t in by_temperature), max(by_temperature))
     return by_temperature[at]
 
 
-def _temperature(folder: Path) -> float:
-    return temperature_of(_read_object(folder / "report.json"))
-
-
-def _load_model(folder: Path, name: str, several: Sequence[Path]) -> Run:
-    run = load_run(folder, name)
-    others = [load_run(other, name) for other in several if other != folder]
-    return replace(run, others=tuple(sorted(others, key=lambda other: other.temperature or 0.0)))
-
-
-def find_evaluation(directory: Path) -> Path:
-    """Return `directory` or its `eval` folder, whichever holds an evaluation's report.json.
-
-    Raises:
-        ConfigError: there is no such directory, or no evaluation in it.
-    """
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} is not a directory: name one that `rlkit eval` or `rlkit train` wrote.")
-    for folder in (directory, directory / "eval"):
-        if (folder / "report.json").is_file() and "pass_at_k" in _read_object(folder / "report.json"):
-            return folder
-    raise ConfigError(
-        f"{directory} holds no evaluation (no report.json with pass@k in it or in its eval folder): "
-        f"write one with `rlkit eval --model MODEL --task TASK --output {directory / 'eval'}`."
-    )
-
-
-def load_run(folder: Path, name: str) -> Run:
-    """Read one evaluation directory and the training log beside or above it."""
-    report = _read_object(folder / "report.json")
-    config = _read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    probe = _read_object(folder / "probe.json") if (folder / "probe.json").is_file() else {}
-    above = folder.resolve().parents
-    training = next(filter(None, map(read_training, (folder, *above[:2]))), None)
-    return Run(name, folder, report, config, training, probe)
+def _load_model(folder: Path, report: dict[str, Any], name: str, several: Sequence[Path]) -> Run:
+    others = [load_run(other, read_report(other), name) for other in several if other != folder]
+    others.sort(key=lambda other: other.temperature or 0.0)
+    return replace(load_run(folder, report, name), others=tuple(others))
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
@@ -160,28 +139,13 @@ def check_comparable(runs: Sequence[Run]) -> None:
             )
 
 
-def _unique_names(folders: Sequence[Path], has_temperatures: Sequence[bool]) -> list[str]:
-    names = [_label(f.resolve().parent) if at else _name(f) for f, at in zip(folders, has_temperatures, strict=True)]
+def _unique_names(folders: Sequence[Path], given: Sequence[str]) -> list[str]:
+    names = [_label(folder) if name in ("", "eval") else name for folder, name in zip(folders, given, strict=True)]
     repeated = {name for name in names if names.count(name) > 1}
     names = [_label(folder) if name in repeated else name for name, folder in zip(names, folders, strict=True)]
     return [str(f) if names.count(name) > 1 else name for name, f in zip(names, folders, strict=True)]
 
 
-def _name(folder: Path) -> str:
-    name = _read_object(folder / "report.json").get("name")
-    return name if isinstance(name, str) and name not in ("", "eval") else _label(folder)
-
-
 def _label(folder: Path) -> str:
     path = folder.resolve()
     return path.parent.name if path.name == "eval" else path.name
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON ({error}): run the evaluation again.") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path} holds {type(value).__name__} where an object belongs: run the evaluation again.")
-    return value

@@ -1,21 +1,30 @@
 """The reward contract: what a reward plug-in may look like, how it is named, and how it is run."""
 
-from rlkit.rewards.binding import BoundReward, bind_reward, check_columns, name_rewards, resolve_reward
+from rlkit.rewards.bound_reward import (
+    REWARDS,
+    BoundReward,
+    bind_reward,
+    check_columns,
+    find_reward,
+    name_rewards,
+    resolve_reward,
+)
 from rlkit.rewards.composition import check_roles, compose_rewards
-from rlkit.rewards.contract import FACTS, REWARDS, group_reward, is_group_reward, reward
-from rlkit.rewards.settings import RunSettings
-from rlkit.rewards.trl_form import as_batch_reward
+from rlkit.rewards.contract import group_reward, reward
+from rlkit.rewards.forms import TRAINER_COLUMNS, TRL_OBJECTS, is_group_reward
+from rlkit.rewards.run_settings import RunSettings
 
 __all__ = [
-    "FACTS",
     "REWARDS",
+    "TRAINER_COLUMNS",
+    "TRL_OBJECTS",
     "BoundReward",
     "RunSettings",
-    "as_batch_reward",
     "bind_reward",
     "check_columns",
     "check_roles",
     "compose_rewards",
+    "find_reward",
     "group_reward",
     "is_group_reward",
     "name_rewards",

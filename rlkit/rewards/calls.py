@@ -16,17 +16,14 @@ from typing import Any
 
 from rlkit.errors import RewardError
 from rlkit.parameters import show
-from rlkit.rewards.binding import BoundReward
-from rlkit.rewards.contract import value_of, wanted_columns
+from rlkit.rewards.bound_reward import BoundReward
+from rlkit.rewards.forms import TRL_OBJECTS, wanted_columns
 from rlkit.rewards.outcomes import Outcome, judge_batch, judge_value
-
-_LOCAL = ("environments", "log_extra", "log_metric", "trainer_state")
-"""What TRL hands over that lives in the trainer's process: batch rewards on its thread get it, others by its name."""
 
 
 @dataclass
 class Call:
-    """One call of a reward."""
+    """One call of a reward, and what became of it."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -38,6 +35,8 @@ class Call:
     """Class of each completion, where a group reward gave them."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Numbers to be logged, where a group reward gave them."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """One for each score; empty until it is known."""
 
     @property
     def num_scores(self) -> int:
@@ -61,8 +60,8 @@ def split_calls(
     completions: Sequence[Any],
     prompts: Sequence[Any],
     columns: Mapping[str, Any],
-    groups: Sequence[Hashable] | None,
-    facts: Mapping[str, Any] | None = None,
+    trainer_columns: Mapping[str, Any] | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> list[Call]:
     """Return the calls that score a batch.
 
@@ -71,9 +70,9 @@ def split_calls(
         completions: B completions.
         prompts: B prompts.
         columns: data columns, each a list of B values; what is no list is the same for all rows.
+        trainer_columns: what of `TRAINER_COLUMNS` is known, each a list of B values or one for all. A reward gets one
+            only by naming it, a group reward the list of its group's; a data column of the same name goes first.
         groups: B labels; rows with the same label are completions of one prompt.
-        facts: what is known of each completion beside the data, a list of B values or one for all. A reward gets one
-            only by naming it, a group reward the list of its group's; a column of the same name goes first.
 
     Raises:
         RewardError: a group reward without groups.
@@ -82,34 +81,22 @@ def split_calls(
         return []
     if bound.form == "group" and groups is None:
         raise RewardError(f"{bound.name} is a group reward and needs to know which completions belong together.")
-    is_whole = bound.form == "batch" and not bound.run.cache and bound.run.isolation != "process"
-    if is_whole:
-        parts = [[*range(len(completions))]]
-    elif bound.form == "group":
-        parts = _group(groups or ())
-    else:
-        parts = [[row] for row in range(len(completions))]
-    given = {"prompts" if bound.form == "batch" else "prompt": prompts, **columns}
-    named = inspect.signature(bound.function).parameters
-    if bound.form != "batch" or bound.run.isolation == "process":
-        given = {key: value for key, value in given.items() if key not in _LOCAL or key in named}
-    known = {key: value for key, value in (facts or {}).items() if key in named and key not in given}
-    wanted = wanted_columns(bound.function, [*given])
-    known = {key: known[key] for key in wanted_columns(bound.function, [*known])}
+    per_row = {"prompts" if bound.form == "batch" else "prompt": prompts, **columns}
+    given, known = _choose(bound, per_row, trainer_columns or {})
     calls: dict[Any, Call] = {}
-    for rows in parts:
-        call = _make(bound.form, rows, completions, {key: given[key] for key in wanted}, known)
-        call.key = None if is_whole else _digest(call)
+    for rows in _part(bound, len(completions), groups or ()):
+        call = _make(bound.form, rows, completions, given, known)
+        call.key = None if bound.takes_whole_batches else _digest(call)
         calls.setdefault(call.key or ("row", rows[0]), call).rows.append(rows)
     return [*calls.values()]
 
 
-def share(calls: Sequence[Call], outcomes: Sequence[Sequence[Outcome]], num_rows: int) -> list[Outcome]:
+def share(calls: Sequence[Call], num_rows: int) -> list[Outcome]:
     """Return the outcomes of all rows from those of the calls."""
     shared: list[Outcome | None] = [None] * num_rows
-    for call, given in zip(calls, outcomes, strict=True):
+    for call in calls:
         for rows in call.rows:
-            for row, outcome in zip(rows, given, strict=True):
+            for row, outcome in zip(rows, call.outcomes, strict=True):
                 shared[row] = outcome
     assert None not in shared, "every row belongs to a call"
     return [outcome for outcome in shared if outcome is not None]
@@ -121,7 +108,8 @@ def judge(bound: BoundReward, call: Call, value: Any) -> list[Outcome]:
         return [judge_value(value, bound.name)]
     if bound.form == "group" and isinstance(value, Mapping):
         return _judge_mapping(bound, call, value)
-    return judge_batch(value, call.num_scores, bound.name)
+    # A batch reward is TRL's own form, in which NaN says the same as None.
+    return judge_batch(value, call.num_scores, bound.name, is_nan_none=bound.form == "batch")
 
 
 def fail(bound: BoundReward, call: Call, status: str, reason: str, where: str | None = None) -> list[Outcome]:
@@ -148,18 +136,45 @@ def _judge_mapping(bound: BoundReward, call: Call, given: Mapping[str, Any]) -> 
     return judge_batch(given["values"], call.num_scores, bound.name)
 
 
+def _choose(
+    bound: BoundReward, given: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the data columns and the trainer's that the reward asks for."""
+    named = inspect.signature(bound.function).parameters
+    if bound.form != "batch" or bound.run.isolation == "process":
+        given = {key: value for key, value in given.items() if key not in TRL_OBJECTS or key in named}
+    known = {key: value for key, value in known.items() if bound.asks_for(key) and key not in given}
+    wanted = wanted_columns(bound.function, [*given, *known])
+    return {key: given[key] for key in wanted if key in given}, {key: known[key] for key in wanted if key in known}
+
+
+def _part(bound: BoundReward, num_rows: int, groups: Sequence[Hashable]) -> list[list[int]]:
+    """Return the rows of each call."""
+    if bound.takes_whole_batches:
+        return [[*range(num_rows)]]
+    if bound.form != "group":
+        return [[row] for row in range(num_rows)]
+    parts: dict[Hashable, list[int]] = {}
+    for row, label in enumerate(groups):
+        parts.setdefault(label, []).append(row)
+    return [*parts.values()]
+
+
 def _make(
-    form: str, rows: list[int], completions: Sequence[Any], given: Mapping[str, Any], facts: Mapping[str, Any]
+    form: str, rows: list[int], completions: Sequence[Any], given: Mapping[str, Any], known: Mapping[str, Any]
 ) -> Call:
     texts = [completions[row] for row in rows]
     if form == "batch":
-        return Call((), {"completions": texts, **_pick({**facts, **given}, rows)})
-    columns = {key: value_of(column, rows[0]) for key, column in given.items()}
-    if form == "completion":
-        columns |= {key: value_of(fact, rows[0]) for key, fact in facts.items()}
-    else:
-        columns |= _pick(facts, rows)
-    return Call((texts if form == "group" else texts[0],), columns)
+        return Call((), {"completions": texts, **_pick({**known, **given}, rows)})
+    columns = {key: _value_of(column, rows[0]) for key, column in given.items()}
+    if form == "group":
+        return Call((texts,), columns | _pick(known, rows))
+    return Call((texts[0],), columns | {key: _value_of(column, rows[0]) for key, column in known.items()})
+
+
+def _value_of(column: Any, row: int) -> Any:
+    """Return a row's value of a column; what is no list is the same for all rows."""
+    return column[row] if isinstance(column, list | tuple) else column
 
 
 def _pick(columns: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
@@ -169,15 +184,8 @@ def _pick(columns: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _group(groups: Sequence[Hashable]) -> list[list[int]]:
-    rows: dict[Hashable, list[int]] = {}
-    for row, label in enumerate(groups):
-        rows.setdefault(label, []).append(row)
-    return [*rows.values()]
-
-
 def _digest(call: Call) -> str | None:
-    if not call.kwargs.keys().isdisjoint(_LOCAL):
+    if not call.kwargs.keys().isdisjoint(TRL_OBJECTS):
         # What lives in the trainer is no input, and to write it out would be to write out the trainer.
         return None
     things = (call.args, call.kwargs)

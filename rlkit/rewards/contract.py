@@ -1,17 +1,4 @@
-"""Three forms of reward, one contract.
-
-- Batch (TRL's own): `f(completions, *, prompts, **columns) -> list[float | None]`, any rows in any number.
-- `@reward`: `f(completion, **columns) -> float | None`, one completion at a time.
-- `@group_reward`: `f(completions, *, prompt, **columns) -> list[float | None]`, always all completions of one prompt,
-  however ranks split the batch.
-
-`None` means *not scored* and is never turned into 0. A function asks for data columns by naming them as parameters;
-with `**columns` it gets all of them. In the per-completion and group forms the column of a row is its single value.
-Each form may be `async def`. Parameters with a default, or after `*`, can be given in a recipe: see `binding.py`.
-
-A trainer also gives what is in `FACTS` to a function that names it; a data column of the same name goes first. A group
-reward gets a list of its group's values, a per-completion one its own. A group reward may return a mapping instead of a
-list: `{"values": [...], "labels": [class of each completion], "metrics": {name: number}}`, the last two as it likes.
+"""The decorators that mark a reward's form, and TRL's way to call what they mark; the forms are in `forms.py`.
 
 Called as they were written, decorated functions are what they were. Called in TRL's way, with `prompts=` and
 `completions=`, they are batch rewards, so that a plain `trl.GRPOTrainer` can be given them; a group is then the rows of
@@ -20,31 +7,21 @@ one prompt that follow each other.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, RewardError
 from rlkit.parameters import check_choice
-from rlkit.plugins import PluginKind
-from rlkit.rewards.settings import check_names, merge_settings
-from rlkit.shipped import shipped_plugins
+from rlkit.rewards.bound_reward import BoundReward, bind_reward
+from rlkit.rewards.calls import Call, judge, share, split_calls
+from rlkit.rewards.forms import ROLES, is_async
+from rlkit.rewards.run_settings import check_names, merge_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-REWARDS = PluginKind("reward", "rlkit.rewards", shipped_plugins("rewards"))
-ROLES = ("base", "modifier", "penalty")
-
-FACTS = {
-    "base_rewards": "weighted sum of the bases so far; a modifier's is the value that it replaces",
-    "completion_ids": "tokens of the completion",
-    "lengths": "tokens in the completion",
-    "truncated": "whether the completion was cut at the limit",
-    "mean_logps": "mean log-prob of the completion's tokens under the policy that drew them",
-    "step": "optimizer steps done",
-}
-"""What a reward can ask for by name beside data columns, and what it is."""
 
 
 @overload
@@ -79,13 +56,68 @@ def group_reward(function: Any = None, /, *, role: str = "base", **run: Any) -> 
     return _mark(function, "group", role, run)
 
 
+def score_batch(function: Any, completions: Sequence[Any], *, prompts: Sequence[Any], **columns: Any) -> Any:
+    """Return the scores of rows, (B,), by a per-completion or group reward; a coroutine of them by an async one.
+
+    Args:
+        function: the reward.
+        completions: B completions.
+        prompts: B prompts; rows with the same prompt that follow each other are a group.
+        columns: data columns, each a list of B values, and what else TRL hands over.
+
+    Raises:
+        RewardError: the reward returned what is no score, or another number of them than there are completions.
+    """
+    bound = bind_reward(function)
+    starts = [row == 0 or prompts[row] != prompts[row - 1] for row in range(len(prompts))]
+    groups = [*itertools.accumulate(starts)]
+    calls = split_calls(bound, completions, prompts, *_take_apart(bound, columns), groups=groups)
+    if bound.is_async:
+        return _await_calls(bound, calls, len(completions), columns)
+    answers = [bound.function(*call.args, **call.kwargs) for call in calls]
+    return _read(bound, calls, answers, len(completions), columns)
+
+
+async def _await_calls(bound: BoundReward, calls: list[Call], num_rows: int, columns: Mapping[str, Any]) -> Any:
+    answers = await asyncio.gather(*(bound.function(*call.args, **call.kwargs) for call in calls))
+    return _read(bound, calls, answers, num_rows, columns)
+
+
+def _take_apart(bound: BoundReward, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what TRL hands over as data columns, and as what of `TRAINER_COLUMNS` follows from it."""
+    columns, known = dict(given), {}
+    if isinstance(ids := columns.get("completion_ids"), list):
+        known = {"completion_ids": ids, "lengths": [len(row) for row in ids]}
+        if bound.form == "group":
+            # A data column is one value a group; these are one a completion.
+            del columns["completion_ids"]
+    if columns.get("trainer_state") is not None:
+        known["step"] = columns["trainer_state"].global_step
+    return columns, known
+
+
+def _read(
+    bound: BoundReward, calls: list[Call], answers: Sequence[Any], num_rows: int, columns: Mapping[str, Any]
+) -> list[float | None]:
+    for call, answer in zip(calls, answers, strict=True):
+        call.outcomes = judge(bound, call, answer)
+        for name, value in call.metrics.items() if columns.get("log_metric") is not None else ():
+            columns["log_metric"](f"rewards/{bound.name}/{name}", value)
+    outcomes_B = share(calls, num_rows)
+    for outcome in outcomes_B:
+        if outcome.reason is not None:
+            raise RewardError(outcome.reason)
+    return [outcome.value for outcome in outcomes_B]
+
+
 def _mark(function: Any, form: str, role: str, run: dict[str, Any]) -> Any:
     if function is None:
         return functools.partial(_mark, form=form, role=role, run=run)
     if not callable(function):
         raise ConfigError(f"A reward's decorator was given {function!r}; write its settings as name=value.")
     check_choice("A reward", "role", role, ROLES)
-    merge_settings({}, check_names(run), is_async(function))
+    run = check_names(run)
+    merge_settings({}, run, is_async(function))
     if inspect.isfunction(function):
         function = _answer_trl(function)
     function.reward_form, function.reward_role, function.reward_run = form, role, run
@@ -94,7 +126,6 @@ def _mark(function: Any, form: str, role: str, run: dict[str, Any]) -> Any:
 
 def _answer_trl(function: Any) -> Any:
     """Return the function, which also answers a call with TRL's keywords."""
-    from rlkit.rewards.trl_form import score_batch
 
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> Any:
@@ -109,35 +140,3 @@ def _answer_trl(function: Any) -> Any:
 
 def _is_trls(given: Mapping[str, Any]) -> bool:
     return "prompts" in given and "completions" in given
-
-
-def is_async(function: Any) -> bool:
-    """Return whether calling a reward gives a coroutine."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    call = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
-    return inspect.iscoroutinefunction(call)
-
-
-def is_group_reward(function: Any) -> bool:
-    """Return whether a reward was marked by `group_reward`."""
-    return getattr(function, "reward_form", "batch") == "group"
-
-
-def wanted_columns(function: Callable[..., Any], available: Sequence[str]) -> list[str]:
-    """Return the columns that a reward asks for: those it names, or all with `**columns`, less set parameters."""
-    bound = function.keywords if isinstance(function, functools.partial) else {}
-    parameters = inspect.signature(function).parameters.values()
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    named = [parameter.name for parameter in parameters]
-    return [key for key in available if key not in bound and (takes_all or key in named)]
-
-
-def value_of(column: Any, index: int) -> Any:
-    """Return a row's value of a column; what is no list is the same for all rows."""
-    return column[index] if isinstance(column, list | tuple) else column
-
-
-def name_of(function: Any) -> str:
-    """Return how messages call a reward."""
-    return getattr(function, "__name__", type(function).__name__)

@@ -3,7 +3,7 @@
     with RewardEngine([bind_reward(spec) for spec in recipe.rewards]) as engine:
         outcomes_KB = engine.score(completions, prompts, {"target": targets})
 
-External rewards run in an event loop and those in processes in their workers, both while inline rewards run one after
+Async rewards run in an event loop and those in processes in their workers, both while inline rewards run one after
 another on the caller's thread: threads would break verifiers that use signals, and gain nothing under the interpreter's
 lock.
 """
@@ -19,38 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, RewardError
-from rlkit.rewards.binding import BoundReward, digest_reward
+from rlkit.rewards.async_calls import AsyncRun, EventLoop
+from rlkit.rewards.bound_reward import BoundReward, digest_reward
 from rlkit.rewards.cache import ScoreCache
 from rlkit.rewards.calls import Call, Invoke, fail, judge, share, split_calls
-from rlkit.rewards.external import EventLoop, ExternalRun
 from rlkit.rewards.outcomes import Outcome
-from rlkit.rewards.progress import QUIET_S, Watch
+from rlkit.rewards.waiting import QUIET_S, NoteWaiting
 from rlkit.workers.pool import WorkerPool
 
 _LOOK_S = 0.1
 """Seconds between looks at who is done, in which Ctrl-C gets through."""
 _STOP_S = 10.0
 """Seconds that workers get to end after an interruption."""
-
-
-class _Job:
-    """One reward of one batch."""
-
-    def __init__(self, bound: BoundReward, calls: list[Call]) -> None:
-        self.bound, self.calls = bound, calls
-        self.outcomes: list[list[Outcome] | None] = [None] * len(calls)
-        self.done = threading.Event()
-
-    def open_places(self) -> list[int]:
-        return [place for place, given in enumerate(self.outcomes) if given is None]
-
-    def open_calls(self) -> list[Call]:
-        return [self.calls[place] for place in self.open_places()]
-
-    def fill(self, outcomes: Sequence[list[Outcome]]) -> None:
-        for place, given in zip(self.open_places(), outcomes, strict=True):
-            self.outcomes[place] = given
-        self.done.set()
 
 
 class RewardEngine:
@@ -68,6 +48,7 @@ class RewardEngine:
         batch_deadline_s: float | None = None,
         cache_path: Path | None = None,
         quiet_s: float = QUIET_S,
+        shared_loop: EventLoop | None = None,
     ) -> None:
         """Check the rewards; processes start with the first batch, or with `start`.
 
@@ -77,6 +58,8 @@ class RewardEngine:
                 excepted; None for no end beside that of each call.
             cache_path: file of cached scores; None for the user's own.
             quiet_s: seconds after which a line says what is waited for.
+            shared_loop: where async functions in TRL's form run, so that what they hold (a session, a lock) outlives
+                this engine, as under TRL; None makes one. Others have a loop each, and cannot hold each other up.
         """
         self.bound = tuple(bound)
         self._batch_deadline_s, self._quiet_s = batch_deadline_s, quiet_s
@@ -97,9 +80,13 @@ class RewardEngine:
             for place, reward in enumerate(self.bound)
             if reward.run.isolation == "process"
         }
+        shared = shared_loop or EventLoop()
         self._loops = {
-            place: EventLoop() for place, reward in enumerate(self.bound) if reward.run.isolation == "external"
+            place: shared if reward.form == "batch" else EventLoop()
+            for place, reward in enumerate(self.bound)
+            if reward.run.isolation == "async"
         }
+        self._kept_loop = shared_loop
 
     def __enter__(self) -> RewardEngine:
         """Return the engine."""
@@ -123,7 +110,8 @@ class RewardEngine:
         for pool in self._pools.values():
             pool.close()
         for loop in self._loops.values():
-            loop.abandon()
+            if loop is not self._kept_loop:
+                loop.abandon()
 
     def score(
         self,
@@ -144,47 +132,47 @@ class RewardEngine:
             RewardError: the inputs do not fit each other; it is raised before anything is run.
         """
         _check_lengths(len(completions), {"prompts": prompts, "groups": groups, **columns})
-        calls_K = [split_calls(reward, completions, prompts, columns, groups) for reward in self.bound]
-        outcomes_K = self.score_calls(calls_K)
-        return [share(calls, outcomes, len(completions)) for calls, outcomes in zip(calls_K, outcomes_K, strict=True)]
+        calls_K = [split_calls(reward, completions, prompts, columns, groups=groups) for reward in self.bound]
+        self.run(calls_K)
+        return [share(calls, len(completions)) for calls in calls_K]
 
-    def score_calls(self, calls_K: Sequence[list[Call]]) -> list[list[list[Outcome]]]:
-        """Return the outcomes of the calls of each reward, for a caller that splits the rows itself.
-
-        Args:
-            calls_K: calls of each reward; none for one that is not asked.
-        """
-        jobs = [_Job(reward, calls) for reward, calls in zip(self.bound, calls_K, strict=True)]
+    def run(self, calls_K: Sequence[list[Call]]) -> None:
+        """Find out what becomes of the calls of each reward, none for one that is not asked; fills in `outcomes`."""
         end_at = time.monotonic() + (self._batch_deadline_s or float("inf"))
-        self._look_up(jobs)
-        with Watch(lambda: [job.bound.name for job in jobs if not job.done.is_set()], self._quiet_s):
-            self._run(jobs, end_at)
-        self._keep(jobs)
-        return [[given or [] for given in job.outcomes] for job in jobs]
+        self._look_up(calls_K)
 
-    def _run(self, jobs: list[_Job], end_at: float) -> None:
+        def waiting_for() -> list[str]:
+            return [reward.name for reward, calls in zip(self.bound, calls_K, strict=True) if _open(calls)]
+
+        with NoteWaiting(waiting_for, self._quiet_s):
+            self._run([_open(calls) for calls in calls_K], end_at)
+        self._keep(calls_K)
+
+    def _run(self, calls_K: list[list[Call]], end_at: float) -> None:
+        asked = {place: calls for place, calls in enumerate(calls_K) if calls}
+        is_done = {place: threading.Event() for place in asked}
         stop = threading.Event()
         threads: list[threading.Thread] = []
         try:
             runs = [
-                (job, run, loop := self._loops[place], loop.start(run.run()))
-                for place, job in enumerate(jobs)
-                if job.bound.run.isolation == "external" and not job.done.is_set()
-                for run in [ExternalRun(job.bound, job.open_calls(), end_at)]
+                (is_done[place], run := AsyncRun(self.bound[place], asked[place], end_at), loop, loop.start(run.run()))
+                for place, loop in self._loops.items()
+                if place in asked
             ]
-            for place, job in enumerate(jobs):
-                if job.bound.run.isolation == "process" and not job.done.is_set():
-                    given = (job, self._pools[place], end_at, stop)
+            for place, pool in self._pools.items():
+                if place in asked:
+                    given = (self.bound[place], asked[place], is_done[place], pool, end_at, stop)
                     threads.append(threading.Thread(target=_run_in_processes, args=given, daemon=True))
                     threads[-1].start()
-            for job in jobs:
-                if job.bound.run.isolation == "inline" and not job.done.is_set():
-                    job.fill([_call_here(job.bound, call, end_at) for call in job.open_calls()])
-            while not all(job.done.is_set() for job in jobs):
-                self._collect(runs)
-                if waiting := [job for job in jobs if not job.done.is_set()]:
-                    # Until one is done, or there is something to look at.
-                    waiting[0].done.wait(_LOOK_S if not runs else _LOOK_S / 10)
+            for place, calls in asked.items():
+                if self.bound[place].run.isolation == "inline":
+                    for call in calls:
+                        call.outcomes = _call_here(self.bound[place], call, end_at)
+                    is_done[place].set()
+            while waiting := [done for done in is_done.values() if not done.is_set()]:
+                _collect(runs)
+                # Until one is done, or there is something to look at.
+                waiting[0].wait(_LOOK_S if not runs else _LOOK_S / 10)
         except BaseException:
             stop.set()
             for loop in self._loops.values():
@@ -193,47 +181,55 @@ class RewardEngine:
                 thread.join(_STOP_S)
             raise
 
-    def _collect(self, runs: list[tuple[_Job, ExternalRun, EventLoop, threading.Event]]) -> None:
-        """Take over what external rewards have done; give up on a loop that is blocked."""
-        for job, run, loop, finished in runs:
-            if job.done.is_set():
-                continue
-            is_lost = not finished.is_set() and run.watch(loop)
-            if is_lost:
-                loop.abandon()
-            if is_lost or finished.is_set():
-                job.fill(run.settle())
-
-    def _look_up(self, jobs: list[_Job]) -> None:
-        for job, source in zip(jobs, self._sources, strict=True):
+    def _look_up(self, calls_K: Sequence[list[Call]]) -> None:
+        for calls, source in zip(calls_K, self._sources, strict=True):
             if source is not None:
-                found = self._cache.find([_key(source, call) for call in job.calls if call.key])
-                job.outcomes = [found.get(_key(source, call)) if call.key else None for call in job.calls]
-            if not job.open_places():
-                job.done.set()
+                found = self._cache.find([_key(source, call) for call in calls if call.key])
+                for call in calls:
+                    call.outcomes = found.get(_key(source, call), []) if call.key else []
 
-    def _keep(self, jobs: list[_Job]) -> None:
-        for job, source in zip(jobs, self._sources, strict=True):
+    def _keep(self, calls_K: Sequence[list[Call]]) -> None:
+        for calls, source in zip(calls_K, self._sources, strict=True):
             if source is not None:
-                pairs = zip(job.calls, job.outcomes, strict=True)
-                self._cache.keep({_key(source, call): given for call, given in pairs if call.key and given})
+                self._cache.keep({_key(source, call): call.outcomes for call in calls if call.key})
 
 
-def _run_in_processes(job: _Job, pool: WorkerPool, end_at: float, stop: threading.Event) -> None:
-    calls = job.open_calls()
-    outcomes: list[list[Outcome]] = []
+def _open(calls: Sequence[Call]) -> list[Call]:
+    return [call for call in calls if not call.outcomes]
+
+
+def _collect(runs: list[tuple[threading.Event, AsyncRun, EventLoop, threading.Event]]) -> None:
+    """Take over what async rewards have done; give up on a loop that is blocked."""
+    for is_done, run, loop, finished in runs:
+        if is_done.is_set():
+            continue
+        is_lost = not finished.is_set() and run.watch(loop)
+        if is_lost:
+            loop.abandon()
+        if is_lost or finished.is_set():
+            run.settle()
+            is_done.set()
+
+
+def _run_in_processes(
+    bound: BoundReward,
+    calls: list[Call],
+    is_done: threading.Event,
+    pool: WorkerPool,
+    end_at: float,
+    stop: threading.Event,
+) -> None:
     try:
-        results = pool.map([{"args": call.args, "kwargs": call.kwargs} for call in calls], end_at=end_at, stop=stop)
-        for call, result in zip(calls, results, strict=True):
-            if result.status == "ok":
-                outcomes.append(judge(job.bound, call, result.value))
+        replies = pool.map([{"args": call.args, "kwargs": call.kwargs} for call in calls], end_at=end_at, stop=stop)
+        for call, reply in zip(calls, replies, strict=True):
+            if reply.status == "ok":
+                call.outcomes = judge(bound, call, reply.value)
             else:
-                outcomes.append(fail(job.bound, call, result.status, result.reason or "", result.traceback))
+                call.outcomes = fail(bound, call, reply.status, reply.reason or "", reply.traceback)
     except Exception as error:
-        outcomes = [
-            fail(job.bound, call, "error", f"The pool failed: {error}", traceback.format_exc()) for call in calls
-        ]
-    job.fill(outcomes)
+        for call in calls:
+            call.outcomes = fail(bound, call, "error", f"The pool failed: {error}", traceback.format_exc())
+    is_done.set()
 
 
 def _call_here(bound: BoundReward, call: Call, end_at: float) -> list[Outcome]:

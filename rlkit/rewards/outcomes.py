@@ -5,13 +5,13 @@
 - `error`: it raised, died, or gave what is no score (NaN, an infinity, a text, a list of the wrong length).
 - `timeout`: it did not answer before its deadline.
 
-Only `ok` carries a value. Whoever trains on the others has to decide so in the open: see `book.py`.
+Only `ok` carries a value. Whoever trains on the others has to decide so in the open: see `failure_counts.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,17 +69,20 @@ class Outcome:
         return cls("timeout", None, reason, traceback)
 
 
-def judge_value(value: Any, name: str) -> Outcome:
+def judge_value(value: Any, name: str, is_nan_none: bool = False) -> Outcome:
     """Return the outcome of what a plug-in returned for one completion.
 
     Args:
         value: None abstains; a bool, whole number or float that is finite is a score, also as a scalar of NumPy or
             PyTorch; everything else is an error.
         name: the reward, for the sentence.
+        is_nan_none: whether NaN abstains too, instead of being an error.
     """
     if value is None:
         return Outcome.abstain()
     number = _scalar(value)
+    if is_nan_none and isinstance(number, float) and math.isnan(number):
+        return Outcome.abstain()
     if not isinstance(number, bool | int | float):
         return Outcome.error(f"The reward {name} returned {show(value)}, a {type(value).__name__}, which is no score.")
     try:
@@ -93,7 +96,7 @@ def judge_value(value: Any, name: str) -> Outcome:
     return Outcome.ok(score)
 
 
-def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
+def judge_batch(values: Any, num_rows: int, name: str, is_nan_none: bool = False) -> list[Outcome]:
     """Return the outcomes of what a plug-in returned for `num_rows` completions.
 
     A list of another length, or no list at all, is an error of every row: nobody can say whose scores are whose.
@@ -107,7 +110,7 @@ def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
             f"The reward {name} returned {len(rows)} scores for {num_rows} completions; return one, or None, for each."
         )
         return [Outcome.error(said)] * num_rows
-    return [judge_value(value, name) for value in rows]
+    return [judge_value(value, name, is_nan_none) for value in rows]
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -116,11 +119,6 @@ def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     for outcome in outcomes:
         counts[outcome.status] += 1
     return counts
-
-
-def scores(outcomes: Sequence[Outcome]) -> list[float | None]:
-    """Return the values in TRL's form: None wherever there is none."""
-    return [outcome.value for outcome in outcomes]
 
 
 def _scalar(value: Any) -> Any:

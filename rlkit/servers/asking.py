@@ -1,16 +1,19 @@
-"""Many questions to one server: several at a time, dropped at the first failure, and never in the way of Ctrl-C."""
+"""Questions to one server that must all be answered: several at a time, in order, and given up at the first failure."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from rlkit.errors import RewardError
-from rlkit.servers.retrying import call_until
+from rlkit.servers.background import Put, stream
+from rlkit.servers.endpoint import Endpoint
+from rlkit.servers.faults import GarbledReplyError, TransientError, pause_after, say_shortly
+from rlkit.servers.health import Server
+from rlkit.servers.pool import GivenUpError, Patience, ServerPool
 from rlkit.terminal import note
 
 Question = TypeVar("Question")
@@ -22,119 +25,107 @@ _QUIET_S = 10.0
 """Seconds without a reply after which the user is told what is waited for."""
 _REPEAT_S = 60.0
 """Seconds from one such note to the next; each of a step's prompts may wait."""
-_GRACE_S = 1.0
-"""Seconds by which a question may outlast its deadline to say what went wrong."""
+_MOST_GARBLED = 3
 
 _reached: set[str] = set()
 _noted: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
-class _Outcome(Generic[Reply]):
-    """What became of a question: a reply, or an error."""
+class Respondent:
+    """A server that judges, and how long it has for a question."""
 
-    place: int
-    reply: Reply | None = None
-    error: BaseException | None = None
-
-
-def reach(server: str, deadline_s: float, probe: Callable[[float], Any]) -> None:
-    """Ask a server for a sign of life, once a process.
-
-    Args:
-        server: how the message calls it, with its address.
-        deadline_s: seconds the user grants a question; a probe gets at most 15 of them.
-        probe: called with the seconds left, again and again while it raises TransientError; any return is life.
-
-    Raises:
-        RewardError: no sign of life in time.
-    """
-    if server in _reached:
-        return
-    limit = min(deadline_s, PROBE_S)
-    mend = "start the server, or mend its address"
-    ask_each(lambda probe: call_until(limit, probe, server, mend), [probe], 1, limit, server)
-    _reached.add(server)
+    name: str
+    """How messages call it, such as `The judge at http://...`."""
+    url: str
+    key: str | None
+    life: str
+    """The path at which any reply is a sign of life."""
+    deadline_s: float
+    """Seconds from the first attempt of a question to giving up."""
+    concurrency: int
+    """Questions under way at a time."""
 
 
 def ask_each(
-    ask: Callable[[Question], Reply], questions: Sequence[Question], concurrency: int, deadline_s: float, server: str
+    ask: Callable[[Endpoint, Question], Awaitable[Reply]], questions: Sequence[Question], whom: Respondent
 ) -> list[Reply]:
-    """Return the reply to each question, in their order.
-
-    The first error ends it: what was not asked yet is dropped, and what is under way is not waited for. Threads are
-    daemons, and the caller sleeps in a queue, so that Ctrl-C gets through at once and the process can end.
+    """Return the reply to each question, in their order; the first that is given up ends it, and the rest is dropped.
 
     Args:
-        ask: called in several threads; it keeps to the deadline by itself, where the network lets it.
+        ask: called in an event loop; a failure that may pass is tried again until the deadline.
         questions: what it is called with.
-        concurrency: questions under way at a time.
-        deadline_s: seconds of silence, from the start or the last reply, after which all is given up.
-        server: how messages call who is asked.
+        whom: the server; it is asked for a sign of life first, once a process.
 
     Raises:
-        RewardError: silence. Whatever `ask` raises passes.
+        RewardError: no sign of life, or a question without usable reply. Whatever else `ask` raises passes.
     """
-    todo: SimpleQueue[tuple[int, Question]] = SimpleQueue()
-    done: SimpleQueue[_Outcome[Reply]] = SimpleQueue()
-    for item in enumerate(questions):
-        todo.put(item)
-    for _ in range(min(concurrency, len(questions))):
-        threading.Thread(target=_work, args=(ask, todo, done), daemon=True).start()
-    replies: dict[int, Any] = {}
+    if questions and whom.name not in _reached:
+        _reach(whom)
+
+    async def ask_one(endpoint: Endpoint, numbered: tuple[int, Question]) -> tuple[int, Reply]:
+        return numbered[0], await ask(endpoint, numbered[1])
+
+    pool: ServerPool[tuple[int, Question], tuple[int, Reply]] = ServerPool(
+        [Server(Endpoint(whom.url, whom.key))],
+        ask_one,
+        whom.concurrency,
+        Patience(whom.deadline_s, whom.deadline_s, max_garbled=_MOST_GARBLED, ends_at_first=True),
+        _QUIET_S,
+        lambda: _say_waiting(whom),
+    )
     try:
-        while len(replies) < len(questions):
-            outcome = _wait(done, deadline_s, server)
-            if outcome.error is not None:
-                raise outcome.error
-            replies[outcome.place] = outcome.reply
-    finally:
-        _drop(todo)
+        replies = dict(numbered for batch in pool.run(enumerate(questions)) for numbered in batch)
+    except GivenUpError as error:
+        if isinstance(error.reason, GarbledReplyError):
+            raise RewardError(f"{whom.name} replied with what is no judgement: {error.reason}.") from error
+        mend = "see to the server, or allow more with deadline_s"
+        raise RewardError(_say_silent(whom.name, whom.deadline_s, str(error.reason), mend)) from error
     return [replies[place] for place in range(len(questions))]
 
 
-def _work(
-    ask: Callable[[Question], Reply], todo: SimpleQueue[tuple[int, Question]], done: SimpleQueue[_Outcome[Reply]]
-) -> None:
-    while True:
-        try:
-            place, question = todo.get_nowait()
-        except Empty:
-            return
-        try:
-            done.put(_Outcome(place, reply=ask(question)))
-        except BaseException as error:
-            # Whatever it is, the caller waits for it.
-            done.put(_Outcome(place, error=error))
-            _drop(todo)
+def find_silence(urls: Sequence[str], key: str | None, life: str, limit_s: float) -> list[str | None]:
+    """Return for each address why it gives no sign of life within so many seconds; None where it does."""
+
+    async def probe_all(put: Put) -> None:
+        put(await asyncio.gather(*(_probe(Endpoint(url, key), life, limit_s) for url in urls)))
+
+    ((reasons,),) = stream(probe_all)
+    return list(reasons)
 
 
-def _drop(todo: SimpleQueue[Any]) -> None:
-    while not todo.empty():
-        try:
-            todo.get_nowait()
-        except Empty:
-            return
+async def _probe(endpoint: Endpoint, life: str, limit_s: float) -> str | None:
+    from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay
 
-
-def _wait(done: SimpleQueue[_Outcome[Reply]], deadline_s: float, server: str) -> _Outcome[Reply]:
-    limit = deadline_s + _GRACE_S
+    again = AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=lambda state: pause_after(state.attempt_number),
+        stop=stop_before_delay(limit_s),
+        reraise=True,
+    )
     try:
-        return done.get(timeout=min(_QUIET_S, limit))
-    except Empty:
-        if limit > _QUIET_S:
-            _say_waiting(server, deadline_s)
-    try:
-        # A timeout of more than some centuries is an error of its own.
-        return done.get(timeout=min(max(limit - _QUIET_S, 0), threading.TIMEOUT_MAX))
-    except Empty:
-        raise RewardError(
-            f"{server} has been silent for {deadline_s:g} seconds; see to the server, or allow more with deadline_s."
-        ) from None
+        await asyncio.wait_for(again(endpoint.touch, life), limit_s)
+    except (TransientError, TimeoutError) as error:
+        return say_shortly(error)
+    finally:
+        await endpoint.close()
+    return None
 
 
-def _say_waiting(server: str, deadline_s: float) -> None:
+def _reach(whom: Respondent) -> None:
+    limit_s = min(whom.deadline_s, PROBE_S)
+    (reason,) = find_silence([whom.url], whom.key, whom.life, limit_s)
+    if reason is not None:
+        raise RewardError(_say_silent(whom.name, limit_s, reason, "start the server, or mend its address"))
+    _reached.add(whom.name)
+
+
+def _say_silent(name: str, seconds: float, reason: Any, mend: str) -> str:
+    return f"{name} gave no usable reply within {seconds:g} seconds: {reason}; {mend}."
+
+
+def _say_waiting(whom: Respondent) -> None:
     now = time.monotonic()
-    if now - _noted.get(server, -_REPEAT_S) >= _REPEAT_S:
-        _noted[server] = now
-        note(f"{server} has not replied for {_QUIET_S:g} seconds; the run waits up to {deadline_s:g}.")
+    if now - _noted.get(whom.name, -_REPEAT_S) >= _REPEAT_S:
+        _noted[whom.name] = now
+        note(f"{whom.name} has not replied for {_QUIET_S:g} seconds; the run waits up to {whom.deadline_s:g}.")

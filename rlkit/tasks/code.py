@@ -88,7 +88,7 @@ class _CodeTask:
         for wrong in ("", "```python\npass\n```"):
             for row, gold, damaged in zip(rows, golds, grade_code([wrong] * len(rows), rows), strict=True):
                 if not gold.correct:
-                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.verdict}; mend the row.")
+                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.label}; mend the row.")
                 if damaged.correct:
                     raise RewardError(f"The tests of {row['id']!r} accept {wrong!r}; mend the row.")
 
@@ -155,7 +155,7 @@ def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) ->
         text, row = job
         code = assemble(text, row["beginning"], row["entry_point"])
         found = check_functions(code, row["tests"], row["entry_point"], row["prelude"])
-        return Grade(found.passed, "correct" if found.passed else found.verdict)
+        return Grade(found.passed, "correct" if found.passed else found.label)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return list(threads.map(judge, zip(completions, rows, strict=True)))

@@ -22,7 +22,7 @@ from rlkit.errors import ConfigError, PluginError, RewardError, suggest
 from rlkit.parameters import check_choice, check_count, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
-from rlkit.verifiers.choices import extract_final_answer, normalise_answer
+from rlkit.verifiers.answers import extract_final_answer, normalise_answer
 
 SPLITS = ("train", "validation", "test")
 _ASK = "{question}\n\nReason step by step, and put your final answer within <answer></answer>."
@@ -103,7 +103,7 @@ class ReasoningGym:
                         f"{self.dataset!r} has no gold answer for {row['id']}, so it cannot be validated."
                     )
                 if not (grade := self.grade(f"<answer>{row['gold']}</answer>", row)).correct:
-                    raise RewardError(f"The gold answer {row['gold']!r} of {row['id']} is graded {grade.verdict}.")
+                    raise RewardError(f"The gold answer {row['gold']!r} of {row['id']} is graded {grade.label}.")
                 for wrong in ("", "<answer></answer>", "<answer>no such answer</answer>"):
                     if self.grade(wrong, row).correct:
                         raise RewardError(f"The scorer of {self.dataset!r} accepts {wrong!r} for {row['id']}.")

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 from rlkit.errors import ConfigError, suggest
 from rlkit.plugins import load_target
 from rlkit.types import Grade
-from rlkit.verifiers.choices import extract_choice, extract_final_answer, normalise_answer
-from rlkit.verifiers.mathematics import check_installed, judge_answers, plain_number
+from rlkit.verifiers.answers import extract_final_answer, normalise_answer
+from rlkit.verifiers.choices import extract_choice
+from rlkit.verifiers.mathematics import check_installed, judge_answers
+from rlkit.verifiers.numbers import plain_number
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -346,7 +346,7 @@ class _Examination:
                     self.report.fail(
                         "gaming",
                         f"It gives {outcome.value:g}, the most that any case earns, to a text that {trick}; read the "
-                        "one final answer, as rlkit.verifiers.choices.extract_final_answer does.",
+                        "one final answer, as rlkit.verifiers.extract_final_answer does.",
                     )
 
 

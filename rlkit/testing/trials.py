@@ -13,10 +13,10 @@ from typing import Any
 
 from rlkit.errors import ConfigError
 from rlkit.parameters import show
-from rlkit.rewards import BoundReward
+from rlkit.rewards import TRAINER_COLUMNS, BoundReward
 from rlkit.rewards.outcomes import Outcome, judge_batch, judge_value
 
-FACTS = {"prompt", "prompts", "completion_ids", "lengths", "base_rewards"}
+_NO_ANSWER_IN = {"prompt", "prompts", "completion", "completions", *TRAINER_COLUMNS}
 """What a trainer brings, which holds no right answer."""
 
 
@@ -137,7 +137,7 @@ def gold_columns(bound: BoundReward, trial: Trial) -> list[Any]:
     parameters = inspect.signature(bound.function).parameters
     golds = []
     for key, value in trial.given.items():
-        if key in FACTS or key in ("completion", "completions"):
+        if key in _NO_ANSWER_IN:
             continue
         if bound.form == "batch" and isinstance(value, list) and value:
             golds.append(value[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -93,11 +94,11 @@ def _ends_generation_batch(args: TrainingArguments, state: TrainerState) -> bool
 
 
 class AfterStep(TrainerCallback):
-    """Lets a trainer move its anchor once an optimizer step is done, before a checkpoint is written."""
+    """Calls a function once an optimizer step is done, before a checkpoint is written."""
 
-    def __init__(self, trainer: Any) -> None:
-        self._trainer = trainer
+    def __init__(self, finish_step: Callable[[], None]) -> None:
+        self._finish_step = finish_step
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Pass the moment on."""
-        self._trainer.finish_step()
+        self._finish_step()

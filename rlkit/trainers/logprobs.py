@@ -8,38 +8,74 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from trl import GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
 from rlkit.errors import ConfigError
-from rlkit.trainers.loss import token_mask
+from rlkit.trainers.host import TrainerHost
+from rlkit.trainers.loss import MODEL_INPUTS, Rows, token_mask
 from rlkit.trainers.update import FastUpdate
+
+
+class TrlsPasses:
+    """What TRL asks the model for while it samples and scores, which is not always what its settings say.
+
+    The fast path leaves TRL's forward passes out, and an anchor needs the reference's whatever `beta` is. TRL decides
+    both in the middle of one long method by attributes of the trainer, so the only way is to change those for as long
+    as it lasts. What a user put there, a rollout function or a reward, must find the trainer as it is: `in_place`.
+    """
+
+    def __init__(self, trainer: GRPOTrainer) -> None:
+        self._own = vars(trainer)
+        self._changes: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
+
+    @contextlib.contextmanager
+    def changed(self, is_fast: bool, has_anchor: bool) -> Iterator[None]:
+        """Leave all passes out on the fast path, else add the reference's where there is an anchor."""
+        self._changes = dict(_LEFT_OUT) if is_fast else {"beta": 1.0} if has_anchor else {}
+        self._apply()
+        try:
+            yield
+        finally:
+            self._undo()
+            self._changes = {}
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Give the block, inside one that changes it, the trainer as it is otherwise."""
+        self._undo()
+        try:
+            yield
+        finally:
+            self._apply()
+
+    def _apply(self) -> None:
+        self._kept = {name: self._own[name] for name in self._changes if name in self._own}
+        self._own.update(self._changes)
+
+    def _undo(self) -> None:
+        # What was the class's must not stay behind on the trainer, where it would hide a later change.
+        for name in self._changes.keys() - self._kept.keys():
+            del self._own[name]
+        self._own.update(self._kept)
+        self._kept = {}
+
+
+_LEFT_OUT: dict[str, Any] = {
+    "beta": 0.0,
+    "vllm_importance_sampling_correction": False,
+    "_get_per_token_logps_and_entropies": lambda *_, **__: (None, None, None),
+}
+"""Attributes of the trainer, and what they are in the meantime."""
 
 
 class LogProbs:
     """Computes log-probs for a trainer, by the fast path where there is one; every method is a collective."""
 
-    def __init__(self, trainer: Any, update: FastUpdate | None) -> None:
-        self._trainer, self._update = trainer, update
-
-    @contextlib.contextmanager
-    def leaving_out_trls(self) -> Iterator[None]:
-        """Let TRL sample and score without its own forward passes, which the fast path does where they are needed."""
-        left_out = {
-            "beta": 0.0,
-            "vllm_importance_sampling_correction": False,
-            "_get_per_token_logps_and_entropies": lambda *_, **__: (None, None, None),
-        }
-        own = vars(self._trainer)
-        kept = {name: own[name] for name in left_out if name in own}
-        own.update(left_out)
-        try:
-            yield
-        finally:
-            # What was the class's must not stay behind on the trainer, where it would hide a later change.
-            for name in left_out.keys() - kept.keys():
-                del own[name]
-            own.update(kept)
+    def __init__(self, host: TrainerHost, update: FastUpdate | None) -> None:
+        self._host, self._update = host, update
 
     @torch.no_grad()
     def of_behaviour(self, output: dict[str, Any]) -> torch.Tensor:
@@ -47,22 +83,24 @@ class LogProbs:
         known = output.get("old_per_token_logps")
         if known is not None:
             return torch.as_tensor(known)
-        if self._update is not None and self._trainer.model.training:
+        if self._update is not None and self._host.model.training:
             everything_B = torch.ones(len(output["completion_ids"]), dtype=torch.bool)
-            self._update.fill_logps(self._trainer.model, [output], "old_per_token_logps", [everything_B])
+            self._update.fill_logps(self._host.model, [output], "old_per_token_logps", [everything_B])
             return torch.as_tensor(output["old_per_token_logps"])
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
-        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
-        return self._forward(ids, mask, output["completion_ids"].size(1))
+        return self._forward(output)
 
     @torch.no_grad()
     def of_prompts(self, output: dict[str, Any]) -> torch.Tensor:
         """Return the log-probs (B, S) of this rank's prompts; NaN at padding and at each prompt's first token."""
+        _refuse_pictures(output, "The advantage chain asks for prompt_logps_PS")
         mask_BS = output["prompt_mask"].bool()
         prompts, place_B = torch.unique(output["prompt_ids"], dim=0, return_inverse=True)
         first = torch.stack([(place_B == place).nonzero()[0, 0] for place in range(len(prompts))])
         # One column less than tokens: nothing predicts the first.
-        predicted = self._forward(prompts, output["prompt_mask"][first], prompts.size(1))[place_B]
+        nothing_B0 = torch.zeros((len(prompts), 0), dtype=prompts.dtype, device=prompts.device)
+        rows = {"prompt_ids": nothing_B0, "prompt_mask": nothing_B0}
+        rows |= {"completion_ids": prompts, "completion_mask": output["prompt_mask"][first]}
+        predicted = self._forward(rows)[place_B]
         has_context = mask_BS[:, 1:] & mask_BS[:, :-1]
         return torch.nn.functional.pad(predicted.masked_fill(~has_context, torch.nan), (1, 0), value=torch.nan)
 
@@ -75,8 +113,7 @@ class LogProbs:
         """
         if prompt_ids is None:
             raise ConfigError("A reward asks for mean_logps, which only a trainer that samples in TRL's way has.")
-        trainer = self._trainer
-        device, pad = trainer.accelerator.device, trainer._tokenizer.pad_token_id
+        device, pad = self._host.accelerator.device, self._host.pad_id
 
         def pad_rows(rows: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
             tensors = [torch.tensor(row, dtype=torch.long, device=device) for row in rows]
@@ -90,20 +127,15 @@ class LogProbs:
         completions_BT, mask_BT = pad_rows([[*row, pad] for row in completion_ids], "right")
         lengths_B = torch.tensor([len(row) for row in completion_ids], device=device)
         mask_BT = mask_BT * (torch.arange(mask_BT.size(1), device=device) < lengths_B[:, None])
-        ids, mask = torch.cat([prompts_BS, completions_BT], dim=1), torch.cat([prompt_mask_BS, mask_BT], dim=1)
-        logps_BT = self._forward(ids, mask, completions_BT.size(1))
+        rows = {"prompt_ids": prompts_BS, "prompt_mask": prompt_mask_BS}
+        logps_BT = self._forward(rows | {"completion_ids": completions_BT, "completion_mask": mask_BT})
         sums_B = logps_BT.masked_fill(mask_BT == 0, 0.0).double().sum(dim=1)
         return list((sums_B / lengths_B).tolist())
 
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, num_kept: int) -> torch.Tensor:
-        trainer = self._trainer
-        with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
-            size = trainer.args.per_device_train_batch_size
-            # The class's: the trainer's own may be left out while it samples.
-            logps: torch.Tensor = type(trainer)._get_per_token_logps_and_entropies(
-                trainer, trainer.model, ids, mask, num_kept, batch_size=size
-            )[0]
-        return logps
+    def _forward(self, rows: Rows) -> torch.Tensor:
+        host = self._host
+        with disable_gradient_checkpointing(host.model, host.args.gradient_checkpointing_kwargs):
+            return host.forward(host.model, rows, batch_size=host.args.per_device_train_batch_size)[0]
 
     def refer(self, output: dict[str, Any]) -> None:
         """Add reference log-probs to a generation batch, for the rows that the anchor holds."""
@@ -116,13 +148,13 @@ class LogProbs:
 
     @contextlib.contextmanager
     def _reference(self) -> Iterator[Any]:
-        if self._trainer.ref_model is not None:
-            yield self._trainer.ref_model
+        if self._host.ref_model is not None:
+            yield self._host.ref_model
             return
-        model = self._trainer.accelerator.unwrap_model(self._trainer.model)
+        model = self._host.accelerator.unwrap_model(self._host.model)
         # An adapter that was there before training is kept by TRL as "ref".
         with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
-            yield self._trainer.model
+            yield self._host.model
 
     def fill_stale(self, buffer: Sequence[dict[str, Any]]) -> None:
         """Note the log-probs of micro-batches that will be learnt from only after the policy has moved.
@@ -130,10 +162,15 @@ class LogProbs:
         Args:
             buffer: the micro-batches of a generation batch that has just been sampled.
         """
-        trainer = self._trainer
+        host = self._host
         # The last window of an epoch may be shorter, so that steps do not tell the place in a window.
-        room = trainer.current_gradient_accumulation_steps - trainer.num_waiting
+        room = host.current_gradient_accumulation_steps - host.num_waiting
         later = buffer[max(0, room) :]
         unknown = [inputs for inputs in later if "old_per_token_logps" not in inputs]
         if unknown and self._update is not None:
-            self._update.fill_logps(trainer.model, unknown, "old_per_token_logps")
+            self._update.fill_logps(host.model, unknown, "old_per_token_logps")
+
+
+def _refuse_pictures(rows: Rows, what: str) -> None:
+    if any(key in rows for key in MODEL_INPUTS):
+        raise ConfigError(f"{what}, which is not known of prompts with pictures; leave it out.")

@@ -15,7 +15,7 @@ _COUNTS = (
     "num_iterations",
     "per_device_train_batch_size",
     "steps_per_generation",
-    "tokens_per_pass",
+    "max_tokens_per_microbatch",
 )
 _AT_LEAST_ZERO = (
     *("learning_rate", "weight_decay", "max_grad_norm", "beta", "epsilon", "epsilon_high", "adam_epsilon"),
@@ -59,10 +59,6 @@ def check_combinations(args: Any) -> None:
             f"train.{narrowed[0]} is {getattr(args, narrowed[0])}, which cuts the distribution that vLLM samples from; "
             "the importance correction would compare two different things. Leave it out, or write "
             "vllm_importance_sampling_correction: false."
-        )
-    if args.top_entropy_quantile < 1 and "top_entropy" in str(getattr(args, "objective", None)):
-        raise ConfigError(
-            "Both train.top_entropy_quantile and the token weight top_entropy choose tokens by entropy; keep one."
         )
     bound = 1 + (args.epsilon if args.epsilon_high is None else args.epsilon_high)
     if args.delta is not None and args.delta <= bound and args.loss_type not in ("cispo", "sapo"):

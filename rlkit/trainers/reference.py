@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from trl.trainer.callbacks import SyncRefModelCallback
 
 from rlkit.errors import ConfigError, StoreError
-from rlkit.objective.references import AdapterOff, Ema, Initial, Reset
+from rlkit.objective.references import Ema, Reset
+from rlkit.recipe.plan import Plan
+from rlkit.trainers.host import TrainerHost
 from rlkit.trainers.memory import RunMemory
 
 FILE = "reference.safetensors"
@@ -30,11 +31,12 @@ class ReferencePolicy:
         ConfigError: the reference asked for does not fit the way this run trains.
     """
 
-    def __init__(self, trainer: Any, reference: Initial | Ema | Reset | AdapterOff) -> None:
-        self._trainer, self.reference = trainer, reference
+    def __init__(self, host: TrainerHost, plan: Plan) -> None:
+        reference = plan.reference
+        self._host, self.reference = host, reference
         self.num_resets = 0
-        trainer.plan.check_adapter(hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"))
-        if isinstance(reference, Reset) and reference.reset_optimizer and trainer.is_deepspeed_enabled:
+        plan.check_adapter(hasattr(host.accelerator.unwrap_model(host.model), "peft_config"))
+        if isinstance(reference, Reset) and reference.reset_optimizer and host.is_deepspeed_enabled:
             raise ConfigError("reset_optimizer cannot reach the optimizer that DeepSpeed shards; leave it out.")
 
     @property
@@ -65,14 +67,14 @@ class ReferencePolicy:
         return is_due
 
     def _mix(self, share: float) -> None:
-        model = self._trainer.accelerator.unwrap_model(self._trainer.model)
-        SyncRefModelCallback.sync_target_model(model, self._trainer.ref_model, share)
+        model = self._host.accelerator.unwrap_model(self._host.model)
+        SyncRefModelCallback.sync_target_model(model, self._host.ref_model, share)
 
     def _reset(self) -> None:
         self._mix(1.0)
         self.num_resets += 1
         if isinstance(self.reference, Reset) and self.reference.reset_optimizer:
-            self._trainer.optimizer.state.clear()
+            self._host.optimizer.state.clear()
 
     def save(self, directory: str | Path) -> None:
         """Write the reference into a checkpoint, if it moves; all ranks must call it."""
@@ -81,11 +83,11 @@ class ReferencePolicy:
         from safetensors.torch import save_file
 
         state = {}
-        for name, parameter in self._trainer.ref_model.named_parameters():
+        for name, parameter in self._host.ref_model.named_parameters():
             with _whole(parameter):
-                if self._trainer.is_world_process_zero():
+                if self._host.accelerator.is_main_process:
                     state[name] = parameter.detach().cpu().clone()
-        if self._trainer.is_world_process_zero():
+        if self._host.accelerator.is_main_process:
             save_file(state, str(Path(directory) / FILE))
 
     def load(self, directory: str | Path) -> None:
@@ -104,7 +106,7 @@ class ReferencePolicy:
                 f"The checkpoint {directory} has no {FILE}, which the anchor's reference needs; start anew."
             )
         state = load_file(str(path))
-        for name, parameter in self._trainer.ref_model.named_parameters():
+        for name, parameter in self._host.ref_model.named_parameters():
             with _whole(parameter, is_written=True), torch.no_grad():
                 parameter.copy_(state[name].to(parameter.device))
 

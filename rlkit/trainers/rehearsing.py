@@ -7,20 +7,21 @@ written to the output directory; each micro-batch then carries a few of its rows
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl import GRPOTrainer
 from trl.trainer.utils import pad
 
 from rlkit.errors import StoreError
+from rlkit.files import write_text
 from rlkit.objective import Rehearsal
 from rlkit.terminal import note
-from rlkit.trainers.facts import split_groups
+from rlkit.trainers.groups import split_groups
+from rlkit.trainers.host import TrainerHost
+from rlkit.trainers.statistics import Statistics
 
 FILE = "rehearsal.jsonl"
 """Its name in the output directory: one JSON object a row."""
@@ -29,9 +30,9 @@ FILE = "rehearsal.jsonl"
 class Rehearser:
     """Draws, keeps and replays a trainer's rehearsal rows."""
 
-    def __init__(self, trainer: Any, settings: Rehearsal) -> None:
-        self._trainer, self._settings = trainer, settings
-        self._path = Path(trainer.args.output_dir) / FILE
+    def __init__(self, host: TrainerHost, settings: Rehearsal) -> None:
+        self._host, self._settings = host, settings
+        self._path = Path(host.args.output_dir) / FILE
         self._rows: list[dict[str, list]] | None = None
 
     @property
@@ -50,35 +51,27 @@ class Rehearser:
         Args:
             num_local_rows: rows of a generation batch on this rank.
         """
-        trainer = self._trainer
-        num_generations = trainer.num_generations
-        prompts_a_round = num_local_rows * trainer.accelerator.num_processes // num_generations
-        num_prompts = min(self._settings.num_prompts, len(trainer.train_dataset))
+        host = self._host
+        num_generations = host.num_generations
+        prompts_a_round = num_local_rows * host.accelerator.num_processes // num_generations
+        num_prompts = min(self._settings.num_prompts, len(host.train_dataset))
         rounds = -(-num_prompts // prompts_a_round)
-        first_row = trainer.accelerator.process_index * num_local_rows
+        first_row = host.accelerator.process_index * num_local_rows
         rows = []
         note(f"Asking the initial policy {num_prompts} problems, to see which it has mastered.")
-        kept_metrics, kept_logs = copy.deepcopy(trainer._metrics), copy.deepcopy(trainer._logs)
-        num_tokens_seen = trainer.state.num_input_tokens_seen
         for start in range(0, rounds * prompts_a_round, prompts_a_round):
             places = [start + (first_row + row) // num_generations for row in range(num_local_rows)]
-            inputs = [trainer.train_dataset[place % len(trainer.train_dataset)] for place in places]
-            found = self._sample(inputs)
+            found = self._sample([host.train_dataset[place % len(host.train_dataset)] for place in places])
             rows += [row for group in split_groups(found, num_generations) for row in self._mastered(group)]
-        trainer._metrics, trainer._logs = kept_metrics, kept_logs
-        trainer.state.num_input_tokens_seen = num_tokens_seen
         self._rows = rows
         note(f"Rehearsing {len(rows)} completions of the initial policy." if rows else _NOTHING_MASTERED)
-        if trainer.is_world_process_zero():
+        if host.accelerator.is_main_process:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def _sample(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the completions of all ranks in world order, with their log-probs and whether each is correct."""
-        trainer = self._trainer
-        output = GRPOTrainer._generate_and_score_completions(trainer, inputs)
-        correct_B = trainer.take_correctness()
-        logps_BT = trainer.logprobs.of_behaviour(output)
+        output, correct_B, logps_BT = self._host.sample(inputs)
         local = []
         for row in range(len(inputs)):
             has_token = output["completion_mask"][row].bool()
@@ -111,42 +104,47 @@ class Rehearser:
             raise StoreError(f"{self._path} is missing, but this run rehearses on it; start the run anew.")
         self._rows = [json.loads(line) for line in self._path.read_text().splitlines()]
 
-    def loss(self, model: Any, turn: int | None = None) -> torch.Tensor:
+    def loss(self, model: Any, turn: int = 0, share: float = 1.0) -> torch.Tensor:
         """Return the rehearsal loss of a micro-batch, coefficient included; there must be rows.
 
         Args:
             model: the policy as prepared for training.
-            turn: which micro-batch of its optimizer step it is; None takes the one at hand.
+            turn: which micro-batch of its optimizer step it is, counted from any multiple of their number.
+            share: of an optimizer step's loss that is this micro-batch's.
         """
         assert self._rows, "asked only where has_rows"
-        trainer = self._trainer
-        rows = self._choose(self._rows, trainer._step if turn is None else turn)
+        rows = self._choose(self._rows, turn)
         logps_BT, ref_logps_BT, mask_BT = self._forward(model, rows)
         with torch.no_grad():
             divergence_BT = self._settings.losses(logps_BT, ref_logps_BT)
-            trainer.record("rehearsal/divergence", trainer.mean_over_tokens(divergence_BT, mask_BT))
-        return self._settings.loss(logps_BT, ref_logps_BT, mask_BT)
+            statistics = Statistics()
+            statistics.add("rehearsal/divergence", divergence_BT, mask_BT)
+            for name, value in statistics.reduce(self._host.accelerator).items():
+                self._host.record(name, value)
+        return self._settings.loss(logps_BT, ref_logps_BT, mask_BT) * share
 
     def _choose(self, rows: list[dict[str, list]], turn: int) -> list[dict[str, list]]:
-        trainer = self._trainer
-        windows, world_size = trainer.current_gradient_accumulation_steps, trainer.accelerator.num_processes
+        host = self._host
+        windows, world_size = host.current_gradient_accumulation_steps, host.accelerator.num_processes
         count = max(1, self._settings.rows_per_step // (windows * world_size))
-        place = trainer.state.global_step * windows + turn % windows
-        start = (place * world_size + trainer.accelerator.process_index) * count
+        place = host.state.global_step * windows + turn % windows
+        start = (place * world_size + host.accelerator.process_index) * count
         return [rows[place % len(rows)] for place in range(start, start + count)]
 
     def _forward(self, model: Any, rows: list[dict[str, list]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        trainer = self._trainer
-        device, pad_id = trainer.accelerator.device, trainer._tokenizer.pad_token_id
+        device, pad_id = self._host.accelerator.device, self._host.pad_id
         prompts = [torch.tensor(row["prompt_ids"], device=device) for row in rows]
         completions = [torch.tensor(row["completion_ids"], device=device) for row in rows]
         mask_BT = pad([torch.ones_like(ids) for ids in completions], padding_value=0)
-        logps_BT, _, _ = trainer._get_per_token_logps_and_entropies(
+        logps_BT = self._host.forward(
             model,
-            torch.cat([pad(prompts, pad_id, "left"), pad(completions, pad_id)], dim=1),
-            torch.cat([pad([torch.ones_like(ids) for ids in prompts], 0, "left"), mask_BT], dim=1),
-            mask_BT.size(1),
-        )
+            {
+                "prompt_ids": pad(prompts, pad_id, "left"),
+                "prompt_mask": pad([torch.ones_like(ids) for ids in prompts], 0, "left"),
+                "completion_ids": pad(completions, pad_id),
+                "completion_mask": mask_BT,
+            },
+        )[0]
         ref_logps_BT = pad([torch.tensor(row["logps"], device=device) for row in rows], padding_value=0.0)
         return logps_BT, ref_logps_BT.to(logps_BT.dtype), mask_BT
 

@@ -14,20 +14,7 @@ import torch
 from rlkit.objective.microbatches import cut_by_tokens
 
 PROMPT_KEYS = ("prompt_ids", "prompt_mask")
-COMPLETION_KEYS = (
-    "completion_ids",
-    "completion_mask",
-    "tool_mask",
-    "advantages",
-    "old_per_token_logps",
-    "ref_per_token_logps",
-    "sampling_per_token_logps",
-    "importance_sampling_ratio",
-    "anchored",
-    "row_weights",
-    "entropy_weights",
-)
-"""What a row carries: one number, one number a token, or nothing."""
+"""What is padded on the left; every other tensor of a row is one number, one number a completion token, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +71,24 @@ def gather_rows(batches: Sequence[dict[str, Any]], picks: Sequence[Pick]) -> dic
     for key in PROMPT_KEYS:
         rows[key] = torch.stack([_right(batches[pick.batch][key][pick.row], num_prompt) for pick in picks])
     used = {pick.batch for pick in picks}
-    for key in COMPLETION_KEYS:
+    for key in _keys_of_rows(batches[picks[0].batch]):
         if all(key in batches[number] for number in used):
             values = [batches[pick.batch][key][pick.row] for pick in picks]
             # One number a row stays one; where all completions of a batch are one token long, they look alike.
             is_by_token = any(batches[number][key].shape[1:] > (1,) for number in used)
             rows[key] = torch.stack([_left(value, num_completion) for value in values] if is_by_token else values)
     return rows
+
+
+def _keys_of_rows(batch: dict[str, Any]) -> list[str]:
+    """Return the keys that hold something for each row, whoever put it there: a subclass may add its own."""
+    num_rows = len(batch["completion_ids"])
+    tensors = {key: value for key, value in batch.items() if isinstance(value, torch.Tensor)}
+    return [
+        key
+        for key, value in tensors.items()
+        if key not in PROMPT_KEYS and value.dim() > 0 and value.size(0) == num_rows
+    ]
 
 
 def _right(row: torch.Tensor, length: int) -> torch.Tensor:

@@ -14,15 +14,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rlkit import __version__
 from rlkit.errors import ConfigError, RewardError, RlkitError
 from rlkit.recipe import Recipe
-from rlkit.recipe.parts import Parts, resolve_parts
+from rlkit.recipe.plan import Plan
 from rlkit.runs import Claim, RunDirectory
 from rlkit.terminal import is_first_process, note
 from rlkit.vllm_support import vllm_obstacle
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+    from rlkit.trainers.config import DiverseGRPOConfig
+    from rlkit.trainers.grpo import DiverseGRPOTrainer
+    from rlkit.trainers.settings import CheckedRun
 
 T = TypeVar("T")
 
@@ -51,22 +58,20 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         RlkitError: the recipe cannot be run, or the directory holds something else.
         KeyboardInterrupt: a second Ctrl-C; the last checkpoint stays.
     """
-    from rlkit.trainers.native_build import prepare_native_builds
-    from rlkit.trainers.quiet import quiet_libraries
+    from rlkit.trainers.stack import prepare_native_builds, quiet_libraries
 
-    parts = resolve_parts(recipe)
+    plan = Plan.from_recipe(recipe)
     directory = RunDirectory(recipe.output)
     if not overwrite and _is_alone() and (step := directory.finished_step(recipe)) is not None:
         return RunOutcome("already finished", step, recipe.output)
     quiet_libraries()
     prepare_native_builds()
-    from rlkit.trainers.settings import build_config, build_peft, check_plan, check_settings
+    from rlkit.trainers.settings import build_config, check_run
 
-    settings, peft_config = check_settings(recipe), build_peft(recipe)
-    plan = check_plan(recipe, parts, settings)
+    checked = check_run(recipe, plan)
     if is_first_process():
         directory.inspect(recipe, overwrite)
-    config = build_config(recipe, parts, settings)
+    config = build_config(recipe, checked.settings)
     is_main = config.process_index == 0
     with contextlib.ExitStack() as held:
 
@@ -80,27 +85,27 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         claim = _decide_on_first(claim_directory, is_main)
         if claim.action == "nothing":
             return RunOutcome("already finished", claim.step, recipe.output)
-        with _record_status(directory, claim, config.world_size, is_main, plan.describe()):
-            return _train_claimed(recipe, parts, config, peft_config, directory, claim)
+        with _record_status(directory, claim, config.world_size, is_main, checked.plan.describe()):
+            return _train_claimed(recipe, checked, config, directory, claim)
 
 
 def _train_claimed(
-    recipe: Recipe, parts: Parts, config: Any, peft_config: Any, directory: RunDirectory, claim: Claim
+    recipe: Recipe, checked: CheckedRun, config: Any, directory: RunDirectory, claim: Claim
 ) -> RunOutcome:
     from rlkit.trainers.callbacks import StopOnSignal
     from rlkit.trainers.progress import ProgressDisplay
-    from rlkit.trainers.resuming import accept_numbered_cpus
     from rlkit.trainers.saving import save_final_model
+    from rlkit.trainers.stack import accept_numbered_cpus
 
     if claim.action == "start":
-        note(f"Starting {recipe.output}: {recipe.model} on {parts.task.name}.")
+        note(f"Starting {recipe.output}: {recipe.model} on {checked.plan.task.name}.")
     else:
         place = f"step {claim.step}" if claim.checkpoint else "the start, since it left no checkpoint"
         note(f"Continuing {recipe.output} from {place}.")
         accept_numbered_cpus()
-    trainer = build_trainer(parts, config, peft_config)
+    trainer = build_trainer(checked.plan, config, checked.peft)
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
-    _install_callbacks(trainer, directory, stop, progress)
+    _install_callbacks(trainer, directory, progress, stop)
     with contextlib.closing(progress), stop:
         try:
             trainer.train(resume_from_checkpoint=claim.checkpoint)
@@ -117,14 +122,14 @@ def _train_claimed(
     return RunOutcome(status, step, recipe.output)
 
 
-def _part(trainer: Any, config: Any) -> None:
+def _part(trainer: DiverseGRPOTrainer, config: DiverseGRPOConfig) -> None:
     """Take the process group down where all ranks are at the same place: left to the end, its threads may abort it."""
     if not _samples_inside(config):
         # An engine inside this process takes the process group down itself, when the interpreter ends.
         trainer.accelerator.end_training()
 
 
-def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
+def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None) -> DiverseGRPOTrainer:
     """Load model, tokenizer and problems, and put the trainer together; nothing is trained or written yet.
 
     Raises:
@@ -134,33 +139,28 @@ def build_trainer(parts: Parts, config: Any, peft_config: Any = None) -> Any:
     from datasets import Dataset
 
     from rlkit.recipe.generation_batch import GenerationBatch
-    from rlkit.rewards import bind_reward, check_columns
-    from rlkit.rewards.monitors import resolve_monitor
+    from rlkit.rewards import check_columns
     from rlkit.trainers.grpo import DiverseGRPOTrainer
 
-    rows = parts.task.load("train")
-    held_out = resolve_monitor(config.monitor)[1]
-    for reward in [*parts.rewards, *([held_out] if held_out else [])]:
-        check_columns(bind_reward(reward), rows[0] if rows else ())
+    assert plan.model is not None, "the plan is of a recipe, which names a model"
+    rows = plan.task.load("train")
+    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
+        check_columns(reward, rows[0] if rows else ())
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
-    if _samples_inside(config):
-        from rlkit.trainers.colocated_vllm import keep_weights_loadable
-
-        if obstacle := vllm_obstacle():
-            raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
-        keep_weights_loadable()
+    if _samples_inside(config) and (obstacle := vllm_obstacle()):
+        raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
     return DiverseGRPOTrainer(
-        model=parts.model,
-        reward_funcs=parts.rewards,
+        model=plan.model,
         args=config,
         train_dataset=Dataset.from_list(rows),
-        processing_class=_load_tokenizer(parts.model, config),
+        processing_class=_load_tokenizer(plan.model, config),
         peft_config=peft_config,
+        plan=plan,
     )
 
 
-def _samples_inside(config: Any) -> bool:
+def _samples_inside(config: DiverseGRPOConfig) -> bool:
     return bool(config.use_vllm and config.vllm_mode == "colocate")
 
 
@@ -181,13 +181,13 @@ def _load_tokenizer(model: str, config: Any) -> Any:
         raise ConfigError(f"The model {model!r} cannot be loaded: {reason}.") from error
 
 
-def _install_callbacks(trainer: Any, directory: RunDirectory, stop: Any, progress: Any) -> None:
+def _install_callbacks(trainer: DiverseGRPOTrainer, directory: RunDirectory, *others: TrainerCallback) -> None:
     from transformers import PrinterCallback
 
     from rlkit.trainers.callbacks import RunLog
 
     trainer.remove_callback(PrinterCallback)
-    for callback in (RunLog(directory), progress, stop):
+    for callback in (RunLog(directory), *others):
         trainer.add_callback(callback)
 
 

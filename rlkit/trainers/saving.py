@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from transformers import Trainer
 
-def save_final_model(trainer: Any, output: Path) -> None:
+
+def save_final_model(trainer: Trainer, output: Path) -> None:
     """Write OUT/model; with LoRA also OUT/adapter, and OUT/model with the adapter merged in. All ranks must call it.
 
     Args:

@@ -12,16 +12,14 @@ from rlkit.errors import ConfigError, RlkitError
 from rlkit.parameters import check_count, check_number
 from rlkit.recipe.fields import check_fields
 from rlkit.recipe.generation_batch import GenerationBatch
-from rlkit.recipe.parts import Parts
+from rlkit.recipe.plan import Plan, find_verifier
 from rlkit.recipe.schema import Recipe
-from rlkit.rewards import bind_reward, check_roles, name_rewards
 from rlkit.trainers.ranges import check_combinations, check_ranges
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
     from rlkit.trainers.config import DiverseGRPOConfig
-    from rlkit.trainers.plan import Plan
 
 OUR_DEFAULTS = {
     "save_strategy": "no",
@@ -44,6 +42,18 @@ _TRULY_TAKES = {
 """What TRL 1.16 accepts where its annotation says only `str` and it complains late or not at all."""
 
 
+@dataclasses.dataclass(frozen=True)
+class CheckedRun:
+    """A recipe's run before any model is loaded."""
+
+    plan: Plan
+    """Its parts, which fit the settings."""
+    settings: dict[str, Any]
+    """Arguments for `DiverseGRPOConfig`."""
+    peft: LoraConfig | None
+    """None trains all weights."""
+
+
 def check_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the arguments for `DiverseGRPOConfig` that the recipe's `train` section comes to on this machine.
 
@@ -61,24 +71,30 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
 
 
-def check_plan(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> Plan:
-    """Return what the recipe's plug-ins come to together, before TRL is asked to build anything.
+def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
+    """Return a recipe's run with everything judged that can be known before a model is loaded.
+
+    Args:
+        recipe: what to train.
+        plan: what `Plan.from_recipe` made of it.
 
     Raises:
-        ConfigError: the chain needs what nothing provides, or keys contradict each other.
+        ConfigError: a setting is refused, or plan and settings contradict each other.
     """
     from rlkit.trainers.config import DiverseGRPOConfig
-    from rlkit.trainers.plan import Plan
 
+    settings, peft = check_settings(recipe), build_peft(recipe)
     defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
-    values = SimpleNamespace(**{**defaults, **settings, **_plug_ins(recipe, parts)})
+    values = SimpleNamespace(**{**defaults, **settings, **_named(recipe)})
     check_combinations(values)
-    _check_verifier(values.correct_reward, name_rewards(parts.rewards))
-    roles = [bind_reward(reward).role for reward in parts.rewards]
-    check_roles(roles)
-    plan = Plan.of(values, roles)
-    plan.check_adapter(recipe.peft is not None)
-    return plan
+    fitted = plan.fit(values)
+    names = [reward.name for reward in fitted.functions]
+    if fitted.correct_reward is None:
+        find_verifier(fitted, names)
+    else:
+        _check_verifier(fitted.correct_reward, names)
+    fitted.check_adapter(peft is not None)
+    return CheckedRun(fitted, settings, peft)
 
 
 def _check_verifier(named: Any, rewards: list[str]) -> None:
@@ -87,10 +103,11 @@ def _check_verifier(named: Any, rewards: list[str]) -> None:
         raise ConfigError(f"train.correct_reward is {named!r}, but the rewards are {rewards}; write one of these.")
 
 
-def _plug_ins(recipe: Recipe, parts: Parts) -> dict[str, Any]:
-    keys = ("advantage", "objective", "answers", "embedding", "reward_weights", "monitor")
+def _named(recipe: Recipe) -> dict[str, Any]:
+    """Return what the recipe says at its top level and the trainer's configuration has a field for."""
+    keys = ("advantage", "objective", "partition", "answers", "embedding", "reward_weights", "monitor")
     tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
-    return {**{key: getattr(recipe, key) for key in keys}, **tolerated, "partition": parts.partition}
+    return {**{key: getattr(recipe, key) for key in keys}, **tolerated}
 
 
 def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
@@ -116,7 +133,7 @@ def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
     return GenerationBatch(per_device, world_size, steps, values["num_generations"])
 
 
-def build_config(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> DiverseGRPOConfig:
+def build_config(recipe: Recipe, settings: Mapping[str, Any]) -> DiverseGRPOConfig:
     """Build the trainer's configuration; under a launcher this is where the processes meet.
 
     Raises:
@@ -125,7 +142,7 @@ def build_config(recipe: Recipe, parts: Parts, settings: Mapping[str, Any]) -> D
     from rlkit.trainers.config import DiverseGRPOConfig
 
     try:
-        return DiverseGRPOConfig(**settings, **_plug_ins(recipe, parts))
+        return DiverseGRPOConfig(**settings, **_named(recipe))
     except RlkitError:
         raise
     except (ValueError, TypeError, ImportError) as error:

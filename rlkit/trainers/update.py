@@ -10,31 +10,29 @@ that its micro-batch gave it. All ranks do the same number of passes, so that co
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from accelerate.utils import DistributedType
 from trl.models.utils import disable_gradient_checkpointing
 
-from rlkit.objective import find_needed_rows
-from rlkit.trainers.loss import compute_loss, token_mask, weigh_inputs
-from rlkit.trainers.meters import Meters
+from rlkit.trainers.host import TrainerHost
+from rlkit.trainers.loss import LossResult, Rows, find_needed, token_mask, weigh_inputs
+from rlkit.trainers.rehearsing import Rehearser
 from rlkit.trainers.rows import Pick, cut_picks, gather_rows, measure_budget, pick_rows, scatter_rows
+from rlkit.trainers.statistics import Statistics
 
-Rows = dict[str, Any]
+Pass = Callable[[], torch.Tensor]
+"""Computes the loss of one forward pass."""
 
 
 class FastUpdate:
     """Does the forward and backward passes of one optimizer step for a trainer."""
 
-    def __init__(self, trainer: Any) -> None:
-        self._trainer = trainer
-
-    @property
-    def keeps_microbatches(self) -> bool:
-        """Whether statistics over a micro-batch are part of the method, so that its rows must stay together."""
-        return bool(self._trainer.plan.objective.token_weights) or self._trainer.top_entropy_quantile < 1.0
+    def __init__(self, host: TrainerHost, rehearser: Rehearser | None = None) -> None:
+        self._host, self._rehearser = host, rehearser
 
     def run(self, model: Any, window: list[Rows]) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step; return the loss, detached. A collective.
@@ -44,85 +42,88 @@ class FastUpdate:
             window: the micro-batches of the step, as they lie in the buffer; log-probs that a later iteration will need
                 are written back into them.
         """
-        trainer = self._trainer
+        host = self._host
         for inputs in window:
-            inputs.update(weigh_inputs(trainer, inputs))
+            inputs.update(weigh_inputs(host.loss_settings, host.loss_state, inputs))
         self._complete_old_logps(window)
         parts = self._cut(window)
         num_parts = self._agree_on(len(parts))
         num_rows = sum(len(inputs["advantages"]) for inputs in window)
-        trainer.record("update/forwarded", self._share(sum(len(part) for part in parts), num_rows))
+        host.record("update/forwarded", self._share(sum(len(part) for part in parts), num_rows))
         rehearsals = self._rehearse(model, len(window))
-        total = torch.zeros((), device=trainer.accelerator.device)
+        total = torch.zeros((), device=host.accelerator.device)
         if num_parts == 0 and rehearsals is None:
-            if trainer.accelerator.scaler is None:
-                # Without gradients no optimizer moves; with zero ones, Adam would go on where it was going.
-                trainer.record("update/skipped_steps", 1.0)
+            # The scaler of fp16 refuses a step without gradients.
+            if getattr(host.args, "skip_steps_without_signal", False) and host.accelerator.scaler is None:
+                # Without gradients no optimizer moves; with zero ones, Adam goes on where it was going.
+                host.record("update/skipped_steps", 1.0)
                 return total
-            num_parts = 1  # The scaler of fp16 refuses a step without gradients.
-        meters = Meters()
+            host.record("update/steps_without_signal", 1.0)
+            # Rows without weight give gradients of exactly zero, as all of them would, and something to log.
+            parts, num_parts = self._any_part(window), 1
+        statistics = Statistics()
         found: list[tuple[list[Pick], torch.Tensor]] = []
-        passes = [
-            *([] if rehearsals is None else rehearsals),
-            *self._losses(model, window, parts, num_parts, meters, found),
-        ]
+        passes = [*(rehearsals or []), *self._losses(model, window, parts, num_parts, statistics, found)]
         for number, compute in enumerate(passes):
             with self._accumulating(model, is_last=number == len(passes) - 1):
                 loss = compute()
                 self._backward(loss)
                 total = total + loss.detach()
         self._keep_old_logps(window, found)
-        trainer.finish_update(meters)
+        host.finish_update(statistics, len(window))
         return total
 
     def _cut(self, window: list[Rows]) -> list[list[Pick]]:
-        if self.keeps_microbatches:
+        if self._host.loss_settings.keeps_microbatches:
             everything = [torch.ones(len(inputs["advantages"]), dtype=torch.bool) for inputs in window]
             picks = pick_rows(window, everything)
             return [[pick for pick in picks if pick.batch == number] for number in range(len(window))]
-        return cut_picks(pick_rows(window, [self.find_needed(inputs) for inputs in window]), self._budget(window))
+        return cut_picks(pick_rows(window, [self._needed(inputs) for inputs in window]), self._budget(window))
 
-    def find_needed(self, inputs: Rows) -> torch.Tensor:
-        """Return which rows weigh anything in the loss, (B,)."""
-        trainer = self._trainer
-        return find_needed_rows(
-            inputs["advantages"],
-            token_mask(inputs),
-            anchored_B=inputs.get("anchored"),
-            # A coefficient that is 0 now may grow while this batch is still learnt from.
-            has_anchor=trainer.anchor_coef_in_loss != 0 or trainer.plan.has_moving_anchor_in_loss,
-            has_entropy_term=trainer._entropy_bonus_enabled,
-        )
+    def _any_part(self, window: list[Rows]) -> list[list[Pick]]:
+        """Return one part of rows that have tokens, whatever they weigh; none where no row has any."""
+        picks = pick_rows(window, [(token_mask(inputs) != 0).any(dim=1) for inputs in window])
+        return cut_picks(picks, self._budget(window))[:1]
+
+    def _needed(self, inputs: Rows) -> torch.Tensor:
+        return find_needed(self._host.loss_settings, self._host.loss_state, inputs)
 
     def _losses(
-        self, model: Any, window: list[Rows], parts: list[list[Pick]], num_parts: int, meters: Meters, found: list
-    ) -> list[Any]:
-        trainer = self._trainer
+        self,
+        model: Any,
+        window: list[Rows],
+        parts: list[list[Pick]],
+        num_parts: int,
+        statistics: Statistics,
+        found: list[tuple[list[Pick], torch.Tensor]],
+    ) -> list[Pass]:
+        def compute(rows: Rows) -> LossResult:
+            result = self._host.compute_policy_loss(model, rows)
+            statistics.merge(result.statistics)
+            return result
 
         def compute_part(part: list[Pick]) -> torch.Tensor:
-            loss, logps_BT = compute_loss(
-                trainer, model, gather_rows(window, part), trainer.anchor_coef_in_loss, meters
-            )
-            found.append((part, logps_BT))
-            return loss
+            result = compute(gather_rows(window, part))
+            found.append((part, result.logps_BT))
+            return result.loss
 
         def compute_idle() -> torch.Tensor:
             # Another rank has one more pass; this one must take part in its collectives.
             rows = gather_rows(window, [Pick(0, 0, 1, 1)])
             rows["completion_mask"] = torch.zeros_like(rows["completion_mask"])
-            return compute_loss(trainer, model, rows, trainer.anchor_coef_in_loss, meters)[0] * 0
+            return compute(rows).loss * 0
 
-        idle = [compute_idle] * (num_parts - len(parts))
-        return [*idle, *((lambda part=part: compute_part(part)) for part in parts)]
+        idle: list[Pass] = [compute_idle] * (num_parts - len(parts))
+        return [*idle, *(partial(compute_part, part) for part in parts)]
 
-    def _rehearse(self, model: Any, num_windows: int) -> list[Any] | None:
-        rehearser = self._trainer.rehearser
+    def _rehearse(self, model: Any, num_windows: int) -> list[Pass] | None:
+        rehearser = self._rehearser
         if rehearser is None or not rehearser.has_rows:
             return None
-        return [(lambda turn=turn: rehearser.loss(model, turn) / num_windows) for turn in range(num_windows)]
+        return [partial(rehearser.loss, model, turn, 1 / num_windows) for turn in range(num_windows)]
 
     def _backward(self, loss: torch.Tensor) -> None:
-        accelerator = self._trainer.accelerator
+        accelerator = self._host.accelerator
         # As transformers does: the loss is scaled already.
         kwargs = {"scale_wrt_gas": False} if accelerator.distributed_type == DistributedType.DEEPSPEED else {}
         accelerator.backward(loss, **kwargs)
@@ -133,7 +134,7 @@ class FastUpdate:
         if is_last:
             yield
             return
-        accelerator = self._trainer.accelerator
+        accelerator = self._host.accelerator
         accelerator.gradient_state._set_sync_gradients(False)
         try:
             with accelerator.no_sync(model):
@@ -145,10 +146,10 @@ class FastUpdate:
         """Where only some micro-batches of a step know their old log-probs, ask the policy for the others'."""
         unknown = [inputs for inputs in window if "old_per_token_logps" not in inputs]
         if 0 < len(unknown) < len(window):
-            self.fill_logps(self._trainer.model, unknown, "old_per_token_logps")
+            self.fill_logps(self._host.model, unknown, "old_per_token_logps")
 
     def _keep_old_logps(self, window: list[Rows], found: list[tuple[list[Pick], torch.Tensor]]) -> None:
-        if self._trainer.num_iterations == 1 or "old_per_token_logps" in window[0]:
+        if self._host.num_iterations == 1 or "old_per_token_logps" in window[0]:
             return
         for part, logps_BT in found:
             scatter_rows(logps_BT, part, window, "old_per_token_logps")
@@ -165,47 +166,39 @@ class FastUpdate:
             model: the policy or a reference.
             batches: micro-batches, or a whole generation batch as one.
             key: where to put them.
-            needed: which rows, (B,) each; None asks `find_needed`.
+            needed: which rows, (B,) each; None takes those that weigh anything in the loss.
         """
-        trainer = self._trainer
-        picks = pick_rows(batches, [self.find_needed(rows) for rows in batches] if needed is None else needed)
+        host = self._host
+        picks = pick_rows(batches, [self._needed(rows) for rows in batches] if needed is None else needed)
         parts = cut_picks(picks, self._budget(batches))
         idle = [Pick(0, 0, 1, 1)]
-        with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+        with disable_gradient_checkpointing(host.model, host.args.gradient_checkpointing_kwargs):
             for number in range(self._agree_on(len(parts))):
                 part = parts[number] if number < len(parts) else idle
-                logps_BT = self._forward(model, gather_rows(batches, part))
+                logps_BT = host.forward(model, gather_rows(batches, part))[0]
                 if part is not idle:
                     scatter_rows(logps_BT, part, batches, key)
         for rows in batches:
             rows.setdefault(key, torch.zeros_like(rows["completion_ids"], dtype=torch.float32))
 
-    def _forward(self, model: Any, rows: Rows) -> torch.Tensor:
-        ids = torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1)
-        mask = torch.cat([rows["prompt_mask"], rows["completion_mask"]], dim=1)
-        logps_BT: torch.Tensor = self._trainer._get_per_token_logps_and_entropies(
-            model, ids, mask, rows["completion_ids"].size(1)
-        )[0]
-        return logps_BT
-
     def _budget(self, batches: Sequence[Rows]) -> int:
         """Return the most tokens of one pass: what TRL's largest micro-batch holds, or what the recipe says."""
-        given = getattr(self._trainer.args, "tokens_per_pass", None)
+        given = getattr(self._host.args, "max_tokens_per_microbatch", None)
         if given is not None:
             return int(given)
         rows = max(len(rows["completion_ids"]) for rows in batches)
-        share = max(1, rows // self._trainer.args.per_device_train_batch_size)
+        share = max(1, rows // self._host.args.per_device_train_batch_size)
         return measure_budget(batches) // share
 
     def _agree_on(self, count: int) -> int:
         """Return the largest count of any rank."""
-        accelerator = self._trainer.accelerator
+        accelerator = self._host.accelerator
         if accelerator.num_processes == 1:
             return count
         return int(accelerator.gather(torch.tensor([count], device=accelerator.device)).max().item())
 
     def _share(self, count: int, total: int) -> float:
-        accelerator = self._trainer.accelerator
+        accelerator = self._host.accelerator
         counts = torch.tensor([count, total], device=accelerator.device, dtype=torch.float32)
         part, whole = accelerator.reduce(counts, reduction="sum")
         return (part / whole).item()

@@ -23,10 +23,10 @@ _UNJUDGED = ("untestable", "bad_tests")
 
 
 @dataclass(frozen=True)
-class CodeVerdict:
+class JudgedCode:
     """What became of some code under its tests."""
 
-    verdict: str
+    label: str
     """`passed`, `wrong_answer`, `crashed`, `timeout`, `output` (wrote too much), `no_function`, `no_code`; or, where it
     cannot be judged, `untestable` (values that are no plain data) or `bad_tests`."""
     num_passed: int
@@ -37,7 +37,7 @@ class CodeVerdict:
     @property
     def passed(self) -> bool | None:
         """Whether all tests passed; None where that cannot be said."""
-        return None if self.verdict in _UNJUDGED else self.verdict == "passed"
+        return None if self.label in _UNJUDGED else self.label == "passed"
 
 
 def extract_code(text: str) -> str | None:
@@ -52,7 +52,7 @@ def extract_code(text: str) -> str | None:
     return python[-1] if python else None
 
 
-def check_outputs(code: str | None, cases: Sequence[Mapping[str, str]], limits: Limits | None = None) -> CodeVerdict:
+def check_outputs(code: str | None, cases: Sequence[Mapping[str, str]], limits: Limits | None = None) -> JudgedCode:
     """Run a program once a case and compare what it prints.
 
     Args:
@@ -65,28 +65,28 @@ def check_outputs(code: str | None, cases: Sequence[Mapping[str, str]], limits: 
         `passed` when every case printed the right text and ended with exit code 0; the first failure otherwise.
     """
     if not cases:
-        return CodeVerdict("bad_tests", 0, 0, "there are no cases")
+        return JudgedCode("bad_tests", 0, 0, "there are no cases")
     if code is None or not code.strip():
-        return CodeVerdict("no_code", 0, len(cases))
-    first: CodeVerdict | None = None
+        return JudgedCode("no_code", 0, len(cases))
+    first: JudgedCode | None = None
     num_passed = 0
     for number, case in enumerate(cases, start=1):
         result = run_python(code, stdin=case["input"], limits=limits)
-        verdict, detail = _judge_output(result, case["output"])
-        num_passed += verdict == "passed"
-        if verdict != "passed" and first is None:
-            first = CodeVerdict(verdict, 0, len(cases), f"case {number}: {detail}")
-            if verdict in ("timeout", "output"):
+        label, detail = _judge_output(result, case["output"])
+        num_passed += label == "passed"
+        if label != "passed" and first is None:
+            first = JudgedCode(label, 0, len(cases), f"case {number}: {detail}")
+            if label in ("timeout", "output"):
                 # The rest would most likely take as long again.
                 break
     if first is None:
-        return CodeVerdict("passed", num_passed, len(cases))
+        return JudgedCode("passed", num_passed, len(cases))
     return replace(first, num_passed=num_passed)
 
 
 def check_functions(
     code: str | None, tests: str, entry_point: str | None = None, prelude: str = "", limits: Limits | None = None
-) -> CodeVerdict:
+) -> JudgedCode:
     """Run assert-style tests against the functions that some code defines.
 
     Args:
@@ -102,32 +102,32 @@ def check_functions(
         `num_tests` counts top-level asserts, and `check` as one.
     """
     if code is None or not code.strip():
-        return CodeVerdict("no_code", 0, 0)
+        return JudgedCode("no_code", 0, 0)
     job = {"code": code}
     (ask_read, ask_write), (answer_read, answer_write) = os.pipe(), os.pipe()
-    verdict_read, verdict_write = os.pipe()
-    for descriptor in (ask_read, ask_write, answer_read, answer_write, verdict_write):
+    report_read, report_write = os.pipe()
+    for descriptor in (ask_read, ask_write, answer_read, answer_write, report_write):
         os.set_inheritable(descriptor, True)
-    with ThreadPoolExecutor(max_workers=2) as threads, open(verdict_read, "rb") as verdicts:
+    with ThreadPoolExecutor(max_workers=2) as threads, open(report_read, "rb") as report:
         serving = threads.submit(_run_harness, "serve", (ask_read, answer_write), job, limits)
         judged = {"tests": tests, "entry_point": entry_point, "prelude": prelude}
-        judging = threads.submit(_run_harness, "judge", (ask_write, answer_read, verdict_write), judged, limits)
-        line = verdicts.read()
+        judging = threads.submit(_run_harness, "judge", (ask_write, answer_read, report_write), judged, limits)
+        line = report.read()
         served, result = serving.result(), judging.result()
     for end in (served, result):
         if end.status in ("timeout", "output"):
-            return CodeVerdict(end.status, 0, 0)
+            return JudgedCode(end.status, 0, 0)
     if not line.endswith(b"\n"):
-        return CodeVerdict("bad_tests", 0, 0, _last_line(result.stderr))
+        return JudgedCode("bad_tests", 0, 0, _last_line(result.stderr))
     found = json.loads(line)
-    return CodeVerdict(found["verdict"], found["num_passed"], found["num_tests"], found["detail"])
+    return JudgedCode(found["label"], found["num_passed"], found["num_tests"], found["detail"])
 
 
 def _run_harness(
     role: str, descriptors: tuple[int, ...], job: Mapping[str, str | None], limits: Limits | None
 ) -> SandboxResult:
-    verdict_fd = descriptors[2] if len(descriptors) > 2 else -1
-    words = ["{python}", "-I", "harness.py", role, *map(str, (*descriptors[:2], verdict_fd))]
+    report_fd = descriptors[2] if len(descriptors) > 2 else -1
+    words = ["{python}", "-I", "harness.py", role, *map(str, (*descriptors[:2], report_fd))]
     files = {"harness.py": _HARNESS.read_text(encoding="utf-8"), "job.json": json.dumps(job)}
     return run_sandboxed(words, files=files, limits=limits, pass_fds=descriptors)
 

@@ -5,8 +5,8 @@ On a machine that holds nothing worth taking (a container or virtual machine wit
     python -m rlkit.verifiers.code_executor --host 0.0.0.0 --port 8400
 
 and in the recipe `{name: code_tests, executor_url: "http://that-machine:8400"}`. One POST a completion with the code,
-its tests and limits as JSON; the reply is the verdict. A server of your own may speak the same. The server believes
-whoever reaches it, so let nobody but the trainer reach it.
+its tests and limits as JSON; the reply is the code's label and how many tests it passed. A server of your own may speak
+the same. The server believes whoever reaches it, so let nobody but the trainer reach it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from rlkit.errors import RewardError, RlkitError
-from rlkit.verifiers.code_checking import CodeVerdict, check_functions, check_outputs
+from rlkit.verifiers.code_checking import JudgedCode, check_functions, check_outputs
 from rlkit.verifiers.sandbox import Limits
 
 _LONGEST_REQUEST = 16 << 20
@@ -30,7 +30,7 @@ _GRACE_S = 15.0
 """Seconds that a request may take beyond the runs themselves: the network, and a server that has others to serve."""
 
 
-def check_remotely(url: str, job: Mapping[str, Any], limits: Limits) -> CodeVerdict:
+def check_remotely(url: str, job: Mapping[str, Any], limits: Limits) -> JudgedCode:
     """Have an executor check some code.
 
     Args:
@@ -40,7 +40,7 @@ def check_remotely(url: str, job: Mapping[str, Any], limits: Limits) -> CodeVerd
         limits: of each run there.
 
     Raises:
-        RewardError: the executor cannot be reached, is late, refuses, or replies with no verdict; never a verdict.
+        RewardError: the executor cannot be reached, is late, refuses, or replies with no label; never a label.
     """
     body = json.dumps({**job, "limits": asdict(limits)}).encode()
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
@@ -48,19 +48,19 @@ def check_remotely(url: str, job: Mapping[str, Any], limits: Limits) -> CodeVerd
     try:
         with urllib.request.urlopen(request, timeout=patience_s) as response:
             found = json.loads(response.read(_LONGEST_REQUEST))
-        return CodeVerdict(
-            str(found["verdict"]), int(found["num_passed"]), int(found["num_tests"]), found.get("detail")
-        )
+        # Executors from before labels were called so reply with a verdict.
+        label = str(found["label"] if "label" in found else found["verdict"])
+        return JudgedCode(label, int(found["num_passed"]), int(found["num_tests"]), found.get("detail"))
     except urllib.error.HTTPError as error:
         said = error.read(300).decode(errors="replace").strip()
         raise RewardError(f"The executor at {url} refuses with status {error.code}: {said or error.reason}.") from error
     except (OSError, http.client.HTTPException) as error:
         raise RewardError(f"The executor at {url} gave no reply: {error}; start it, or mend executor_url.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RewardError(f"The executor at {url} replied with what is no verdict.") from error
+        raise RewardError(f"The executor at {url} replied with what is no label.") from error
 
 
-def check_here(job: Mapping[str, Any], limits: Limits) -> CodeVerdict:
+def check_here(job: Mapping[str, Any], limits: Limits) -> JudgedCode:
     """Check some code in this machine's sandbox; arguments as for `check_remotely`.
 
     Raises:
@@ -80,8 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not 0 < length <= _LONGEST_REQUEST:
                 raise ValueError(f"a request of {length} bytes")
             job = json.loads(self.rfile.read(length))
-            verdict = check_here(job, Limits(**job.pop("limits")))
-            self._reply(200, asdict(verdict))
+            judged = check_here(job, Limits(**job.pop("limits")))
+            self._reply(200, asdict(judged))
         except RlkitError as error:
             self._reply(422, {"error": str(error)})
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -186,19 +186,19 @@ def _exception(names: list[str], message: str) -> Exception:
 
 
 def judge(tests: str, entry_point: str | None, prelude: str, requests: TextIO, replies: TextIO) -> dict[str, Any]:
-    """Run tests against the code of the other process; return the verdict as JSON values."""
+    """Run tests against the code of the other process; return how the code did as JSON values."""
     books = {"num_passed": 0, "num_tests": 0}
     try:
         caller = Caller(requests, replies)
         if caller.failure is not None:
-            return {**books, "verdict": "crashed", "detail": caller.failure}
+            return {**books, "label": "crashed", "detail": caller.failure}
         if entry_point is not None and entry_point not in caller.names:
-            return {**books, "verdict": "no_function", "detail": f"there is no function {entry_point}"}
+            return {**books, "label": "no_function", "detail": f"there is no function {entry_point}"}
         return _run_tests(tests, entry_point, prelude, caller, books)
     except GoneError as error:
-        return {**books, "verdict": "crashed", "detail": str(error)}
+        return {**books, "label": "crashed", "detail": str(error)}
     except UntestableError as error:
-        return {**books, "verdict": "untestable", "detail": str(error)}
+        return {**books, "label": "untestable", "detail": str(error)}
 
 
 def _run_tests(
@@ -210,7 +210,7 @@ def _run_tests(
         exec(compile(prelude, "prelude.py", "exec"), namespace)
         statements = ast.parse(tests).body
     except Exception as error:
-        return {**books, "verdict": "bad_tests", "detail": f"{type(error).__name__}: {error}"[:500]}
+        return {**books, "label": "bad_tests", "detail": f"{type(error).__name__}: {error}"[:500]}
     # What the tests call beside the code under test is not its own to redefine: built-ins, the prelude, `check`.
     trusted = {*dir(builtins), *namespace, "check"} if entry_point else {*dir(builtins), *namespace}
     for name in caller.names:
@@ -232,19 +232,19 @@ def _run_tests(
         except Exception as error:
             failure = failure or f"{type(error).__name__}: {error}"[:300]
     if failure is None and not books["num_tests"]:
-        return {**books, "verdict": "bad_tests", "detail": "the tests assert nothing"}
-    verdict = "passed" if failure is None else "wrong_answer"
-    return {**books, "verdict": verdict, "detail": failure}
+        return {**books, "label": "bad_tests", "detail": "the tests assert nothing"}
+    label = "passed" if failure is None else "wrong_answer"
+    return {**books, "label": label, "detail": failure}
 
 
 if __name__ == "__main__":
     sys.set_int_max_str_digits(0)
-    role, requests_fd, replies_fd, verdict_fd = sys.argv[1], *map(int, sys.argv[2:5])
+    role, requests_fd, replies_fd, report_fd = sys.argv[1], *map(int, sys.argv[2:5])
     with open("job.json", encoding="utf-8") as file:
         job = json.load(file)
     if role == "serve":
         with open(requests_fd) as requests, open(replies_fd, "w") as replies:
             serve(job["code"], requests, replies)
     else:
-        with open(requests_fd, "w") as requests, open(replies_fd) as replies, open(verdict_fd, "w") as out:
+        with open(requests_fd, "w") as requests, open(replies_fd) as replies, open(report_fd, "w") as out:
             out.write(json.dumps(judge(job["tests"], job["entry_point"], job["prelude"], requests, replies)) + "\n")

@@ -14,22 +14,18 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from fractions import Fraction
 from importlib.util import find_spec
 
 from rlkit.errors import ConfigError
 from rlkit.types import Grade
-from rlkit.verifiers.choices import extract_final_answer
+from rlkit.verifiers.answers import extract_final_answer
+from rlkit.verifiers.numbers import plain_number
 from rlkit.workers.pool import WorkerPool
 
 DEADLINE_S = 5.0
 """Seconds that one comparison may take."""
 _NUM_WORKERS = 2
 _MOST_REMEMBERED = 100_000
-
-_INTEGER = re.compile(r"[-+]?(?:\d{1,30}|\d{1,3}(?:,\d{3}){1,9})")
-_DECIMAL = re.compile(r"[-+]?\d{1,9}\.\d{1,4}")
-_RATIO = re.compile(r"([-+]?\d{1,9})/(\d{1,2})|([-+]?)\\[dt]?frac\{(\d{1,9})\}\{(\d{1,2})\}")
 
 
 def judge_answers(
@@ -67,57 +63,12 @@ def judge_completions(
     return judge_answers(answers, golds, deadline_s=deadline_s)
 
 
-def answer_classes(answers: Sequence[str | None], *, deadline_s: float = DEADLINE_S) -> list[int | None]:
-    """Return the class of each answer to one problem, numbered by first appearance; None without an answer.
-
-    Answers with one key are one class; classes whose first members the library calls equal, in either order, are
-    joined, and so are those that are joined to them: "equal" is not transitive, classes are.
-
-    Raises:
-        ConfigError: math-verify is not installed.
-    """
-    first: dict[str, str] = {}
-    for answer in answers:
-        if answer is not None:
-            first.setdefault(_text_key(answer), answer)
-    keys = list(first)
-    pairs = [(a, b) for i, a in enumerate(keys) for b in keys[i + 1 :]]
-    both_ways = [(first[a], first[b]) for a, b in pairs] + [(first[b], first[a]) for a, b in pairs]
-    grades = _judge_pairs(both_ways, deadline_s)
-    root = {key: key for key in keys}
-    for a, b in pairs:
-        if grades[first[a], first[b]].correct or grades[first[b], first[a]].correct:
-            old, new = root[b], root[a]
-            root = {key: new if value == old else value for key, value in root.items()}
-    roots = [None if answer is None else root[_text_key(answer)] for answer in answers]
-    number = {key: at for at, key in enumerate(dict.fromkeys(key for key in roots if key is not None))}
-    return [None if key is None else number[key] for key in roots]
-
-
 def check_installed() -> None:
     """Raise ConfigError unless math-verify can be imported."""
     if find_spec("math_verify") is None:
         raise ConfigError(
             "Mathematical answers are judged by math-verify, which is not installed; install math-verify."
         )
-
-
-def plain_number(text: str) -> Fraction | None:
-    """Return the value of a plain integer, short decimal or ratio of small numbers, None for anything else.
-
-    Within these bounds "equal as fractions" and the library's "equal when rounded to six places" are the same: two such
-    numbers that differ do so by at least 1e-6.
-    """
-    text = text.strip().removeprefix("+")
-    if _INTEGER.fullmatch(text):
-        return Fraction(text.replace(",", ""))
-    if _DECIMAL.fullmatch(text):
-        return Fraction(text)
-    ratio = _RATIO.fullmatch(text)
-    if ratio is None:
-        return None
-    above, below = (ratio[1], ratio[2]) if ratio[2] else (ratio[3] + ratio[4], ratio[5])
-    return Fraction(int(above), int(below)) if int(below) else None
 
 
 def _judge_pairs(pairs: Sequence[tuple[str, str]], deadline_s: float) -> dict[tuple[str, str], Grade]:

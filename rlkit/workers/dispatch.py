@@ -9,28 +9,16 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rlkit.errors import PluginError
 from rlkit.workers.process import WorkerProcess
-from rlkit.workers.wire import pack
+from rlkit.workers.wire import Reply, pack
 
 START_S = 120.0
 """Seconds in which a worker has to load its plug-in."""
 _LOOK_S, _LONGEST_S = 0.2, 86400.0
 """Seconds between looks at whether to stop, and the longest wait without them."""
-
-
-@dataclass(frozen=True)
-class CallResult:
-    """What became of one call."""
-
-    status: Literal["ok", "error", "timeout"]
-    value: Any = None
-    """What the function returned, as plain data: tuples are lists, arrays are lists of numbers."""
-    reason: str | None = None
-    """One sentence without the function's name, for `error` and `timeout`."""
-    traceback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +31,8 @@ class PoolSettings:
     recycle_after: int
 
 
-class Batch:
-    """The calls of one `WorkerPool.map`, from the first to the last result."""
+class Dispatch:
+    """The calls of one `WorkerPool.map`, from the first to the last reply."""
 
     def __init__(
         self,
@@ -57,14 +45,14 @@ class Batch:
         """Take over the pool's workers; `workers` is kept up to date."""
         self._stop = stop
         self.settings, self.workers, self.calls, self.end_at = settings, workers, calls, end_at
-        self.results: list[CallResult | None] = [None] * len(calls)
-        self.refusal: CallResult | None = None
+        self.replies: list[Reply | None] = [None] * len(calls)
+        self.refusal: Reply | None = None
         """Why no worker can be started, once that is so."""
         self._waiting = deque(range(len(calls)))
         self._selector = selectors.DefaultSelector()
 
     def run(self, until_ready: bool = False) -> None:
-        """Run until every call has its result, or until a worker is ready; an interruption ends those at work."""
+        """Run until every call has its reply, or until a worker is ready; an interruption ends those at work."""
         try:
             for worker in self.workers:
                 self._watch(worker)
@@ -98,7 +86,7 @@ class Batch:
             num_starting += 1
         if self.refusal is not None and not self.workers:
             while self._waiting:
-                self.results[self._waiting.popleft()] = self.refusal
+                self.replies[self._waiting.popleft()] = self.refusal
 
     def _give_next(self, worker: WorkerProcess) -> None:
         while self._waiting:
@@ -106,7 +94,7 @@ class Batch:
             try:
                 data = pack(dict(self.calls[call]))
             except PluginError as error:
-                self.results[call] = CallResult("error", reason=str(error))
+                self.replies[call] = Reply("error", reason=str(error))
                 continue
             worker.ask(call, data, self.settings.deadline_s)
             return
@@ -115,7 +103,7 @@ class Batch:
         try:
             worker = WorkerProcess({**self.settings.setup, "sys_path": sys.path})
         except OSError as error:
-            self.refusal = CallResult("error", reason=f"No worker could be started: {error}.")
+            self.refusal = Reply("error", reason=f"No worker could be started: {error}.")
             return
         worker.deadline = time.monotonic() + START_S
         self.workers.append(worker)
@@ -145,25 +133,25 @@ class Batch:
                     self._selector.unregister(worker.output)
                 continue
             try:
-                reply = worker.listen()
+                message = worker.listen()
             except EOFError:
                 self._bury(worker)
             else:
-                if reply is not None:
-                    self._take(worker, reply)
+                if message is not None:
+                    self._take(worker, message)
 
-    def _take(self, worker: WorkerProcess, reply: dict[str, Any]) -> None:
-        kind, call = reply["kind"], worker.call
+    def _take(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
+        kind, call = message["kind"], worker.call
         if kind == "ready" and not worker.is_ready:
-            worker.is_ready, worker.pid, worker.deadline = True, reply["pid"], float("inf")
+            worker.is_ready, worker.pid, worker.deadline = True, message["pid"], float("inf")
         elif kind == "refused" and not worker.is_ready:
-            self.refusal = CallResult("error", reason=reply["reason"], traceback=reply["traceback"])
+            self.refusal = Reply("error", reason=message["reason"], traceback=message["traceback"])
             self._end(worker)
         elif kind in ("ok", "error") and call is not None:
-            given = (reply.get("value"), reply.get("reason"), reply.get("traceback"))
-            self.results[call] = CallResult(kind, *given)
+            given = (message.get("value"), message.get("reason"), message.get("traceback"))
+            self.replies[call] = Reply(kind, *given)
             worker.call, worker.deadline = None, float("inf")
-            if reply.get("is_spent") or worker.num_calls >= self.settings.recycle_after:
+            if message.get("is_spent") or worker.num_calls >= self.settings.recycle_after:
                 self._end(worker)
         else:
             self._bury(worker)
@@ -174,9 +162,9 @@ class Batch:
         how = self._end(worker)
         last = worker.say_last()
         if not worker.is_ready:
-            self.refusal = CallResult("error", reason=f"The worker {how} while it loaded the plug-in.", traceback=last)
+            self.refusal = Reply("error", reason=f"The worker {how} while it loaded the plug-in.", traceback=last)
         elif call is not None:
-            self.results[call] = CallResult("error", reason=f"The worker {how} during the call.", traceback=last)
+            self.replies[call] = Reply("error", reason=f"The worker {how} during the call.", traceback=last)
 
     def _give_up_late(self) -> None:
         now = time.monotonic()
@@ -185,17 +173,17 @@ class Batch:
             call = worker.call
             if not worker.is_ready and worker.deadline <= now:
                 said = f"The plug-in was not loaded within {START_S:g} seconds."
-                self.refusal = CallResult("error", reason=said, traceback=worker.ask_where())
+                self.refusal = Reply("error", reason=said, traceback=worker.ask_where())
                 self._end(worker)
             elif call is not None and (is_over or worker.deadline <= now):
                 limit = f"{self.settings.deadline_s:g} seconds" if worker.deadline <= now else "the batch's deadline"
                 said = f"No answer within {limit}."
-                self.results[call] = CallResult("timeout", reason=said, traceback=worker.ask_where())
+                self.replies[call] = Reply("timeout", reason=said, traceback=worker.ask_where())
                 self._end(worker)
         if is_over:
             while self._waiting:
                 said = "No worker was free before the batch's deadline."
-                self.results[self._waiting.popleft()] = CallResult("timeout", reason=said)
+                self.replies[self._waiting.popleft()] = Reply("timeout", reason=said)
 
     def _end(self, worker: WorkerProcess) -> str:
         self.workers.remove(worker)

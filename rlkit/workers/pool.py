@@ -1,7 +1,7 @@
 """A pool of processes that call one plug-in and cannot hang, lie or lose a batch.
 
     with WorkerPool("rewards/mine.py:score", num_workers=4, deadline_s=5) as pool:
-        results = pool.map([{"completion": text} for text in texts])
+        replies = pool.map([{"completion": text} for text in texts])
 
 A call that overruns is ended by killing its worker, never by merely not waiting for it, and the worker is replaced: the
 pool is as strong after thirty timeouts as before. Only that call is lost.
@@ -18,9 +18,9 @@ from typing import Any
 
 from rlkit.errors import PluginError
 from rlkit.parameters import check_count, check_number
-from rlkit.workers.dispatch import Batch, CallResult, PoolSettings
+from rlkit.workers.dispatch import Dispatch, PoolSettings
 from rlkit.workers.process import WorkerProcess
-from rlkit.workers.wire import pack
+from rlkit.workers.wire import Reply, pack
 
 
 class WorkerPool:
@@ -85,14 +85,14 @@ class WorkerPool:
         Raises:
             PluginError: the function cannot be loaded in a worker.
         """
-        batch = self._run([], float("inf"), until_ready=True)
-        if batch.refusal is not None:
-            raise PluginError(f"A worker cannot load the reward: {batch.refusal.reason}")
+        dispatch = self._run([], float("inf"), until_ready=True)
+        if dispatch.refusal is not None:
+            raise PluginError(f"A worker cannot load the reward: {dispatch.refusal.reason}")
 
     def map(
         self, calls: Sequence[Mapping[str, Any]], *, end_at: float = float("inf"), stop: threading.Event | None = None
-    ) -> list[CallResult]:
-        """Call the function once for each mapping of keyword arguments and return the results in their order.
+    ) -> list[Reply]:
+        """Call the function once for each mapping of keyword arguments and return the replies in their order.
 
         Nothing that a plug-in does raises here: it may raise, exit, crash, hang, print, fork, or exhaust its memory.
 
@@ -104,9 +104,9 @@ class WorkerPool:
         Raises:
             PluginError: the pool has been closed.
         """
-        results = self._run(calls, end_at, stop).results
-        assert None not in results, "a batch ends when every call has its result"
-        return [result for result in results if result is not None]
+        replies = self._run(calls, end_at, stop).replies
+        assert None not in replies, "every call has its reply when a dispatch ends"
+        return [reply for reply in replies if reply is not None]
 
     def _run(
         self,
@@ -114,15 +114,15 @@ class WorkerPool:
         end_at: float,
         stop: threading.Event | None = None,
         until_ready: bool = False,
-    ) -> Batch:
+    ) -> Dispatch:
         with self._lock:
             if not self.close.alive:
                 raise PluginError("This pool of workers has been closed; make a new one.")
             if self._owner != os.getpid():
                 self._start_anew()
-            batch = Batch(self._settings, self._workers, calls, end_at, stop)
-            batch.run(until_ready)
-        return batch
+            dispatch = Dispatch(self._settings, self._workers, calls, end_at, stop)
+            dispatch.run(until_ready)
+        return dispatch
 
     def _start_anew(self) -> None:
         """In a forked copy of the program, leave the workers to the original."""

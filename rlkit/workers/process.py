@@ -1,4 +1,4 @@
-"""One reward worker, seen from the trainer: started, asked, listened to, killed."""
+"""One worker, seen from the program: started, asked, listened to, killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlkit.workers.wire import HEADER, MOST_BYTES, decode_reply, frame
+from rlkit.workers.wire import HEADER, MOST_BYTES, decode_message, frame
 
 _PROGRAM = Path(__file__).with_name("worker_main.py")
 _LAST_WORDS = 4000
@@ -30,7 +30,7 @@ class WorkerProcess:
     """A process of its own group that calls one function; neither forked from this one nor able to see a GPU."""
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
-        """Start it; `ready` or `refused` is its first reply.
+        """Start it; `ready` or `refused` is its first message.
 
         Args:
             setup: what `worker_main` reads first.
@@ -92,7 +92,7 @@ class WorkerProcess:
             self.channel.sendall(frame(data))
 
     def listen(self) -> dict[str, Any] | None:
-        """Return its reply when all of it is there, None while it is not.
+        """Return its message when all of it is there, None while it is not.
 
         Raises:
             EOFError: the process is gone, or speaks nonsense.
@@ -113,7 +113,7 @@ class WorkerProcess:
         data = bytes(self._received[HEADER.size : HEADER.size + size])
         del self._received[: HEADER.size + size]
         try:
-            return decode_reply(data)
+            return decode_message(data)
         except ValueError as error:
             raise EOFError from error
 

@@ -1,7 +1,16 @@
-"""What goes between a trainer and its reward workers: length-prefixed frames, trusted in one direction only.
+"""The protocol between a program and its workers: length-prefixed frames, trusted in one direction only.
+
+Each worker has a socket of its own. A frame is its length, 8 bytes, the largest first, and so many bytes.
+
+    program                                            worker
+    setup: what to load, its limits         ->
+                                            <-         {"kind": "ready", "pid"} or {"kind": "refused", "reason", ...}
+    keyword arguments of a call             ->
+                                            <-         {"kind": "ok", "value"} or {"kind": "error", "reason", ...}
 
 Towards a worker goes pickle, which can carry any plug-in and any data column. From a worker comes JSON, so that nothing
-a plug-in returns can run code in the trainer, however it was made.
+a plug-in returns can run code in the program, however it was made. One call is under way at a time. What is late, or
+breaks this protocol, is ended with its process; a worker ends when the program closes its end.
 """
 
 from __future__ import annotations
@@ -11,14 +20,27 @@ import json
 import pickle
 import struct
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rlkit.errors import PluginError
 from rlkit.plugins import load_target
 
 HEADER = struct.Struct(">Q")
 MOST_BYTES = 64 * 2**20
-"""Longest reply that a trainer reads; a reward is a handful of numbers."""
+"""Longest message that a program reads; a reward is a handful of numbers."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one call."""
+
+    status: Literal["ok", "error", "timeout"]
+    value: Any = None
+    """What the function returned, as plain data: tuples are lists, arrays are lists of numbers."""
+    reason: str | None = None
+    """One sentence without the function's name, for `error` and `timeout`."""
+    traceback: str | None = None
 
 
 class _Pickler(pickle.Pickler):
@@ -95,14 +117,14 @@ def frame(data: bytes) -> bytes:
     return HEADER.pack(len(data)) + data
 
 
-def encode_reply(reply: dict[str, Any]) -> bytes:
-    """Return a reply as one frame of JSON; NaN and infinities are kept, to be judged on the other side."""
-    return frame(json.dumps(reply).encode("utf-8", "surrogatepass"))
+def encode_message(message: dict[str, Any]) -> bytes:
+    """Return a worker's message as one frame of JSON; NaN and infinities are kept, to be judged on the other side."""
+    return frame(json.dumps(message).encode("utf-8", "surrogatepass"))
 
 
-def decode_reply(data: bytes) -> dict[str, Any]:
-    """Return a reply; raises ValueError for anything but an object with a `kind`."""
-    reply = json.loads(data.decode("utf-8", "surrogatepass"))
-    if not isinstance(reply, dict) or not isinstance(reply.get("kind"), str):
-        raise ValueError("no reply of a worker")
-    return reply
+def decode_message(data: bytes) -> dict[str, Any]:
+    """Return a worker's message; raises ValueError for anything but an object with a `kind`."""
+    message = json.loads(data.decode("utf-8", "surrogatepass"))
+    if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+        raise ValueError("no message of a worker")
+    return message

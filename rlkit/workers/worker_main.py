@@ -101,9 +101,9 @@ def _serve(control: int) -> None:
     try:
         function = _load(setup)
     except BaseException as error:
-        channel.sendall(wire.encode_reply({"kind": "refused", "reason": _say(error), "traceback": _describe(error)}))
+        channel.sendall(wire.encode_message({"kind": "refused", "reason": _say(error), "traceback": _describe(error)}))
         os._exit(0)
-    channel.sendall(wire.encode_reply({"kind": "ready", "pid": os.getpid()}))
+    channel.sendall(wire.encode_message({"kind": "ready", "pid": os.getpid()}))
     me = os.getpid()
     while True:
         data = _read_frame(channel)
@@ -150,7 +150,7 @@ def _call(function: Any, data: bytes) -> bytes:
     except BaseException as error:
         is_spent = isinstance(error, MemoryError)
         reply = {"kind": "error", "reason": _say(error), "traceback": _describe(error), "is_spent": is_spent}
-        return wire.encode_reply(reply)
+        return wire.encode_message(reply)
     finally:
         # An alarm that is left behind would end a later call.
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -160,9 +160,9 @@ def _pass_on(value: Any) -> bytes:
     from rlkit.workers import wire
 
     try:
-        return wire.encode_reply({"kind": "ok", "value": wire.plain(value)})
+        return wire.encode_message({"kind": "ok", "value": wire.plain(value)})
     except (TypeError, ValueError, RecursionError) as error:
-        return wire.encode_reply({"kind": "error", "reason": f"It returned what cannot travel: {error}."})
+        return wire.encode_message({"kind": "error", "reason": f"It returned what cannot travel: {error}."})
 
 
 def _say(error: BaseException) -> str:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.advantages import GroupContext, chain, resolve
-from rlkit.advantages.chain import _PRESETS
 from rlkit.advantages.passing import PassAtK, Pkpo
+from rlkit.advantages.presets import PRESETS
 
-NAMES = (*_PRESETS, "pkpo")
+NAMES = (*PRESETS, "pkpo")
 every_name = pytest.mark.parametrize("name", NAMES)
 seeds = st.integers(0, 2**32 - 1)
 

@@ -155,7 +155,8 @@ def test_w_reinforce_meets_nsr_and_reinforce_at_its_limits():
 def test_chains_are_data(preset):
     algorithm = resolve(preset)
     assert pickle.loads(pickle.dumps(algorithm)) == algorithm
-    assert eval(repr(algorithm), vars(__import__("rlkit.advantages", fromlist=["*"]))) == algorithm
+    names = {type(each).__name__: type(each) for each in (algorithm, *algorithm.transforms)}
+    assert eval(repr(algorithm), names) == algorithm
 
 
 def test_kind_and_dtype_of_the_input_come_back():
@@ -164,3 +165,15 @@ def test_kind_and_dtype_of_the_input_come_back():
     assert algorithm(torch.ones(2, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
     assert algorithm(np.ones((2, 3), dtype=np.float32)).dtype == np.float32
     assert algorithm(np.ones((2, 3), dtype=int)).dtype == np.float64
+
+
+def test_every_transform_can_be_imported_from_the_package_under_its_recipe_name():
+    import rlkit.advantages
+
+    for where in rlkit.advantages.TRANSFORMS:
+        name = where.partition(":")[2]
+        given = {"limit": 1.0} if name == "ClipByAbs" else {}
+        built = getattr(rlkit.advantages, name)(**given)
+        assert resolve({"name": built.name, **given}).transforms == (built,)
+    with pytest.raises(AttributeError, match="nothing called 'Nothing'"):
+        _ = rlkit.advantages.Nothing

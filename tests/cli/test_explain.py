@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from rlkit.advantages import ADVANTAGES, GroupContext, resolve
-from rlkit.cli import explain, group_facts, group_table, main
+from rlkit.cli import explain, main
+from rlkit.explaining import fields, group_table
 from tests.test_layers import HEAVY, ROOT
 
 REDUNDANT = ["--rewards", "1,1,1,0", "--labels", "0,0,1,2"]
@@ -238,11 +239,45 @@ def test_examples_of_missing_facts_are_accepted(capsys):
     for name in ADVANTAGES.names():
         spec = f"{{name: {name}, limit: 1}}" if name == "clip_by_abs" else name
         words = ["--rewards", "1,1,0,0,1,0; 0,0,0,0,1,1"]
-        for option, fact in group_facts.FACTS.items():
+        for option, fact in fields.GROUP_FIELDS.items():
             if option != "rewards":
-                words += [group_facts.flag(option), fact.write_example(2, 6).strip('"')]
+                words += [fields.flag(option), fact.write_example(2, 6).strip('"')]
         found = explained(capsys, spec, *words)
         assert np.shape(found["advantages"]) == (2, 6), name
+
+
+def test_a_file_of_facts_says_what_the_options_say(capsys, tmp_path):
+    words = ["--rewards", "1,none,0; 0,1,1", "--logps", "-.1 -.9,-.4,none; -1,-2 -3,-.1", "--prompt-logps", "-.5;-1 -2"]
+    typed = explained(capsys, "pro_grpo", *words)
+    facts = {
+        "rewards": [[1, None, 0], [0, 1, 1]],
+        "logps": [[[-0.1, -0.9], [-0.4], None], [[-1], [-2, -3], [-0.1]]],
+        "prompt_logps": [[-0.5], [-1, -2]],
+    }
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    assert explained(capsys, "pro_grpo", "--facts", str(tmp_path / "facts.json")) == typed
+    (tmp_path / "facts.yaml").write_text("rewards: [1, 1, 1, 0]\nlabels: [a, a, b, c]\n")
+    one = explained(capsys, "darling", "--facts", str(tmp_path / "facts.yaml"), "--labels", "0,0,1,2")
+    assert one == explained(capsys, "darling", *REDUNDANT)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reward: [1, 0]", "'reward', which is no fact. Did you mean 'rewards'?"),
+        ("labels: [a, b]", "darling starts from rewards; add --rewards 1,1,1,0."),
+        ("rewards: 3", "--rewards was given 3; write a list"),
+        ("rewards: [1, [0]]", "--rewards has [0], which is not a number"),
+        ("rewards: [1, two]", "--rewards has 'two', which is not a number"),
+        ("rewards: [[1, 0], [0, 1]]\nlabels: [a, b]", "--labels has the group 'a'; write a list"),
+        ("[1, 2]", "write a mapping such as"),
+        ("rewards: [1", "is not valid YAML"),
+    ],
+)
+def test_mistakes_in_a_file_of_facts_get_one_sentence(capsys, tmp_path, text, said):
+    (tmp_path / "facts.yaml").write_text(text)
+    assert said in refused(capsys, "darling", "--facts", str(tmp_path / "facts.yaml"))
+    assert "cannot be read" in refused(capsys, "darling", "--facts", str(tmp_path / "none.yaml"))
 
 
 def test_the_list_names_every_preset_and_what_it_needs(capsys):

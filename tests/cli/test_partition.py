@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from rlkit.cli import main
-from rlkit.cli.pair_table import build_table, warnings_of
 from rlkit.diversity.pair_classifier import PairClassifier
 from rlkit.diversity.pair_scores import score_pairs
+from rlkit.explaining.pair_table import build_table, warnings_of
 from tests.diversity.test_pair_fitting import GOOD, make_pairs, write_pairs
 
 

@@ -201,7 +201,7 @@ def test_a_reply_that_is_no_judgement_ends_in_a_sentence(server, reply):
 def test_a_server_that_fails_until_the_deadline_ends_in_a_sentence(server):
     server.answer = lambda path, request: (500, b"out of memory")
     start = time.monotonic()
-    with pytest.raises(RewardError, match=r"no usable reply within 1 seconds: status 500, 'out of memory'"):
+    with pytest.raises(RewardError, match=r"no usable reply within 1 seconds: status 500: out of memory"):
         labels(behind(server, deadline_s=1), ["a", "b"])
     assert time.monotonic() - start < 3
 
@@ -211,7 +211,7 @@ def test_a_slow_server_and_one_that_is_not_there_end_in_a_sentence(server):
     with pytest.raises(RewardError, match=r"within 0\.5 seconds"):
         labels(behind(server, deadline_s=0.5), ["a", "b"])
     nobody = CrossEncoder(model="served", url="http://127.0.0.1:9", deadline_s=0.5)
-    with pytest.raises(RewardError, match="refused"):
+    with pytest.raises(RewardError, match="Connect call failed"):
         labels(nobody, ["a", "b"])
 
 

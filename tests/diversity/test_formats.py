@@ -18,7 +18,6 @@ from rlkit.diversity.formats import (
     js_divergence,
     shows_format,
 )
-from rlkit.verifiers.reasoning import split_reasoning
 
 some_shares = st.lists(st.sampled_from("abcd"), max_size=9).map(format_shares)
 
@@ -90,17 +89,3 @@ def test_divergence_is_symmetric_bounded_and_zero_for_equals(left, right):
     assert js_divergence(left, left) == pytest.approx(0.0, abs=1e-12)
     if not left.keys() & right.keys():
         assert value == pytest.approx(math.log(2))
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("<think>a</think> b", ("a", "b")),
-        ("a</think>b", ("a", "b")),
-        ("<think>a", ("a", "")),
-        ("b", ("", "b")),
-        ("<think>a</think>b<think>c</think>d", ("ab<think>c", "d")),
-    ],
-)
-def test_reasoning_is_split_from_the_answer(text, parts):
-    assert split_reasoning(text) == parts

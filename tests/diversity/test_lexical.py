@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,9 +13,7 @@ from rlkit.diversity.lexical import (
     collect_ngrams,
     distinct_n,
     expectation_adjusted_distinct,
-    ngram_jaccard_distance,
     novel_ngram_share,
-    self_repetition,
 )
 from rlkit.diversity.ngram_table import number_ngrams, split_words
 from rlkit.errors import ConfigError
@@ -51,22 +48,10 @@ def test_counts_equal_those_of_sets_of_tuples(texts, n):
     assert distinct_n(texts, n) == pytest.approx(expected, nan_ok=True)
 
 
-@given(some_texts, st.integers(1, 3))
-def test_jaccard_and_repetition_equal_pairwise_loops(texts, n):
-    sets = [set(grams_of(tokens, n)) for tokens in texts]
-    distances = [1 - len(a & b) / len(a | b) for a, b in combinations(sets, 2) if a | b]
-    assert ngram_jaccard_distance(texts, n) == pytest.approx(np.mean(distances) if distances else math.nan, nan_ok=True)
-    sums = [
-        sum(gram in other for at, other in enumerate(sets) if at != i for gram in grams) for i, grams in enumerate(sets)
-    ]
-    expected = np.mean(np.log1p(sums)) if len(texts) > 1 else math.nan
-    assert self_repetition(texts, n) == pytest.approx(expected, nan_ok=True)
-
-
 @given(some_texts, st.randoms())
 def test_order_of_texts_changes_nothing(texts, random):
     shuffled = random.sample(texts, len(texts))
-    for measure in (lambda t: distinct_n(t, 2), expectation_adjusted_distinct, ngram_jaccard_distance):
+    for measure in (lambda t: distinct_n(t, 2), expectation_adjusted_distinct):
         assert measure(shuffled) == pytest.approx(measure(texts), nan_ok=True)
 
 
@@ -91,10 +76,8 @@ def test_words_ids_and_spacing():
 def test_no_ngrams_are_undefined_never_zero_or_one():
     for texts in ([], [""], ["", " "], ["word"]):
         assert math.isnan(distinct_n(texts, 2))
-        assert math.isnan(ngram_jaccard_distance(texts))
     assert math.isnan(expectation_adjusted_distinct(["", ""]))
     assert math.isnan(expectation_adjusted_distinct([]))
-    assert math.isnan(self_repetition(["a b c d"]))
     assert expectation_adjusted_distinct(["word"]) == pytest.approx(1.0)
 
 

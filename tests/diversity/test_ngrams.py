@@ -1,31 +1,15 @@
-"""Word n-grams: the golden numbers, and laws of overlap."""
+"""Word n-grams: edges, and laws of overlap."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.diversity import unique_ngram_share
 from rlkit.diversity.ngrams import overlap, word_ngrams
-from rlkit.errors import ConfigError
 
 COUNTS = st.dictionaries(st.integers(0, 5), st.integers(1, 3)).map(Counter)
-
-
-def test_the_worked_example_of_darling():
-    assert unique_ngram_share(["a b c d e", "a b c d f", "x y z w v"]).tolist() == [0.5, 0.5, 1.0]
-
-
-def test_shares_of_copies_of_single_and_of_blank_texts():
-    shares = unique_ngram_share(["a b", "A  b", "", "c"])
-    np.testing.assert_array_equal(shares, [0, 0, np.nan, 1])
-    assert unique_ngram_share([]).shape == (0,)
-    with pytest.raises(ConfigError, match="n="):
-        unique_ngram_share(["a"], n=0)
 
 
 def test_a_text_of_too_few_words_is_one_gram():

@@ -13,7 +13,6 @@ from rlkit.errors import ConfigError
 from rlkit.estimators import (
     bayes_benchmark_pass_at_k,
     bayes_pass_at_k,
-    bayes_pass_at_k_interval,
     bayes_pass_at_k_sd,
     pass_at_k,
     probability_at_least,
@@ -28,7 +27,6 @@ def test_golden_numbers() -> None:
     assert (benchmark.low, benchmark.high) == pytest.approx((0.83192, 1.0), abs=1e-5)
     assert bayes_pass_at_k(16, 0, 8, "uniform") == pytest.approx(0.32)
     assert bayes_pass_at_k(16, 0, 8) == pytest.approx(0.1814, abs=1e-4)
-    assert bayes_pass_at_k_interval(16, 4, 8, prior="uniform") == pytest.approx((0.58139, 0.99603), abs=1e-5)
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(0, 0, 1), (4, 0, 9), (16, 5, 3), (8, 8, 2)])
@@ -64,8 +62,6 @@ def test_laws(n: int, data: st.DataObject) -> None:
     assert c == n or value < bayes_pass_at_k(n, c + 1, k) or value > 1 - 1e-12
     assert bayes_pass_at_k(n, c, 1) == pytest.approx((c + 0.5) / (n + 1))
     assert bayes_pass_at_k_sd(n, c, k) ** 2 <= value * (1 - value) + 1e-12
-    low, high = bayes_pass_at_k_interval(n, c, k)
-    assert 0 <= low <= high <= 1
 
 
 def test_many_samples_give_the_unbiased_estimate() -> None:
@@ -101,6 +97,6 @@ def test_priors_that_are_none_are_refused() -> None:
     with pytest.raises(ConfigError, match="positive shapes"):
         bayes_pass_at_k(4, 1, 1, (0.0, 1.0))
     with pytest.raises(ConfigError, match="95 %"):
-        bayes_pass_at_k_interval(4, 1, 1, 95)
+        bayes_benchmark_pass_at_k(4, [1], 1, 95)
     with pytest.raises(ConfigError, match="larger than"):
         bayes_pass_at_k(4, 5, 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.estimators import DiversityLoss, paired_difference, split_diversity_loss
+from rlkit.estimators import DiversityLoss, mean_interval, split_diversity_loss
 
 some_diversities = st.lists(st.tuples(*[st.one_of(st.just(math.nan), st.floats(0, 2))] * 4), min_size=0, max_size=8)
 
@@ -62,8 +62,8 @@ def test_limits_of_the_parts_are_those_of_the_paired_difference() -> None:
         a, c, m, n = simulate(np.random.default_rng(num), num, 0.2, 0.1)
         split = split_diversity_loss(a, c, m, n, level=0.9, seed=4)
         for part, other in (
-            (split.total, paired_difference(m, a, 0.9, seed=4)),
-            (split.residual, paired_difference(n, c, 0.9, seed=4)),
+            (split.total, mean_interval(a - m, 0.9, seed=4)),
+            (split.residual, mean_interval(c - n, 0.9, seed=4)),
         ):
             assert (part.value, part.low, part.high) == pytest.approx((other.value, other.low, other.high))
 

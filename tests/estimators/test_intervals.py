@@ -12,7 +12,6 @@ from rlkit.estimators import (
     auc_log2,
     mean_interval,
     mean_intervals,
-    paired_difference,
     pass_at_k,
     pass_at_k_intervals,
 )
@@ -95,20 +94,11 @@ def test_merging_equal_problems_keeps_the_interval() -> None:
         assert one.high - one.low == pytest.approx(other.high - other.low, rel=0.1)
 
 
-def test_paired_difference_is_b_minus_a_where_both_are_defined() -> None:
-    a, b = [0.1, 0.2, np.nan, 0.4], [0.3, 0.4, 0.9, np.nan]
-    difference = paired_difference(a, b)
-    assert difference.value == pytest.approx(0.2)
-    assert difference.num_defined == 2
-    with pytest.raises(ConfigError, match="same problems"):
-        paired_difference([1.0], [1.0, 2.0])
-
-
 def test_pairing_removes_what_problems_have_in_common() -> None:
     rng = np.random.default_rng(3)
     hardness = rng.uniform(size=300)
     a, b = hardness + rng.normal(0, 0.05, 300), hardness + 0.03 + rng.normal(0, 0.05, 300)
-    paired, alone = paired_difference(a, b), mean_interval(a)
+    paired, alone = mean_interval(b - a), mean_interval(a)
     assert paired.low > 0
     assert (paired.high - paired.low) < 0.4 * (alone.high - alone.low)
 

@@ -21,7 +21,6 @@ from rlkit.estimators import (
     pass_at_k,
     pass_hat_k,
     probability_at_least,
-    strict_majority_at_k,
 )
 from rlkit.estimators.reliability import as_share
 
@@ -39,8 +38,7 @@ def test_golden_numbers_of_g_pass(tau: float, expected: tuple[float, float]) -> 
 def test_golden_numbers() -> None:
     np.testing.assert_allclose(pass_hat_k(16, [12, 4], 8), [0.0384615385, 0], atol=1e-10)
     np.testing.assert_allclose(mg_pass_at_k(16, [12, 4], 8), [0.5, 0], atol=1e-12)
-    assert np.mean(strict_majority_at_k(16, [12, 4], 8)) == pytest.approx(0.4807692308)
-    assert np.mean(strict_majority_at_k(16, [12, 4], 7)) == pytest.approx(0.5)
+    assert np.mean(g_pass_at_k(16, [12, 4], 8, Fraction(5, 8))) == pytest.approx(0.4807692308)
 
 
 @pytest.mark.parametrize("n", [1, 4, 6])
@@ -49,7 +47,6 @@ def test_equal_the_mean_credit_over_all_subsets(n: int) -> None:
         for k in range(1, n + 1):
             hits = np.array([sum(i < c for i in subset) for subset in combinations(range(n), k)])
             assert pass_hat_k(n, c, k) == pytest.approx(np.mean(hits == k))
-            assert strict_majority_at_k(n, c, k) == pytest.approx(np.mean(hits > k / 2))
             for m in range(1, k + 1):
                 assert g_pass_at_k(n, c, k, Fraction(m, k)) == pytest.approx(np.mean(hits >= m))
             area = sum(np.mean(hits >= m) for m in range(math.ceil(k / 2) + 1, k + 1))
@@ -70,7 +67,6 @@ def test_agrees_with_scorio() -> None:
     for k in (1, 2, 5, 8, 16):
         assert scorio.pass_at_k(flags, k) == pytest.approx(np.mean(pass_at_k(16, c, k)))
         assert scorio.pass_hat_k(flags, k) == pytest.approx(np.mean(pass_hat_k(16, c, k)))
-        assert scorio.maj_at_k(flags, k) == pytest.approx(np.mean(strict_majority_at_k(16, c, k)))
         assert scorio.mg_pass_at_k(flags, k) == pytest.approx(np.mean(mg_pass_at_k(16, c, k)))
         for tau in (0.25, 0.5, 1.0):
             assert scorio.g_pass_at_k_tau(flags, k, tau) == pytest.approx(np.mean(g_pass_at_k(16, c, k, tau)))
@@ -85,7 +81,7 @@ def test_laws(drawn: tuple[int, int, int]) -> None:
     assert pass_hat_k(n, c, 1) == pytest.approx(c / n)
     by_tau = [g_pass_at_k(n, c, k, tau) for tau in (0, 0.25, 0.5, 0.75, 1)]
     assert np.all(np.diff(by_tau) <= 1e-12)
-    assert pass_hat_k(n, c, k) <= strict_majority_at_k(n, c, k) + 1e-12 <= pass_at_k(n, c, k) + 2e-12
+    assert pass_hat_k(n, c, k) <= pass_at_k(n, c, k) + 1e-12
     assert 0 <= mg_pass_at_k(n, c, k) <= (1.0 if k % 2 == 0 else 1 - 1 / k) + 1e-12
     assert pass_hat_k(n, c, k) == pytest.approx(1 - pass_at_k(n, n - c, k), abs=1e-12)
 
@@ -127,7 +123,7 @@ def test_posterior_cover_is_smooth_and_shrunk() -> None:
     assert math.isnan(cover_posterior_at_tau(0, 0, 0.3))
 
 
-@pytest.mark.parametrize("measure", [pass_hat_k, mg_pass_at_k, strict_majority_at_k])
+@pytest.mark.parametrize("measure", [pass_hat_k, mg_pass_at_k])
 def test_more_draws_than_samples_are_undefined(measure) -> None:
     values = measure([4, 4, 0, 9], [0, 4, 0, 9], 8)
     assert np.isnan(values[:3]).all()

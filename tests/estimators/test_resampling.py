@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlkit.errors import ConfigError
-from rlkit.estimators import bootstrap_means, sign_flip_p_values
+from rlkit.estimators import bootstrap_means, sign_flip_test
 
 
 def test_spread_of_bootstrap_means_is_the_standard_error() -> None:
@@ -42,22 +42,22 @@ def test_merged_rows_resample_as_separate_ones() -> None:
 
 def test_chunks_do_not_depend_on_memory_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(20, 3))
-    whole = bootstrap_means(values, 100), sign_flip_p_values(values, 100)
+    whole = bootstrap_means(values, 100), sign_flip_test(values, 100).p_values_K
     monkeypatch.setattr("rlkit.estimators.resampling._CHUNK_ENTRIES", 60)
     np.testing.assert_allclose(bootstrap_means(values, 100), whole[0])
-    np.testing.assert_allclose(sign_flip_p_values(values, 100), whole[1])
+    np.testing.assert_allclose(sign_flip_test(values, 100).p_values_K, whole[1])
 
 
 def test_few_problems_are_enumerated_exactly() -> None:
     differences = np.array([0.5, -0.25, 1.0, 0.75, 0.25])
     sums = [abs(np.dot(signs, differences)) for signs in product([-1, 1], repeat=5)]
     expected = np.mean([value >= differences.sum() - 1e-12 for value in sums])
-    assert sign_flip_p_values(differences)[0] == expected
+    assert sign_flip_test(differences).p_values_K[0] == expected
 
 
 def test_p_values_of_true_nulls_are_uniform() -> None:
     rng = np.random.default_rng(5)
-    p_values = sign_flip_p_values(rng.normal(size=(40, 400)), num_flips=2000)
+    p_values = sign_flip_test(rng.normal(size=(40, 400)), num_flips=2000).p_values_K
     for level in (0.05, 0.2, 0.5):
         assert np.mean(p_values <= level) == pytest.approx(level, abs=4 * np.sqrt(level / 400))
 
@@ -65,7 +65,7 @@ def test_p_values_of_true_nulls_are_uniform() -> None:
 def test_a_clear_difference_is_found_and_none_is_not() -> None:
     rng = np.random.default_rng(6)
     differences = np.stack([rng.normal(0.5, 1.0, 200), np.zeros(200), np.full(200, np.nan)], axis=1)
-    p_values = sign_flip_p_values(differences, num_flips=2000)
+    p_values = sign_flip_test(differences, num_flips=2000).p_values_K
     assert p_values[0] < 0.005
     assert p_values[1] == 1.0
     assert np.isnan(p_values[2])

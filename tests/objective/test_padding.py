@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.objective.aggregations import AGGREGATIONS, aggregate
+from rlkit.objective.aggregations import AGGREGATIONS
 from rlkit.objective.surrogates import cispo, clipped, sapo
 from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TopEntropy
+from tests.objective.averaging import average
 
 WEIGHTS = [None, Steer(), Steer(map="linear"), ClipCov(fraction=0.3, low=0.0), KlCov(percent=30), TopEntropy(0.4)]
 
@@ -28,7 +29,7 @@ def loss_and_gradients(surrogate, level, kind, weight, rows, seed):
     if weight is not None:
         penalties_BT = weight.penalties(*given)
         losses = losses * weight(*given) + (0 if penalties_BT is None else penalties_BT)
-    loss = aggregate(losses, mask_BT, kind, max_completion_length=12, num_items=mask_BT.sum())
+    loss = average(losses, mask_BT, kind, max_completion_length=12, num_items=mask_BT.sum())
     loss.backward()
     return loss.detach(), logps_BT.grad, [values.grad for values in (old_BT, entropies_BT, advantages_B)]
 

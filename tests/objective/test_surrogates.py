@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.objective.aggregations import aggregate
 from rlkit.objective.surrogates import cispo, clipped, sapo
+from tests.objective.averaging import average
 
 NUM_ROWS, NUM_TOKENS = 4, 6
 LENGTHS = [6, 3, 1, 0]
@@ -145,7 +145,7 @@ def test_gradient_flows_through_the_policy_alone_and_not_through_padding(surroga
     junk_BT = torch.tensor([[math.nan, math.inf, -math.inf, 1e30, 0.0, -5.0]]).expand(NUM_ROWS, -1)
     logps_BT, old_BT = (torch.where(mask_BT, values, junk_BT).requires_grad_() for values in (logps_BT, old_BT))
     advantages_B.requires_grad_()
-    aggregate(surrogate(logps_BT, old_BT, advantages_B, mask_BT, level=level), mask_BT, "bnpo").backward()
+    average(surrogate(logps_BT, old_BT, advantages_B, mask_BT, level=level), mask_BT, "bnpo").backward()
     assert old_BT.grad is None
     assert advantages_B.grad is None
     assert logps_BT.grad.isfinite().all()
@@ -178,7 +178,7 @@ def test_golden_token_means_of_weighted_reinforce(positive, negative, kept, expe
     mask_BT = (torch.arange(6)[None] < torch.tensor(ROW_LENGTHS)[:, None])[list(kept)]
     logps_BT = -torch.ones(len(kept), 6)
     losses_BT = clipped(logps_BT, logps_BT, advantages_B, mask_BT)
-    assert aggregate(losses_BT, mask_BT, "dapo", num_items=mask_BT.sum()).item() == pytest.approx(expected, abs=1e-6)
+    assert average(losses_BT, mask_BT, "dapo", num_items=mask_BT.sum()).item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -189,5 +189,5 @@ def test_golden_softmax_steps(advantage, expected):
     logps_BT = torch.log_softmax(logits_V, -1)[:1, None]
     mask_BT = torch.ones(1, 1)
     losses_BT = clipped(logps_BT, logps_BT.detach(), torch.tensor([advantage], dtype=torch.float64), mask_BT)
-    (gradient_V,) = torch.autograd.grad(aggregate(losses_BT, mask_BT, "grpo"), logits_V)
+    (gradient_V,) = torch.autograd.grad(average(losses_BT, mask_BT, "grpo"), logits_V)
     assert torch.softmax(logits_V - gradient_V, -1).tolist() == pytest.approx(expected, abs=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -70,7 +71,7 @@ def test_a_file_that_is_no_cache_costs_the_savings_only(tmp_path, capfd):
 def test_a_value_that_is_torn_is_not_believed(tmp_path, capfd):
     cache = ScoreCache(tmp_path / "cache.sqlite")
     cache.keep({"a": SCORES})
-    with cache._open() as connection:
+    with sqlite3.connect(cache.table.file) as connection:
         connection.execute("UPDATE scores SET scores = '0x1.z'")
     assert ScoreCache(tmp_path / "cache.sqlite").find(["a"]) == {}
     assert "not cached" in capfd.readouterr().err

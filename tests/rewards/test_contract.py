@@ -11,7 +11,7 @@ import pytest
 
 import rlkit
 from rlkit.errors import PluginError, RewardError
-from rlkit.rewards import as_batch_reward, resolve_reward
+from rlkit.rewards import bind_reward, resolve_reward, run_settings
 
 
 @rlkit.reward
@@ -25,20 +25,12 @@ def share_of_copies(completions, *, prompt, target):
 
 
 def test_completion_reward_gets_the_columns_it_names_and_none_stays_none():
-    score = as_batch_reward(matches)
-    assert score(["a", "b", "c"], prompts=["p"] * 3, target=["a", "x", None], other=[1, 2, 3]) == [1.0, 0.0, None]
-    assert score.__name__ == "matches"
+    given = {"completions": ["a", "b", "c"], "prompts": ["p"] * 3, "target": ["a", "x", None], "other": [1, 2, 3]}
+    assert matches(**given) == [1.0, 0.0, None]
 
 
 def test_decorated_functions_stay_callable_as_written():
     assert matches("a", target="a") == 1.0
-
-
-def test_batch_rewards_pass_through():
-    def plain(completions, **columns):
-        return [0.0] * len(completions)
-
-    assert as_batch_reward(plain) is plain
 
 
 def test_group_reward_in_trls_form_is_called_once_a_group_with_its_row():
@@ -52,7 +44,7 @@ def test_completion_reward_answers_trls_keywords_too():
     assert matches(**given) == [1.0, 0.0]
 
 
-def test_group_rewards_get_lists_of_facts_and_may_return_classes_and_metrics():
+def test_group_rewards_get_lists_of_what_trainers_know_and_may_return_classes_and_metrics():
     @rlkit.group_reward
     def shaped(completions, *, lengths, completion_ids, step, prompt):
         assert [len(ids) for ids in completion_ids] == lengths
@@ -102,12 +94,26 @@ def test_async_rewards_are_awaited():
     async def same(completion, target):
         return float(completion == target)
 
-    @rlkit.group_reward(isolation="external", deadline_s=5)
+    @rlkit.group_reward(isolation="async", deadline_s=5)
     async def group(completions):
         return [1.0] * len(completions)
 
-    score = as_batch_reward(same)
-    assert asyncio.run(score(["a", "b"], prompts=["p"] * 2, target=["a", "a"])) == [1.0, 0.0]
-    assert inspect.iscoroutinefunction(score)
+    given = {"completions": ["a", "b"], "prompts": ["p"] * 2, "target": ["a", "a"]}
+    assert asyncio.run(same(**given)) == [1.0, 0.0]
+    assert inspect.iscoroutinefunction(same)
     assert asyncio.run(group(completions=["a", "b"], prompts=["p", "q"])) == [1.0, 1.0]
-    assert asyncio.run(as_batch_reward(group)(["a"], prompts=["p"])) == [1.0]
+
+
+def test_what_is_no_score_is_refused_in_trls_form_too():
+    with pytest.raises(RewardError, match="a str, which is no score"):
+        rlkit.reward(lambda completion: "good")(completions=["a"], prompts=["p"])
+
+
+def test_the_older_word_for_async_keeps_working_with_a_line(tmp_path, capsys):
+    (tmp_path / "asks.py").write_text(
+        "import rlkit\n@rlkit.reward(isolation='external')\nasync def asks(completion):\n    return 1.0\n"
+    )
+    run_settings._note_renaming.cache_clear()
+    assert bind_reward(f"{tmp_path}/asks.py:asks").run.isolation == "async"
+    assert bind_reward({"name": f"{tmp_path}/asks.py:asks", "run": {"isolation": "external"}}).run.isolation == "async"
+    assert capsys.readouterr().err == "isolation: external is now called async; write isolation: async.\n"

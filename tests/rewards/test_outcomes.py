@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlkit.errors import RewardError
-from rlkit.rewards.outcomes import Outcome, count_outcomes, judge_batch, judge_value, scores
+from rlkit.rewards.outcomes import Outcome, count_outcomes, judge_batch, judge_value
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_a_batch_of_another_length_or_kind_is_an_error_of_every_row(values):
     "values", [[1.0, 0.0], (1, 0), np.array([1, 0]), torch.tensor([1.0, 0.0]), iter([True, False])]
 )
 def test_rows_come_from_any_sequence(values):
-    assert scores(judge_batch(values, 2, "mine")) == [1.0, 0.0]
+    assert [outcome.value for outcome in judge_batch(values, 2, "mine")] == [1.0, 0.0]
 
 
 def test_rows_are_judged_one_by_one():
     outcomes = judge_batch([1.0, None, float("nan")], 3, "mine")
-    assert scores(outcomes) == [1.0, None, None]
+    assert [outcome.value for outcome in outcomes] == [1.0, None, None]
     assert count_outcomes(outcomes) == {"ok": 1, "abstain": 1, "error": 1, "timeout": 0}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -14,7 +14,8 @@ import pytest
 from rlkit.diversity import CrossEncoder, LlmJudge
 from rlkit.errors import RewardError
 from rlkit.servers import asking
-from rlkit.servers.asking import ask_each
+from rlkit.servers.asking import Respondent, ask_each
+from rlkit.servers.faults import BusyError, UnreachableError
 
 TEXTS = [f"{letter} 1" for letter in "abcdefgh"]
 
@@ -75,64 +76,94 @@ def test_a_server_that_falls_silent_costs_one_deadline_however_many_questions_wa
     assert len(server.requests) == 2, "the other questions were dropped"
 
 
-def test_a_server_is_probed_once(server, monkeypatch):
-    probes = []
+def test_a_server_is_probed_once(monkeypatch):
+    probed = []
+    monkeypatch.setattr(asking, "find_silence", lambda urls, key, life, limit_s: probed.append(limit_s) or [None])
     for _ in range(2):
-        asking.reach("The judge at x", 5.0, probes.append)
-    assert len(probes) == 1
-    assert 4 < probes[0] <= 5
+        assert put([1, 2]) == [None, None]
+    assert probed == [5.0]
 
 
+async def nothing(endpoint, question):
+    await asyncio.sleep(0)
+
+
+def put(questions, ask=nothing, name="It", deadline_s=5.0, concurrency=4):
+    return ask_each(ask, questions, Respondent(name, "http://localhost:1", None, "health", deadline_s, concurrency))
+
+
+@pytest.fixture
+def reached():
+    """The server that these tests put questions to was reached before."""
+    asking._reached.update(["It", "The judge at x", "The judge at y"])
+
+
+@pytest.mark.usefixtures("reached")
 def test_replies_come_in_the_order_of_the_questions_and_so_many_at_a_time():
-    running, most, lock = set(), [0], threading.Lock()
+    running, most = set(), [0]
 
-    def ask(question):
-        with lock:
-            running.add(question)
-            most[0] = max(most[0], len(running))
-        time.sleep(0.02 * (question % 3))
-        with lock:
-            running.remove(question)
+    async def ask(endpoint, question):
+        running.add(question)
+        most[0] = max(most[0], len(running))
+        await asyncio.sleep(0.02 * (question % 3))
+        running.remove(question)
         return question**2
 
-    assert ask_each(ask, range(20), 4, 5.0, "It") == [number**2 for number in range(20)]
+    assert put(range(20), ask) == [number**2 for number in range(20)]
     assert most[0] == 4
-    assert ask_each(ask, [], 4, 5.0, "It") == []
+    assert put([], ask) == []
 
 
+@pytest.mark.usefixtures("reached")
 def test_the_first_error_passes_and_drops_what_was_not_asked():
     asked = []
 
-    def ask(question):
+    async def ask(endpoint, question):
         asked.append(question)
         raise RuntimeError(f"no {question}")
 
     with pytest.raises(RuntimeError, match="no 0"):
-        ask_each(ask, range(100), 1, 5.0, "It")
+        put(range(100), ask, concurrency=1)
     assert asked == [0]
 
 
-def test_silence_beyond_the_deadline_ends_although_the_question_does_not(monkeypatch):
-    monkeypatch.setattr(asking, "_GRACE_S", 0.1)
+@pytest.mark.usefixtures("reached")
+def test_silence_ends_at_the_deadline_whatever_the_question_still_waits_for():
     start = time.monotonic()
-    with pytest.raises(RewardError, match=r"^It has been silent for 0\.3 seconds"):
-        ask_each(lambda question: time.sleep(10), [1, 2], 2, 0.3, "It")
+    with pytest.raises(RewardError, match=r"^It gave no usable reply within 0\.3 seconds"):
+        put([1, 2], lambda endpoint, question: asyncio.sleep(10), deadline_s=0.3)
     assert time.monotonic() - start < 2
 
 
-def test_replies_that_keep_coming_are_no_silence_however_long_all_takes(monkeypatch):
-    monkeypatch.setattr(asking, "_GRACE_S", 0.1)
-    assert ask_each(lambda question: time.sleep(0.15), range(8), 1, 0.3, "It") == [None] * 8
+@pytest.mark.usefixtures("reached")
+def test_replies_that_keep_coming_are_no_silence_however_long_all_takes():
+    assert put(range(8), lambda endpoint, question: asyncio.sleep(0.15), deadline_s=0.5, concurrency=1) == [None] * 8
 
 
+@pytest.mark.usefixtures("reached")
+def test_what_passes_is_asked_again_and_the_server_says_when():
+    seen = []
+
+    async def ask(endpoint, question):
+        seen.append(time.monotonic())
+        if len(seen) < 3:
+            raise BusyError("status 429", wait_s=0.5) if len(seen) == 1 else UnreachableError("it hung up")
+        return question
+
+    assert put(["a"], ask) == ["a"]
+    assert len(seen) == 3
+    assert seen[1] - seen[0] >= 0.5
+
+
+@pytest.mark.usefixtures("reached")
 def test_who_is_waited_for_is_said_once_a_minute(monkeypatch):
     said = []
     monkeypatch.setattr(asking, "note", said.append)
     monkeypatch.setattr(asking, "_QUIET_S", 0.05)
     for _ in range(2):
-        ask_each(lambda question: time.sleep(0.2), [1], 1, 5.0, "The judge at x")
+        put([1], lambda endpoint, question: asyncio.sleep(0.2), "The judge at x")
     assert said == ["The judge at x has not replied for 0.05 seconds; the run waits up to 5."]
-    ask_each(lambda question: None, [1], 1, 5.0, "The judge at y")
+    put([1], nothing, "The judge at y")
     assert len(said) == 1
 
 
@@ -150,6 +181,7 @@ partition.labels(features)
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["judge", "classifier"])
 def test_an_interrupt_ends_a_process_that_waits(kind, server):
     server.delay_s = 60.0

@@ -42,16 +42,12 @@ def build_trainer(tmp_path, reward_funcs=noisy_reward, given=None, **changes):
 
 
 def roll_out_with_trl(trainer):
-    """Return TRL's own output on one generation batch, and the context that our override made of it."""
+    """Return TRL's own output on one generation batch, and what our override scored and read of it."""
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
     trainer.state.global_step = 0
     output = GRPOTrainer._generate_and_score_completions(trainer, batch)
-    return output, trainer._describe_groups(trainer._take_readings(), output)
-
-
-def our_advantages(trainer, output, groups):
-    return trainer._compute_advantages(trainer.plan.advantage, groups, output)
+    return output, trainer._describe_batch(output, *trainer._take_scored())
 
 
 @pytest.mark.parametrize(
@@ -66,8 +62,8 @@ def our_advantages(trainer, output, groups):
 def test_chains_equal_trls_own_advantages(tmp_path, chain, scale_rewards, rewards):
     trainer = build_trainer(tmp_path, reward_funcs=rewards, advantage=chain, scale_rewards=scale_rewards)
     for _ in range(3):
-        output, groups = roll_out_with_trl(trainer)
-        theirs, ours = output["advantages"], our_advantages(trainer, output, groups)
+        output, batch = roll_out_with_trl(trainer)
+        theirs, ours = output["advantages"], trainer.compute_advantages(batch)
         assert theirs.abs().max() > 0.1
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
@@ -105,9 +101,9 @@ def test_grpo_chain_trains_to_trls_weights(tmp_path):
 
 def test_darling_chain_uses_partition_labels(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage="darling", partition="normalised_text")
-    output, groups = roll_out_with_trl(trainer)
-    expected = resolve("darling")(groups.rewards_PGK[:, :, 0], groups)
-    np.testing.assert_allclose(our_advantages(trainer, output, groups), expected.flatten(), atol=1e-6)
+    _, batch = roll_out_with_trl(trainer)
+    expected = resolve("darling")(batch.groups.rewards_PGK[:, :, 0], batch.groups)
+    np.testing.assert_allclose(trainer.compute_advantages(batch), expected.flatten(), atol=1e-6)
 
 
 def test_step_metrics_reach_the_log(tmp_path):
@@ -122,7 +118,7 @@ def test_step_metrics_reach_the_log(tmp_path):
 def test_unscored_completions_get_no_advantage(tmp_path):
     trainer = build_trainer(tmp_path, reward_funcs=lambda completions, **_: [None] * len(completions), advantage="nsr")
     trainer.reward_func_names = ["nothing"]
-    assert (our_advantages(trainer, *roll_out_with_trl(trainer)) == 0).all()
+    assert (trainer.compute_advantages(roll_out_with_trl(trainer)[1]) == 0).all()
 
 
 def test_logged_advantages_are_the_chains(tmp_path):
@@ -144,7 +140,7 @@ def test_group_rewards_see_whole_groups_and_completion_rewards_see_one(tmp_path)
         return float(len(completion.split()) < 3)
 
     trainer = build_trainer(tmp_path, reward_funcs=[prefer_long, is_short], advantage="dr_grpo")
-    _, groups = roll_out_with_trl(trainer)
+    groups = roll_out_with_trl(trainer)[1].groups
     assert trainer.reward_func_names == ["prefer_long", "is_short"]
     assert [size for size, _, _ in seen] == [4, 4]
     assert all(isinstance(prompt, str) and isinstance(target, int) for _, prompt, target in seen)
@@ -171,6 +167,6 @@ def test_infinite_advantages_are_refused(tmp_path):
             return values_PG / 0
 
     trainer = build_trainer(tmp_path, reward_funcs=count_fours, advantage=[Explode()])
-    rollout = roll_out_with_trl(trainer)
+    _, batch = roll_out_with_trl(trainer)
     with pytest.raises(ConfigError, match="infinite"):
-        our_advantages(trainer, *rollout)
+        trainer.compute_advantages(batch)

@@ -11,7 +11,7 @@ from trl import GRPOTrainer
 from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_objective, weigh_tokens
 from rlkit.objective.surrogates import clipped
 from rlkit.objective.token_weights import TokenWeight
-from rlkit.trainers.plan import SUPPORTED
+from rlkit.recipe.plan import LOSS_TYPES
 from tests.trainers.test_grpo import build_trainer, count_fours
 
 
@@ -63,7 +63,7 @@ def assert_equals_trls(trainer, beta=0.0):
             assert ours[2][key] == pytest.approx(values, abs=1e-6, nan_ok=True), key
 
 
-@pytest.mark.parametrize("loss_type", SUPPORTED)
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
 @pytest.mark.parametrize("level", ["token", "sequence"])
 def test_neutral_objective_equals_trls_loss(tmp_path, loss_type, level):
     trainer = build_trainer(

@@ -7,13 +7,17 @@ import json
 import pytest
 
 from rlkit.errors import ConfigError, PluginError
+from rlkit.recipe.plan import Plan
 from rlkit.trainers import DiverseGRPOConfig
-from rlkit.trainers.plan import Plan
 from tests.trainers.tiny import training_arguments
 
 
 def build_config(**changes):
     return DiverseGRPOConfig(**training_arguments("runs/nowhere", **changes))
+
+
+def build_plan(**changes):
+    return Plan.from_config(build_config(**changes), [])
 
 
 @pytest.mark.parametrize(
@@ -53,34 +57,32 @@ def build_config(**changes):
 )
 def test_what_cannot_work_is_refused_in_one_sentence(changes, error, words):
     with pytest.raises(error, match=words):
-        build_config(**changes)
+        build_plan(**changes)
 
 
 def test_answers_are_read_where_the_chain_asks_for_them():
-    assert Plan.of(build_config(advantage="ttrl")).readers.answers is not None
-    assert Plan.of(build_config(advantage="grpo")).readers.answers is None
-    named = Plan.of(build_config(advantage="ttrl", answers="normalised_text"))
-    assert type(named.readers.answers).__name__ == "NormalisedText"
+    assert build_plan(advantage="ttrl").answers is not None
+    assert build_plan(advantage="grpo").answers is None
+    named = build_plan(advantage="ttrl", answers="normalised_text")
+    assert type(named.answers).__name__ == "NormalisedText"
 
 
 def test_parts_of_several_specs_are_taken_together():
-    objective = Plan.of(
-        build_config(objective=["steer", "dph_js", {"anchor": "k2", "token_weights": "top_entropy"}])
-    ).objective
+    objective = build_plan(objective=["steer", "dph_js", {"anchor": "k2", "token_weights": "top_entropy"}]).objective
     assert [type(weight).__name__ for weight in objective.token_weights] == ["Steer", "TopEntropy"]
     assert objective.anchor.estimator == "k2"
     assert objective.rehearsal.divergence == "js"
 
 
 def test_beta_beside_an_objective_is_its_anchor():
-    assert Plan.of(build_config(objective="steer", beta=0.2)).objective.anchor.coef == 0.2
-    assert Plan.of(build_config(beta=0.2)).objective.anchor.coef == 0.2
-    assert Plan.of(build_config(beta=0.2, fast_path=False)).objective.is_empty
+    assert build_plan(objective="steer", beta=0.2).objective.anchor.coef == 0.2
+    assert build_plan(beta=0.2).objective.anchor.coef == 0.2
+    assert build_plan(beta=0.2, fast_path=False).objective.is_empty
 
 
 def test_description_holds_every_parameter_and_is_plain_data():
     changes = {"advantage": "pro_grpo", "objective": {"anchor": {"name": "k2", "reference": {"name": "ema"}}}}
-    described = json.loads(json.dumps(Plan.of(build_config(**changes, partition="final_answer")).describe()))
+    described = json.loads(json.dumps(build_plan(**changes, partition="final_answer").describe()))
     assert described["advantage"][-1] == {
         "type": "ReweightByConfidence",
         "coef": 0.3,

@@ -25,7 +25,7 @@ from tests.trainers.test_grpo import build_trainer
         ("train.beta=.inf", "beta=inf"),
         ("train.top_p=1.5", "top_p=1.5"),
         ("train.top_entropy_quantile=0", "top_entropy_quantile=0"),
-        ("train.tokens_per_pass=0", "tokens_per_pass=0"),
+        ("train.max_tokens_per_microbatch=0", "max_tokens_per_microbatch=0"),
         ("train.correct_above=.nan", "correct_above=nan"),
         ("train.correct_reward=7", "train.correct_reward is 7, but the rewards are"),
         ("train.correct_reward=format", "countdown_reward"),

@@ -61,11 +61,14 @@ SAME = ("diversity/", "rewards/", "reward", "advantages/", "anchor/", "kl", "ent
 
 
 def test_the_methods_do_what_they_are_compared_for():
+    from rlkit.recipe.plan import Plan
     from rlkit.trainers import DiverseGRPOConfig
-    from rlkit.trainers.plan import Plan
     from tests.trainers.tiny import training_arguments
 
-    plans = [Plan.of(DiverseGRPOConfig(**training_arguments("nowhere", **method))) for method in METHODS.values()]
+    plans = [
+        Plan.from_config(DiverseGRPOConfig(**training_arguments("nowhere", **method)), [])
+        for method in METHODS.values()
+    ]
     needs = frozenset().union(*(plan.needs for plan in plans))
     assert needs >= {
         *("labels_PG", "equivalent_PGG", "embeddings_PGE", "answers_PG", "answer_counts_PG"),

@@ -15,7 +15,7 @@ import rlkit
 from rlkit.errors import ConfigError, RewardError
 from rlkit.rewards import resolve_reward
 from tests.rewards.processes import wait_until, workers_of
-from tests.trainers.test_grpo import build_trainer, count_fours, our_advantages, roll_out_with_trl
+from tests.trainers.test_grpo import build_trainer, count_fours, roll_out_with_trl
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
@@ -46,19 +46,20 @@ def words(completions, **columns):
 
 def test_rows_at_which_a_reward_fails_carry_no_gradient_and_leave_the_baseline(tmp_path):
     trainer = build_trainer(tmp_path, [fails_on_short, words], advantage="dr_grpo", max_error_rate=1.0)
-    output, groups = roll_out_with_trl(trainer)
+    output, batch = roll_out_with_trl(trainer)
+    groups = batch.groups
     failed_PG = ~groups.scored_PG
     assert 0 < failed_PG.double().mean() < 1
     assert groups.rewards_PGK.isnan().any(dim=2).equal(failed_PG), "what is left of a failed row is not another reward"
     totals_PG = groups.rewards_PGK.sum(dim=2)
     expected_PG = (totals_PG - totals_PG.nanmean(dim=1, keepdim=True)).nan_to_num(0.0)
-    torch.testing.assert_close(our_advantages(trainer, output, groups), expected_PG.flatten().float())
+    torch.testing.assert_close(trainer.compute_advantages(batch), expected_PG.flatten().float())
     torch.testing.assert_close(output["advantages"] == 0, (expected_PG == 0).flatten())
 
 
 def test_a_failing_reward_of_weight_0_costs_nothing(tmp_path):
     trainer = build_trainer(tmp_path, [words, fails_on_short], reward_weights=[1.0, 0.0], max_error_rate=1.0)
-    _, groups = roll_out_with_trl(trainer)
+    groups = roll_out_with_trl(trainer)[1].groups
     assert groups.scored_PG.all()
     assert groups.rewards_PGK[..., 1].isnan().any()
 
@@ -109,14 +110,12 @@ def test_modifiers_and_penalties_make_the_total(tmp_path, scale_rewards):
     trainer = build_trainer(
         tmp_path, [words, double, brevity], reward_weights=[2.0, 1.0, 0.5], scale_rewards=scale_rewards
     )
-    _, groups = roll_out_with_trl(trainer)
+    groups = roll_out_with_trl(trainer)[1].groups
     values_PG, lengths_PG = groups.rewards_PGK[..., 0], groups.lengths_PG.double()
     bases_PG = 2.0 * values_PG
     modified_PG = torch.where(bases_PG > 5, torch.nan, 2 * bases_PG)
     expected_PG = modified_PG - 0.5 * lengths_PG
-    torch.testing.assert_close(
-        trainer.rewards.compose(groups.rewards_PGK, trainer.reward_weights), expected_PG, equal_nan=True
-    )
+    torch.testing.assert_close(groups.summed_rewards_PG, expected_PG, equal_nan=True)
     assert groups.scored_PG.equal(~expected_PG.isnan())
     assert seen == [0, 0]
     trainer.train()
@@ -144,8 +143,8 @@ def test_a_penalty_alone_trains_as_trls_sum_does(tmp_path):
     torch.manual_seed(3)
     theirs, _ = roll_out_with_trl(plain)
     torch.manual_seed(3)
-    output, groups = roll_out_with_trl(composed)
-    torch.testing.assert_close(our_advantages(composed, output, groups), theirs["advantages"], atol=1e-6, rtol=0)
+    _, batch = roll_out_with_trl(composed)
+    torch.testing.assert_close(composed.compute_advantages(batch), theirs["advantages"], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +256,7 @@ def build_reward_model():
 def test_reward_models_stay_trls_beside_functions(tmp_path):
     given = {"reward_processing_classes": [None, build_tokenizer(), None]}
     trainer = build_trainer(tmp_path, [fails_on_short, build_reward_model(), words], max_error_rate=1.0, given=given)
-    _, groups = roll_out_with_trl(trainer)
+    groups = roll_out_with_trl(trainer)[1].groups
     assert trainer.reward_func_names[::2] == ["fails_on_short", "words"]
     failed_PG = groups.rewards_PGK[..., 0].isnan()
     assert 0 < failed_PG.double().mean() < 1

@@ -9,8 +9,8 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from rlkit.recipe.plan import LOSS_TYPES
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
-from rlkit.trainers.plan import SUPPORTED
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
@@ -102,7 +102,7 @@ def test_gradients_are_trls_where_windows_and_epochs_end_at_different_places(tmp
 def every_combination():
     """Yield the whole grid; what the fast suite leaves out is a variation of what it has."""
     for shape in SHAPES:
-        for loss_type in SUPPORTED:
+        for loss_type in LOSS_TYPES:
             for beta in (0.0, 0.2):
                 is_quick = (shape == "aligned" or loss_type == "dapo") and (beta == 0.0) == (loss_type != "dapo")
                 yield pytest.param(shape, loss_type, beta, marks=() if is_quick else pytest.mark.slow)
@@ -131,13 +131,17 @@ def test_gradients_are_trls(tmp_path, shape, loss_type, beta):
         {"mask_truncated_completions": True},
         {"delta": 1.4, "num_iterations": 2},
         {"beta": 0.2, "use_bias_correction_kl": True, "num_iterations": 2},
-        {"tokens_per_pass": 12},
+        {"max_tokens_per_microbatch": 12},
     ],
     ids=lambda settings: "+".join(settings),
 )
 def test_gradients_are_trls_with_what_trl_adds(tmp_path, settings):
     shared = {"gradient_accumulation_steps": 4, "scale_rewards": "group"} | settings
-    only_ours = {"tokens_per_pass": shared.pop("tokens_per_pass")} if "tokens_per_pass" in shared else {}
+    only_ours = (
+        {"max_tokens_per_microbatch": shared.pop("max_tokens_per_microbatch")}
+        if "max_tokens_per_microbatch" in shared
+        else {}
+    )
     theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
     fast = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, **shared, **only_ours)
     assert_same(fast, theirs)
@@ -206,19 +210,16 @@ def test_rows_that_weigh_nothing_are_not_forwarded(tmp_path):
     assert max(rows * tokens for rows, tokens in fast[3]) <= max(rows * tokens for rows, tokens in theirs[3])
 
 
-def test_a_step_without_any_signal_moves_nothing_and_is_counted(tmp_path):
+def test_a_step_without_any_signal_that_is_skipped_moves_nothing_and_is_counted(tmp_path):
+    shared = {"gradient_accumulation_steps": 4, "skip_steps_without_signal": True}
     seen = iter([long_enough] + [lambda completions, **_: [1.0] * len(completions)] * 9)
 
     def fading(completions, **columns):
         return next(seen)(completions, **columns)
 
-    _, weights, _, _ = train(
-        tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=1, gradient_accumulation_steps=4
-    )
+    _, weights, _, _ = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=1, **shared)
     seen = iter([long_enough] + [lambda completions, **_: [1.0] * len(completions)] * 9)
-    _, later, log, _ = train(
-        tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=3, gradient_accumulation_steps=4
-    )
+    _, later, log, _ = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=3, **shared)
     assert torch.equal(weights, later)
     assert [entry.get("update/skipped_steps", 0.0) for entry in log[:3]] == [0.0, 1.0, 1.0]
     assert [entry["loss"] for entry in log[1:3]] == [0.0, 0.0]
@@ -237,7 +238,7 @@ def test_with_lora_gradients_are_trls(tmp_path):
 
 
 @pytest.mark.parametrize("level", ["token", "sequence"])
-@pytest.mark.parametrize("loss_type", [*SUPPORTED, "luspo"])
+@pytest.mark.parametrize("loss_type", [*LOSS_TYPES, "luspo"])
 def test_every_number_that_trl_logs_is_there_and_the_same(tmp_path, loss_type, level):
     shared = {"loss_type": loss_type, "num_iterations": 2, "beta": 0.2, "entropy_coef": 0.01, "epsilon_high": 1.0}
     shared |= {"importance_sampling_level": level, "learning_rate": 0.002, "scale_rewards": "group"}
@@ -247,6 +248,17 @@ def test_every_number_that_trl_logs_is_there_and_the_same(tmp_path, loss_type, l
         assert reference.keys() <= ours.keys()
         for key in reference.keys() - {"step_time"}:
             assert ours[key] == pytest.approx(reference[key], rel=1e-3, abs=1e-5), key
+
+
+@pytest.mark.parametrize("loss_type", ["dapo", "cispo", "grpo"])
+@pytest.mark.parametrize("fast_path", [False, True])
+def test_the_policy_loss_beside_an_entropy_bonus_is_logged_as_trls(tmp_path, loss_type, fast_path):
+    shared = {"loss_type": loss_type, "beta": 0.2, "entropy_coef": 0.01, "gradient_accumulation_steps": 4}
+    shared |= {"scale_rewards": "group"}
+    theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
+    ours = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, fast_path=fast_path, **shared)
+    for mine, reference in zip(ours[2][:4], theirs[2][:4], strict=True):
+        assert mine["policy_loss"] == pytest.approx(reference["policy_loss"], rel=1e-3, abs=1e-6)
 
 
 def test_under_the_scaler_of_fp16_a_step_without_any_signal_goes_through(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
-from rlkit.trainers.native_build import prepare_native_builds
+from rlkit.trainers.stack import prepare_native_builds
 from tests.trainers.tiny import build_dataset, build_tokenizer, training_arguments
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.diversity import cut_after_answer, read_answer
+from rlkit.verifiers import cut_after_answer, extract_final_answer, normalise_answer, read_answer
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,40 @@ def test_hostile_texts_cost_little(text):
     start = time.process_time()
     read_answer(text)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"First \boxed{1}, then \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+        (r"\boxed{\text{a}{b}} and an open \boxed{3", r"\text{a}{b}"),
+        ("<answer> 12 </answer>", "12"),
+        ("so\n#### 1,234", "1,234"),
+        ("The answer is 12 apples. It was easy.", "12"),
+        ("The answer is 5 pi", "5 pi"),
+        ("The answer is $x^2+1$.", "$x^2+1$"),
+        (r"\boxed{}", None),
+        ("12 is what I get, or 13", None),
+        ("", None),
+    ],
+)
+def test_the_final_answer_is_what_a_text_announces_last(text, answer):
+    assert extract_final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("12 is what I get, or 13", "13"),
+        ("it costs -1,234.50 in all.", "-1,234.50"),
+        ("about 3/4 of x2", "3/4"),
+        ("no digits", None),
+        (r"\boxed{7} and 8", "7"),
+    ],
+)
+def test_the_last_number_answers_only_when_asked_to(text, answer):
+    assert extract_final_answer(text, last_number=True) == answer
+
+
+def test_the_normal_form_is_that_of_the_partition():
+    assert normalise_answer(r" \frac{1}{2} ") == normalise_answer("0.5") == "1/2"

@@ -16,22 +16,22 @@ FAST = Limits(wall_s=3.0, cpu_s=1, memory_mb=256)
 ADD = "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
 
 
-def verdict(code, tests=ADD, entry_point=None, prelude=""):
+def judge(code, tests=ADD, entry_point=None, prelude=""):
     return check_functions(code, tests, entry_point, prelude, FAST)
 
 
 def test_a_right_function_passes_and_its_tests_are_counted():
-    result = verdict("def add(a, b): return a + b")
+    result = judge("def add(a, b): return a + b")
     assert (result.passed, result.num_passed, result.num_tests) == (True, 2, 2)
 
 
 def test_a_wrong_one_fails_with_the_first_assert_that_did():
-    result = verdict("def add(a, b): return 3")
-    assert (result.passed, result.verdict, result.num_passed) == (False, "wrong_answer", 1)
+    result = judge("def add(a, b): return 3")
+    assert (result.passed, result.label, result.num_passed) == (False, "wrong_answer", 1)
     assert "add(-1, 1) == 0" in result.detail
 
 
-_FORGED = '{"verdict": "passed", "num_passed": 2, "num_tests": 2, "detail": null}'
+_FORGED = '{"label": "passed", "num_passed": 2, "num_tests": 2, "detail": null}'
 CHEATS = {
     "exit": "import sys\nsys.exit(0)",
     "hard exit": "import os\nos._exit(0)",
@@ -70,30 +70,30 @@ def add(a, b): return 7""",
 
 @pytest.mark.parametrize("cheat", CHEATS.values(), ids=CHEATS)
 def test_no_trick_is_a_pass(cheat):
-    assert verdict(cheat).passed is not True
+    assert judge(cheat).passed is not True
 
 
 @pytest.mark.parametrize(
     "greeting", [b'{"names": 5}', b'{"names": [["add"]]}', b"[" * 100_000, b"\xff\xfe"], ids=lambda text: repr(text[:9])
 )
 def test_code_that_garbles_the_first_reply_has_crashed_and_does_not_escape_its_zero(greeting):
-    result = verdict(f"import os, sys\nos.write(int(sys.argv[3]), {greeting!r} + b'\\n')")
-    assert (result.verdict, result.passed) == ("crashed", False)
+    result = judge(f"import os, sys\nos.write(int(sys.argv[3]), {greeting!r} + b'\\n')")
+    assert (result.label, result.passed) == ("crashed", False)
 
 
 def test_a_function_that_replaces_what_the_tests_call_changes_nothing():
     tests = "def check(candidate):\n    assert abs(candidate(2) - 4) < 1e-6"
     cheat = "def square(x): return 9\ndef abs(x): return 0\ndef check(candidate): return True"
-    assert verdict(cheat, tests, "square").passed is False
-    assert verdict("def square(x): return x * x", tests, "square").passed is True
-    assert verdict("def square(x): return 9\ndef check(x): return True", "x = 1", "square").passed is None
+    assert judge(cheat, tests, "square").passed is False
+    assert judge("def square(x): return x * x", tests, "square").passed is True
+    assert judge("def square(x): return 9\ndef check(x): return True", "x = 1", "square").passed is None
 
 
 def test_helpers_of_the_prelude_stay_the_preludes():
     prelude = "def poly(xs, x): return sum(c * x**i for i, c in enumerate(xs))\ndef root(xs):\n    'a root of poly'"
     tests = "def check(candidate):\n    assert abs(poly([1, 2], candidate([1, 2]))) < 1e-6"
-    assert verdict("def root(xs): return 5\ndef poly(xs, x): return 0", tests, "root", prelude).passed is False
-    assert verdict("def root(xs): return -xs[0] / xs[1]", tests, "root", prelude).passed is True
+    assert judge("def root(xs): return 5\ndef poly(xs, x): return 0", tests, "root", prelude).passed is False
+    assert judge("def root(xs): return -xs[0] / xs[1]", tests, "root", prelude).passed is True
 
 
 def test_exceptions_in_place_changes_iterators_and_keywords_cross_the_border():
@@ -106,18 +106,18 @@ def test_exceptions_in_place_changes_iterators_and_keywords_cross_the_border():
         "xs = [3, 1]\norder(xs)\nassert xs == [1, 3]\n"
         "assert list(digits(12)) == [1, 2]\nassert positive(2, scale=3) == 6"
     )
-    assert verdict(code, tests).passed is True
+    assert judge(code, tests).passed is True
 
 
 def test_a_function_that_is_missing_and_tests_that_say_nothing_are_told_apart():
-    assert verdict("def plus(a, b): return a + b", ADD, "add").verdict == "no_function"
-    assert verdict("def add(a, b): return 0", "").passed is None
-    assert verdict("def add(a, b): return 0", "assert add(").verdict == "bad_tests"
-    assert verdict(None).verdict == "no_code"
+    assert judge("def plus(a, b): return a + b", ADD, "add").label == "no_function"
+    assert judge("def add(a, b): return 0", "").passed is None
+    assert judge("def add(a, b): return 0", "assert add(").label == "bad_tests"
+    assert judge(None).label == "no_code"
 
 
 def test_an_endless_loop_is_a_timeout():
-    assert verdict("def add(a, b):\n  while True: pass").verdict == "timeout"
+    assert judge("def add(a, b):\n  while True: pass").label == "timeout"
 
 
 def test_programs_are_judged_by_what_they_print_and_how_they_end():
@@ -126,9 +126,9 @@ def test_programs_are_judged_by_what_they_print_and_how_they_end():
     assert (good.passed, good.num_passed) == (True, 2)
     half = check_outputs("print(3)", cases, FAST)
     assert (half.passed, half.num_passed, half.num_tests) == (False, 1, 2)
-    assert check_outputs("print(3); raise SystemExit(1)", cases[:1], FAST).verdict == "crashed"
-    assert check_outputs("import sys; sys.exit(0)", cases[:1], FAST).verdict == "wrong_answer"
-    assert check_outputs("while True: pass", cases, FAST).verdict == "timeout"
+    assert check_outputs("print(3); raise SystemExit(1)", cases[:1], FAST).label == "crashed"
+    assert check_outputs("import sys; sys.exit(0)", cases[:1], FAST).label == "wrong_answer"
+    assert check_outputs("while True: pass", cases, FAST).label == "timeout"
     assert check_outputs("print(3)", [], FAST).passed is None
 
 

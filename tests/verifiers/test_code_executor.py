@@ -1,4 +1,4 @@
-"""Code checked by a real executor in another process gets the verdict it gets here; faults are errors, not verdicts."""
+"""Code checked by a real executor in another process gets the label it gets here; faults are errors, not labels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
-def test_the_verdict_is_the_one_of_this_machine(url, job):
+def test_the_label_is_the_one_of_this_machine(url, job):
     assert check_remotely(url, job, FAST) == check_here(job, FAST)
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_request_is_refused_with_a_reason(url):
         assert refused.value.code in (400, 422)
 
 
-def test_an_executor_that_is_not_there_or_no_executor_is_an_error_and_no_verdict(url):
+def test_an_executor_that_is_not_there_or_no_executor_is_an_error_and_no_label(url):
     with pytest.raises(RewardError, match="gave no reply"):
         check_remotely("http://127.0.0.1:9", JOBS["right"], FAST)
     with pytest.raises(RewardError, match="refuses with status 400"):

@@ -37,10 +37,10 @@ from rlkit.evaluation.comparing.paired_support import compare_sharpness, compare
 from rlkit.evaluation.comparing.pairing import Pairing, differing_settings, pair_reports, unpaired_note
 from rlkit.evaluation.comparing.questions import ask_questions, choose_measure
 from rlkit.evaluation.comparing.verdict import Asked, judge_all, solved_budget
-from rlkit.evaluation.metrics import k_grid
-from rlkit.evaluation.report_file import Report, read_report
+from rlkit.evaluation.directory import EvaluationReport, read_report
+from rlkit.evaluation.metrics.cells import k_grid
 
-__all__ = ["Choices", "Report", "compare_runs", "compare_several", "read_report"]
+__all__ = ["Choices", "EvaluationReport", "compare_runs", "compare_several", "read_report"]
 
 _RETAINED = ("distinct_correct", "solution_coverage", "answer_entropy", "token_entropy")
 """Measures of diversity in every report; `retained` has the share of the base's that the run has."""
@@ -63,8 +63,8 @@ class Choices:
 
 
 def compare_runs(
-    report_a: Report,
-    report_b: Report,
+    report_a: EvaluationReport,
+    report_b: EvaluationReport,
     *,
     ks: Sequence[int] | None = None,
     level: float = 0.95,
@@ -102,8 +102,8 @@ def compare_runs(
 
 
 def compare_several(
-    base: Report | Model,
-    runs: Sequence[Report | Model],
+    base: EvaluationReport | Model,
+    runs: Sequence[EvaluationReport | Model],
     *,
     ks: Sequence[int] | None = None,
     level: float = 0.95,
@@ -205,5 +205,5 @@ def _crossing(found: PairedStatistics, grid: Sequence[int], level: float) -> dic
     return estimate_crossing(grid, means, found.resamples_RK[:, at], errors, level).as_json()
 
 
-def _identify(report: Report, name: str) -> dict[str, Any]:
+def _identify(report: EvaluationReport, name: str) -> dict[str, Any]:
     return {"name": name} | {key: report[key] for key in ("model", "n", "config_hash")}

@@ -20,8 +20,8 @@ from rlkit.evaluation.comparing.margins import Answer
 from rlkit.evaluation.comparing.models import Model
 from rlkit.evaluation.comparing.paired_columns import measure_columns
 from rlkit.evaluation.comparing.questions import Question, widen_for_few
-from rlkit.evaluation.metrics import Problem
-from rlkit.evaluation.report_file import Report
+from rlkit.evaluation.directory import EvaluationReport
+from rlkit.evaluation.metrics.cells import Problem
 
 FloatArray = NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def compare_with_front(
     ]
 
 
-def _values(reports: Sequence[Report], quantities: Sequence[str]) -> FloatArray:
+def _values(reports: Sequence[EvaluationReport], quantities: Sequence[str]) -> FloatArray:
     """Return every quantity of every report on the problems that all have, shape (M, S, Q); NaN in all where in one."""
     problems = [{problem["id"]: problem for problem in report["problems"]} for report in reports]
     shared = [identity for identity in problems[0] if all(identity in others for others in problems[1:])]

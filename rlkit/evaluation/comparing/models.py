@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.report_file import Report, read_report
-from rlkit.evaluation.store import CONFIG, REPORT, read_json
+from rlkit.evaluation.directory import (
+    CONFIG,
+    REPORT,
+    EvaluationReport,
+    find_evaluation,
+    holds_evaluation,
+    read_config,
+    read_report,
+)
 
 USUAL_TEMPERATURE = 1.0
 """The temperature at which models of several are compared first, where they were sampled at it."""
@@ -19,7 +26,7 @@ USUAL_TEMPERATURE = 1.0
 class Model:
     """One model's evaluations of the same problems, by falling temperature."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[EvaluationReport, ...]
     configs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """What each config.json holds; empty where there is none."""
     folders: tuple[Path, ...] = ()
@@ -44,7 +51,7 @@ class Model:
         """Temperatures of the evaluations, falling."""
         return tuple(temperature_of(report) for report in self.reports)
 
-    def main(self, wanted: float | None = None) -> Report:
+    def main(self, wanted: float | None = None) -> EvaluationReport:
         """Return the evaluation compared first: at the wanted temperature, else its first, else 1, else the highest."""
         for temperature in (wanted, self.first, USUAL_TEMPERATURE):
             if temperature in self.temperatures:
@@ -56,7 +63,7 @@ class Model:
         """The temperature of the evaluation that is compared first."""
         return temperature_of(self.main())
 
-    def folder(self, report: Report) -> Path:
+    def folder(self, report: EvaluationReport) -> Path:
         """Return where an evaluation of this model lies."""
         return self.folders[next(at for at, each in enumerate(self.reports) if each is report)]
 
@@ -67,7 +74,7 @@ class Model:
         return str(config.get("model_fingerprint") or self.reports[0]["model"])
 
 
-def temperature_of(report: Report) -> float:
+def temperature_of(report: EvaluationReport) -> float:
     """Return the temperature an evaluation was sampled at; NaN where it is not on record."""
     value = report["sampling"].get("temperature")
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
@@ -81,23 +88,23 @@ def read_model(directory: str | Path) -> Model:
         ConfigError: two evaluations in it have one temperature, or are of different models.
     """
     folders = find_evaluations(Path(directory).expanduser())
-    models = [
-        Model((read_report(folder),), (_read_config(folder),), (_inner(folder),), str(directory)) for folder in folders
-    ]
+    models = [_read_one(folder, str(directory)) for folder in folders]
     if len({model.identity for model in models}) > 1:
         raise ConfigError(f"{directory} holds evaluations of different models; name one of the folders in it.")
     return _join(models)
 
 
 def find_evaluations(directory: Path) -> list[Path]:
-    """Return the folder of each evaluation in a directory or its `eval`; the directory itself where there is none."""
-    for folder in (directory, directory / "eval"):
-        if (folder / REPORT).is_file():
-            return [folder] if folder == directory / "eval" else [directory]
-        several = sorted(path.parent for path in folder.glob(f"t[0-9]*/{REPORT}"))
-        if several:
-            return several
-    return [directory]
+    """Return the folder of each evaluation in a directory or its `eval`: itself, or one per temperature.
+
+    Raises:
+        StoreError: there is none.
+    """
+    if not holds_evaluation(directory):
+        for folder in (directory, directory / "eval"):
+            if several := sorted(path.parent for path in folder.glob(f"t[0-9]*/{REPORT}")):
+                return several
+    return [find_evaluation(directory)]
 
 
 def gather_models(base: Model, runs: Sequence[Model]) -> tuple[Model, list[Model]]:
@@ -135,11 +142,6 @@ def _join(models: Sequence[Model]) -> Model:
     return replace(models[0], reports=reports, configs=configs, folders=folders)
 
 
-def _inner(folder: Path) -> Path:
-    """Return where report.json lies: here or, of a run directory, in its `eval`."""
-    return folder if (folder / REPORT).is_file() else folder / "eval"
-
-
-def _read_config(folder: Path) -> Mapping[str, Any]:
-    path = _inner(folder) / CONFIG
-    return read_json(path) if path.is_file() else {}
+def _read_one(folder: Path, directory: str) -> Model:
+    config = read_config(folder) if (folder / CONFIG).is_file() else {}
+    return Model((read_report(folder),), (config,), (folder,), directory)

@@ -22,8 +22,8 @@ from rlkit.estimators import (
     widening_factors,
 )
 from rlkit.evaluation.comparing.pairing import Pairing
-from rlkit.evaluation.curves import maj_at_k_votes
-from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.cells import METRICS, CellJson, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.curves import maj_at_k_votes
 
 FloatArray = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ class PairedStatistics:
         """Return the positions of quantities."""
         return [self.names.index(name) for name in names]
 
-    def cell(self, name: str) -> Cell:
+    def cell(self, name: str) -> CellJson:
         """Return both means, their difference, its interval and the p-value of this quantity alone."""
         at = self.names.index(name)
         both = ~np.isnan(self.base_MK[:, at] + self.run_MK[:, at])
@@ -152,7 +152,7 @@ class PairedStatistics:
             **cell,
         }
 
-    def family_cell(self, name: str) -> Cell:
+    def family_cell(self, name: str) -> CellJson:
         """Return `cell` with the interval and the p-value that hold for the whole family at once."""
         at = self.names.index(name)
         together = widen(self.intervals[at], float(self.factors_K[at])).as_cell()

@@ -8,7 +8,7 @@ from typing import Any
 from rlkit.estimators import DiversityLoss, split_diversity_loss
 from rlkit.evaluation.comparing.paired_columns import DIVERSITY_PARTS, Columns
 from rlkit.evaluation.comparing.pairing import Pairing, has_same_classes
-from rlkit.evaluation.metrics import Problem
+from rlkit.evaluation.metrics.cells import Problem
 
 _REDUNDANCY = ("compression_", "self_bleu_")
 """Starts of measures that are higher where outputs are more alike."""

@@ -10,8 +10,8 @@ import numpy as np
 from rlkit.diversity import HashedNgrams, mean_cosine_distance, mean_cross_cosine, read_vectors
 from rlkit.estimators import mean_interval
 from rlkit.evaluation.comparing.models import Model
-from rlkit.evaluation.sample_index import index_samples
-from rlkit.evaluation.store import SAMPLES
+from rlkit.evaluation.samples.index import index_samples
+from rlkit.evaluation.samples.reading import SAMPLES
 
 _PROMPTS, _TEXTS = 200, 16
 """At most so many prompts, and texts of each model for one of them."""

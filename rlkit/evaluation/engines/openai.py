@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
-import math
 import re
 from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from rlkit.errors import ConfigError, EngineError, RewardError
+from rlkit.errors import ConfigError, EngineError
 from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.engines.contract import Sample, SampleKey
 from rlkit.evaluation.engines.openai_requests import Dialect, SampleRequest, plan_requests, read_samples
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.parameters import check_choice, check_count, check_flag, check_number, check_text, show
-from rlkit.servers.chat import probe_chat
-from rlkit.servers.pool import BusyError, Server, ServerPool, SplitError, UnreachableError
-from rlkit.servers.retrying import BUSY_STATUSES, GarbledReplyError, TransientError, call_until, read_key
+from rlkit.servers.asking import find_silence
+from rlkit.servers.endpoint import Endpoint, check_server, read_key
+from rlkit.servers.faults import GarbledReplyError, RefusedError, SplitError, TransientError, UnreachableError
+from rlkit.servers.health import Server
+from rlkit.servers.pool import Patience, ServerPool
 from rlkit.terminal import note
 from rlkit.types import Row
 
 _NO_CHAT = ChatFormat()
-_PROBE_S = 10.0
+_PROBE_S = 5.0
+_MAX_TRIES = 6
 # How servers say that they draw fewer samples a request: `n` as a word of its own.
 _ABOUT_N = re.compile(r"(?<![\w'])['\"`]?n['\"`]?(?![\w'])")
 
@@ -74,15 +73,13 @@ class OpenaiEngine:
     def __post_init__(self) -> None:
         """Check every parameter, and turn one address into a tuple of one."""
         urls = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
-        if not (isinstance(urls, list | tuple) and urls and all(_is_address(url) for url in urls)):
-            raise ConfigError(
-                f"openai was given base_url={show(self.base_url)}; write http://host:port/v1, or a list of such "
-                "addresses (a key belongs into the variable that api_key_variable names)."
-            )
+        if not isinstance(urls, list | tuple) or not urls:
+            raise ConfigError(f"openai was given base_url={show(urls)}; write http://host:port/v1, or a list of such.")
+        for url in urls:
+            check_server("openai", "base_url", url, self.api_key_variable)
         object.__setattr__(self, "base_url", tuple(dict.fromkeys(url.rstrip("/") for url in urls)))
-        for name in ("served_model", "api_key_variable"):
-            if getattr(self, name) is not None:
-                check_text("openai", name, getattr(self, name))
+        if self.served_model is not None:
+            check_text("openai", "served_model", self.served_model)
         check_choice("openai", "dialect", self.dialect, ("vllm", "openai"))
         check_flag("openai", "logprobs", self.logprobs)
         check_count("openai", "samples_per_request", self.samples_per_request)
@@ -91,16 +88,12 @@ class OpenaiEngine:
         check_number("openai", "patience_s", self.patience_s, at_least=0)
 
     def check(self) -> None:
-        """Ask every server for a sign of life, at most ten seconds.
+        """Ask every server for a sign of life, at most five seconds.
 
         Raises:
-            ConfigError: the package openai is missing, the key's variable is not set, or no server replies.
+            ConfigError: the package httpx is missing, the key's variable is not set, or no server replies.
         """
-        if importlib.util.find_spec("openai") is None:
-            raise ConfigError("The engine openai needs the package openai, which is not installed; pip install openai.")
-        key = read_key(self.api_key_variable)
-        with ThreadPoolExecutor(len(self.base_url)) as pool:
-            reasons = list(pool.map(lambda url: _find_silence(url, key), self.base_url))
+        reasons = find_silence(self.base_url, read_key(self.api_key_variable), "models", _PROBE_S)
         silent = [f"{url} ({reason})" for url, reason in zip(self.base_url, reasons, strict=True) if reason]
         if len(silent) == len(self.base_url):
             raise ConfigError(f"No server replies: {'; '.join(silent)}; start it, or mend its address in base_url.")
@@ -128,11 +121,10 @@ class OpenaiEngine:
         ]
         key = read_key(self.api_key_variable)
         pool: ServerPool[SampleRequest, list[Sample]] = ServerPool(
-            [Server(url, _connect(url, key)) for url in self.base_url],
+            [Server(Endpoint(url, key)) for url in self.base_url],
             _Asking(dialect).ask,
             self.concurrency,
-            self.deadline_s,
-            self.patience_s,
+            Patience(self.deadline_s, down_s=self.patience_s, max_tries=_MAX_TRIES),
         )
         for batches in pool.run(requests):
             yield [sample for batch in batches for sample in batch]
@@ -151,10 +143,6 @@ class OpenaiEngine:
                 raise ConfigError(f"The dialect openai has no {name}; leave it out, or write dialect: vllm.")
 
 
-class _TooLongError(Exception):
-    """A server takes no max_tokens beyond its context."""
-
-
 class _Asking:
     """Puts requests to servers and reads their replies."""
 
@@ -167,7 +155,7 @@ class _Asking:
         self._largest: dict[str, int] = {}
         self._known: set[str] = set()
 
-    async def ask(self, server: Server, request: SampleRequest) -> list[Sample]:
+    async def ask(self, server: Endpoint, request: SampleRequest) -> list[Sample]:
         """Return the samples of a request.
 
         Raises:
@@ -179,7 +167,7 @@ class _Asking:
         if request.count > largest:
             raise SplitError(list(request.split(largest)))
         await self._check_model(server)
-        reply = await self._send(server, request)
+        reply = await self._send(server, request, self._dialect.fields_of(request))
         samples = read_samples(request, reply, self._is_raw)
         if len(samples) < request.count:
             # A server that overlooks n, or limits it, gives as many as it will each time.
@@ -187,55 +175,30 @@ class _Asking:
             raise SplitError(list(request.split(len(samples))))
         return samples
 
-    async def _send(self, server: Server, request: SampleRequest) -> Any:
-        fields = self._dialect.fields_of(request)
+    async def _send(self, server: Endpoint, request: SampleRequest, fields: dict[str, Any]) -> Any:
         try:
-            return await self._create(server, request, fields)
-        except _TooLongError:
-            # As for every engine, the context then cuts what max_tokens would not: null is what is left of it.
-            return await self._create(server, request, fields | {"max_tokens": None})
-
-    async def _create(self, server: Server, request: SampleRequest, fields: dict[str, Any]) -> Any:
-        import openai
-
-        api = server.client.chat.completions if "messages" in fields else server.client.completions
-        try:
-            return await api.create(**fields)
-        except openai.APITimeoutError as error:
-            raise TransientError(f"{error}") from error
-        except openai.APIConnectionError as error:
-            raise UnreachableError(_say_connection(error)) from error
-        except openai.APIStatusError as error:
+            return await server.post("chat/completions" if "messages" in fields else "completions", fields)
+        except RefusedError as error:
             can_leave_out = self._dialect.knows_vllm and fields["max_tokens"] is not None
-            if can_leave_out and error.status_code == 400 and "max_tokens" in str(error.message):
-                raise _TooLongError from error
-            raise self._judge_status(server, request, error) from error
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
-            raise GarbledReplyError(f"a reply that cannot be read: {error!r}"[:200]) from error
+            if can_leave_out and error.status == 400 and "max_tokens" in error.said:
+                # As for every engine, the context then cuts what max_tokens would not: null is what is left of it.
+                return await self._send(server, request, fields | {"max_tokens": None})
+            if error.status in (400, 422) and request.count > 1 and _ABOUT_N.search(error.said):
+                self._largest[server.url] = (request.count + 1) // 2
+                raise SplitError(list(request.split((request.count + 1) // 2))) from error
+            raise EngineError(
+                f"The server at {server.url} refuses {request} (status {error.status}): {error.said}."
+            ) from error
 
-    def _judge_status(self, server: Server, request: SampleRequest, error: Any) -> Exception:
-        status = error.status_code
-        if status in BUSY_STATUSES or status == 503:
-            return BusyError(f"status {status}", _read_wait(error.response.headers.get("retry-after")))
-        if status >= 500:
-            return TransientError(f"status {status}: {error.message}")
-        if status in (400, 422) and request.count > 1 and _ABOUT_N.search(str(error.message)):
-            self._largest[server.url] = (request.count + 1) // 2
-            return SplitError(list(request.split((request.count + 1) // 2)))
-        reason = " ".join(str(error.message).split())[:300].rstrip(".")
-        return EngineError(f"The server at {server.url} refuses {request} (status {status}): {reason}.")
-
-    async def _check_model(self, server: Server) -> None:
+    async def _check_model(self, server: Endpoint) -> None:
         """Raise EngineError once it is known that a server lacks the model; one without a list is taken on trust."""
         if server.url in self._known:
             return
-        import openai
-
         try:
-            served = [model.id for model in (await server.client.models.list()).data]
-        except openai.APIConnectionError as error:
-            raise UnreachableError(_say_connection(error)) from error
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+            served = [model["id"] for model in (await server.get("models"))["data"]]
+        except UnreachableError:
+            raise
+        except (TransientError, GarbledReplyError, RefusedError, LookupError, TypeError):
             served = []
         if served and self._dialect.model not in served:
             raise EngineError(
@@ -243,42 +206,3 @@ class _Asking:
                 f"{', '.join(map(repr, served[:5]))}; write one of them as served_model, or as the adapter."
             )
         self._known.add(server.url)
-
-
-def _connect(url: str, key: str | None) -> Any:
-    from openai import AsyncOpenAI, Timeout
-
-    # Retries and deadlines are the pool's; only a connection that does not come about is given up sooner.
-    timeout = Timeout(None, connect=_PROBE_S)
-    return AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout)
-
-
-def _find_silence(url: str, key: str | None) -> str | None:
-    """Return why a server gives no sign of life; None when it does."""
-    try:
-        call_until(_PROBE_S / 2, probe_chat(url, key), url)
-    except RewardError as error:
-        return _say_connection(error.__cause__ or error)
-    return None
-
-
-def _say_connection(error: BaseException) -> str:
-    """Return the innermost reason, as `Connection error.` helps nobody."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _read_wait(text: str | None) -> float:
-    try:
-        seconds = float(text or 0)
-    except ValueError:
-        return 0.0
-    return min(seconds, 60.0) if math.isfinite(seconds) and seconds > 0 else 0.0
-
-
-def _is_address(url: object) -> bool:
-    if not isinstance(url, str):
-        return False
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None

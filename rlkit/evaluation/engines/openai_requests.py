@@ -10,8 +10,8 @@ from typing import Any
 from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.engines.contract import Sample
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.servers.pool import SplitError
-from rlkit.servers.retrying import GarbledReplyError
+from rlkit.parameters import show
+from rlkit.servers.faults import GarbledReplyError, SplitError
 from rlkit.types import Row
 
 _ENDED_BY_ITSELF = ("stop", "tool_calls", "function_call")
@@ -34,10 +34,6 @@ class SampleRequest:
         for start in range(0, self.count, size):
             yield replace(self, first=self.first + start, count=min(size, self.count - start))
 
-    def rest_after(self, count: int) -> SampleRequest:
-        """Return this request without its first so many samples."""
-        return replace(self, first=self.first + count, count=self.count - count)
-
 
 @dataclass(frozen=True)
 class Dialect:
@@ -51,7 +47,7 @@ class Dialect:
     wants_logprobs: bool
 
     def fields_of(self, request: SampleRequest) -> dict[str, Any]:
-        """Return the keyword arguments of `completions.create` or `chat.completions.create`."""
+        """Return the body of a request to `completions` or `chat/completions`."""
         sampling, is_chat = self.sampling, not isinstance(request.row["prompt"], str)
         fields: dict[str, Any] = {
             "model": self.model,
@@ -69,18 +65,16 @@ class Dialect:
             fields["logprobs"] = True if is_chat else int(not self.knows_vllm)
         if self.knows_vllm:
             # Said outright, as a server takes what is left out from the model's generation_config.json.
-            fields["extra_body"] = {
+            fields |= {
                 "top_k": sampling.top_k,
                 "min_p": sampling.min_p,
                 "repetition_penalty": 1.0,
                 "return_token_ids": True,
-                **({"chat_template": self.chat.template} if is_chat and self.chat.template else {}),
-                **(
-                    {"chat_template_kwargs": dict(self.chat.template_args)}
-                    if is_chat and self.chat.template_args
-                    else {}
-                ),
             }
+            if is_chat and self.chat.template:
+                fields["chat_template"] = self.chat.template
+            if is_chat and self.chat.template_args:
+                fields["chat_template_kwargs"] = dict(self.chat.template_args)
         return fields
 
 
@@ -89,19 +83,19 @@ def read_samples(request: SampleRequest, reply: Any, is_raw: bool) -> list[Sampl
 
     Args:
         request: what was asked.
-        reply: what the client made of the server's JSON.
+        reply: the server's JSON.
         is_raw: whether its log-probs are those of the model itself; others are not taken.
 
     Raises:
         GarbledReplyError: the reply has no choices, a choice no text, or nothing says how long it is.
         SplitError: only requests of one sample have their lengths told.
     """
-    choices = getattr(reply, "choices", None)
+    choices = _get(reply, "choices")
     if not isinstance(choices, list) or not choices:
-        raise GarbledReplyError(f"a reply without choices: {_show(reply)}")
-    if all(isinstance(getattr(choice, "index", None), int) for choice in choices):
-        choices = sorted(choices, key=lambda choice: choice.index)
-    usage = getattr(getattr(reply, "usage", None), "completion_tokens", None)
+        raise GarbledReplyError(f"a reply without choices: {show(reply, 120)}")
+    if all(isinstance(_get(choice, "index"), int) for choice in choices):
+        choices = sorted(choices, key=lambda choice: choice["index"])
+    usage = _get(reply, "usage", "completion_tokens")
     kept = choices[: request.count]
     lengths = [_length(choice, usage if len(choices) == 1 else None) for choice in kept]
     if None in lengths and request.count > 1:
@@ -116,7 +110,7 @@ def _sample(request: SampleRequest, number: int, choice: Any, length: int | None
     if length is None:
         raise GarbledReplyError("neither usage nor logprobs in the reply, so nobody knows how many tokens were drawn")
     logps = _token_logps(choice) if is_raw else None
-    reason = getattr(choice, "finish_reason", None)
+    reason = _get(choice, "finish_reason")
     if reason in (None, "abort", "error"):
         raise GarbledReplyError(f"a completion that was broken off (finish_reason {reason!r})")
     return Sample(
@@ -131,21 +125,21 @@ def _sample(request: SampleRequest, number: int, choice: Any, length: int | None
 
 
 def _text(choice: Any) -> str:
-    message = getattr(choice, "message", None)
-    text = getattr(choice, "text", None) if message is None else getattr(message, "content", None)
+    message = _get(choice, "message")
+    text = _get(choice, "text") if message is None else _get(message, "content")
     # A server with a reasoning parser hands the two parts out apart; they are put together as the model wrote them.
-    reasoning = getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None)
+    reasoning = _get(message, "reasoning") or _get(message, "reasoning_content")
     if isinstance(reasoning, str) and reasoning and (text is None or isinstance(text, str)):
         return f"<think>{reasoning}" + ("" if text is None else f"</think>{text}")
     if message is not None and text is None:
         return ""
     if not isinstance(text, str):
-        raise GarbledReplyError(f"a choice without text: {_show(choice)}")
+        raise GarbledReplyError(f"a choice without text: {show(choice, 120)}")
     return text
 
 
 def _length(choice: Any, usage: Any) -> int | None:
-    ids, logps = getattr(choice, "token_ids", None), _listed_logps(choice)
+    ids, logps = _get(choice, "token_ids"), _listed_logps(choice)
     for found in (ids, logps):
         if isinstance(found, list) and found:
             return len(found)
@@ -161,16 +155,18 @@ def _token_logps(choice: Any) -> list[float] | None:
 
 
 def _listed_logps(choice: Any) -> list[Any] | None:
-    logprobs = getattr(choice, "logprobs", None)
-    content = getattr(logprobs, "content", None)
+    content = _get(choice, "logprobs", "content")
     if isinstance(content, list):
-        return [getattr(token, "logprob", None) for token in content]
-    listed = getattr(logprobs, "token_logprobs", None)
+        return [_get(token, "logprob") for token in content]
+    listed = _get(choice, "logprobs", "token_logprobs")
     return listed if isinstance(listed, list) else None
 
 
-def _show(value: Any) -> str:
-    return repr(value)[:120]
+def _get(value: Any, *names: str) -> Any:
+    """Return what stands under nested names; None where a server left it out."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def plan_requests(rows: Sequence[Row], n: int, size: int) -> Iterator[SampleRequest]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlkit.errors import ConfigError, StoreError
-from rlkit.estimators import maj_at_k, pass_at_k, rarefied_distinct, split_diversity_loss
+from rlkit.estimators import majority_vote, pass_at_k, rarefied_distinct, split_diversity_loss
 from rlkit.evaluation import compare_runs, compare_several, read_report
 from tests.evaluation.simulated import make_problem, simulate_report
 from tests.evaluation.simulated import make_report as report_of
@@ -165,7 +165,8 @@ def test_votes_are_compared_where_both_say_how_often_each_answer_was_given() -> 
     found = compare_runs(with_answers(A), with_answers(B))["maj_at_k"]
     assert list(found) == ["8", "16"]
     for k in (8, 16):
-        expected = [maj_at_k([c, (16 - c) // 2, 16 - c - (16 - c) // 2], [True, False, False], k) for c in CORRECT_A]
+        counts = [[c, (16 - c) // 2, 16 - c - (16 - c) // 2] for c in CORRECT_A]
+        expected = [majority_vote(each, [True, False, False], [k]).values_K for each in counts]
         assert found[str(k)]["a"] == pytest.approx(np.mean(expected))
     assert compare_runs(with_answers(A), B)["maj_at_k"] == {}
 
