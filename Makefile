@@ -19,11 +19,12 @@ demo: setup ## Train GRPO and diversity-preserving arms from the shipped model a
 
 test: test-fast test-slow ## Run every test
 
+# A file's tests stay in one process, so that what its fixtures make is made once.
 test-fast: setup ## Run the tests that take seconds
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n 2
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup ## Run the tests that train, serve and install
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "slow and side_by_side" -n 2
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "slow and side_by_side" -n 2 --dist loadfile
 	@$(RUN) -m pytest -q -m "slow and not side_by_side"
 
 check: setup ## Format, lint, types and layers, as the hook before a commit does

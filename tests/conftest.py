@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+# Without bytecode every process that a test starts would compile all that it imports, which takes longer than the rest.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell ignores Ctrl-C for what it starts in the background, and programs inherit that; tests that send it need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

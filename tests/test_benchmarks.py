@@ -242,6 +242,8 @@ def test_the_clock_of_an_update_rests_where_it_should(monkeypatch):
     assert (clock.seconds, clock.cpu_seconds) == (1, 10)
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_isolation_costs_are_measured_for_every_kind():
     ran = run("--calls", "20", "--rounds", "1", script="reward_isolation.py")
     assert ran.returncode == 0, ran.stderr

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ GROUND = {
     "arithmetic",
     "assets",
     "errors",
+    "files",
     "models",
     "moved",
     "parameters",
@@ -45,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("rewards", "tasks", "recipe", "runs"),
     },
     "explaining": {"advantages", "diversity"},
-    "report": {"estimators", "evaluation"},
+    "report": {"estimators", "evaluation", "runs"},
     "testing": {"rewards", "workers"},
 }
 """Layers from the bottom up, and the layers that each may import beside the ground floor."""
@@ -59,6 +61,7 @@ AT_THE_TOP: dict[str, set[str]] = {
 }
 """Third-party packages that a layer may import when it is imported, beside `ANYWHERE`."""
 WHERE_USED: dict[str, set[str]] = {
+    "files": {"filelock"},
     "terminal": {"rich"},
     "estimators": {"scipy"},
     "workers": {"rich"},
@@ -90,7 +93,13 @@ class Import(NamedTuple):
     """Whether it runs when the file is imported, not inside a function or for type checkers only."""
 
 
-def imports_of(file: Path) -> Iterator[Import]:
+@cache
+def imports_of(file: Path) -> tuple[Import, ...]:
+    """Return every import of a file, once parsed for all tests."""
+    return tuple(find_imports(file))
+
+
+def find_imports(file: Path) -> Iterator[Import]:
     """Yield every import of a file; `from rlkit import x` counts as `rlkit.x` when x is one of rlkit's modules."""
     tree = ast.parse(file.read_text())
     deferred = {id(inner) for node in ast.walk(tree) if is_deferred(node) for inner in ast.walk(node)}

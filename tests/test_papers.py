@@ -133,6 +133,7 @@ def test_every_recipe_resolves_and_brings_what_its_chain_needs(text: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_the_training_settings_are_trls() -> None:
     from rlkit.recipe.fields import check_fields
     from rlkit.trainers.config import DiverseGRPOConfig

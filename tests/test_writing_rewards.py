@@ -26,6 +26,7 @@ def run(folder: Path, command: list[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_the_page_works_as_it_is_written(tmp_path):
     said = {}
     for language, code, command in STEPS:

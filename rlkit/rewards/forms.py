@@ -80,13 +80,13 @@ def wanted_columns(function: Callable[..., Any], available: Iterable[str]) -> li
 def asks_for(function: Callable[..., Any], column: str) -> bool:
     """Return whether a reward asks for one of `TRAINER_COLUMNS`; `**columns` does not.
 
-    A marked reward does by naming it. In TRL's own form a parameter with a default is the author's, whatever it is
-    called, because TRL has no such columns: there, what is asked for has no default.
+    A marked reward does by naming it. In TRL's own form a parameter with a default other than None is the author's,
+    whatever it is called, because TRL has no such columns: `step=0.1` keeps its value.
     """
     parameter = inspect.signature(function).parameters.get(column)
     if parameter is None or (isinstance(function, functools.partial) and column in function.keywords):
         return False
-    return form_of(function) != "batch" or parameter.default is parameter.empty
+    return form_of(function) != "batch" or parameter.default is None or parameter.default is parameter.empty
 
 
 def _inner(function: Any) -> Any:

@@ -88,7 +88,7 @@ class _CodeTask:
         for wrong in ("", "```python\npass\n```"):
             for row, gold, damaged in zip(rows, golds, grade_code([wrong] * len(rows), rows), strict=True):
                 if not gold.correct:
-                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.verdict}; mend the row.")
+                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.label}; mend the row.")
                 if damaged.correct:
                     raise RewardError(f"The tests of {row['id']!r} accept {wrong!r}; mend the row.")
 

@@ -126,7 +126,7 @@ class DatasetTask:
             gold = verifier.write_gold(row)
             if gold is not None and not (grade := self.grade(gold, row)).correct:
                 raise RewardError(
-                    f"The gold answer of {row['id']!r}, {row['gold']!r}, is graded {grade.verdict}, not correct; mend "
+                    f"The gold answer of {row['id']!r}, {row['gold']!r}, is graded {grade.label}, not correct; mend "
                     f"it, or choose another verifier than {self.verifier}."
                 )
             for wrong in verifier.write_wrong(row):

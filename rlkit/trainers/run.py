@@ -148,12 +148,8 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
         check_columns(reward, rows[0] if rows else ())
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
-    if _samples_inside(config):
-        from rlkit.trainers.stack import keep_weights_loadable
-
-        if obstacle := vllm_obstacle():
-            raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
-        keep_weights_loadable()
+    if _samples_inside(config) and (obstacle := vllm_obstacle()):
+        raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
     return DiverseGRPOTrainer(
         model=plan.model,
         args=config,

@@ -89,6 +89,8 @@ def test_every_process_of_a_machine_finds_the_mistake_but_one_says_it(capsys, mo
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
+@pytest.mark.side_by_side
 def test_an_extra_that_is_not_installed_is_named():
     blocked = "import sys; sys.modules['datasets'] = None; from rlkit.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ["recipes", "validate", "countdown/grpo"]

@@ -74,6 +74,7 @@ def test_mistakes_that_need_no_trainer_to_see_are_told_without_one(tmp_path, mon
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -97,6 +98,7 @@ def test_mistakes_in_settings_are_told_before_a_model_is_loaded(tmp_path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_dry_run_prints_the_resolved_recipe_and_writes_nothing(tmp_path, capsys):
     assert main([*words(tmp_path / "run", train__learning_rate="1e-4"), "--dry-run"]) == 0
     printed = capsys.readouterr().out
@@ -115,6 +117,7 @@ def whole_run(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_run_leaves_its_recipe_log_state_and_model(whole_run):
     assert [entry["step"] for entry in read_log(whole_run)] == list(range(1, 13))
     keys = {"reward", "entropy", "loss", "grad_norm", "diversity/pass_at_g", "diversity/distinct_correct"}
@@ -126,6 +129,7 @@ def test_a_run_leaves_its_recipe_log_state_and_model(whole_run):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_the_trained_model_loads_by_itself_and_has_learnt_something(whole_run):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -139,12 +143,14 @@ def test_the_trained_model_loads_by_itself_and_has_learnt_something(whole_run):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_the_saved_recipe_describes_the_run_by_itself(whole_run, capsys):
     assert main(["train", str(whole_run / "recipe.yaml")]) == 0
     assert "holds this run, finished after 12 steps" in capsys.readouterr().err
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_another_recipe_is_refused_in_one_sentence_and_harms_nothing(whole_run):
     before = {path: path.stat().st_mtime_ns for path in whole_run.rglob("*")}
     code, stdout, stderr = finish_run(start_run(*words(whole_run, train__seed=1)))
@@ -155,6 +161,7 @@ def test_another_recipe_is_refused_in_one_sentence_and_harms_nothing(whole_run):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path, whole_run):
     output = tmp_path / "run"
     process = start_run(*words(output))
@@ -177,6 +184,7 @@ def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path, whole
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_killed_run_is_free_to_continue(tmp_path):
     output = tmp_path / "run"
     process = start_run(*words(output, train__max_steps=4000))
@@ -201,6 +209,7 @@ def sleep_long(completions, **columns):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_second_ctrl_c_does_not_wait_for_the_step(tmp_path):
     reward, output = tmp_path / "reward.py", tmp_path / "run"
     reward.write_text(SLOW_REWARD)
@@ -218,6 +227,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_reward_that_fails_leaves_a_failed_run_that_a_mended_recipe_replaces(tmp_path):
     reward, output = tmp_path / "reward.py", tmp_path / "run"
     reward.write_text("def broken(completions, **columns):\n    raise ZeroDivisionError('mine')\n")

@@ -25,7 +25,7 @@ from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import pass_at_k
 from rlkit.evaluation import Sample, evaluate
 from rlkit.evaluation.engines.chat_format import ChatFormat
-from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.samples.reading import read_samples
 from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
 
@@ -139,6 +139,7 @@ def test_what_is_missing_is_drawn_as_it_first_was(finished: Path, tiny_model: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_killed_at_twenty_random_moments_it_ends_with_the_same_samples_and_report(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def wait_for_growth(process: BaseProcess, file: Path, size: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("limit", ["small file system", "largest file"])
 def test_a_disk_that_fills_up_is_one_sentence_and_what_is_on_it_is_kept(
     tiny_model: Path, tmp_path: Path, limit: str
@@ -230,6 +232,7 @@ def small_disk(folder: Path, limit: str) -> Iterator[Callable[[], None] | None]:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_interrupted_it_says_how_to_go_on(tiny_model: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rlkit", "eval", "--model", str(tiny_model), "--n", "4000", "--max-tokens", "20"]
     command += ["--task", f"{Path(__file__).parent / 'conftest.py'}:FirstLetter", "--output", str(tmp_path / "out")]

@@ -20,6 +20,7 @@ ARTEFACTS = Path(__file__).resolve().parents[2] / "runs" / "test-artefacts"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.side_by_side,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

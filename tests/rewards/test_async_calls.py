@@ -154,7 +154,7 @@ def test_all_async_rewards_meet_one_loop_in_every_engine():
 
 def test_async_rewards_begin_after_the_plain_ones_and_are_given_the_time_they_take():
     rewards = [bind_reward(f"{FILE}:reads_what_was_left"), bind_reward(f"{FILE}:leaves")]
-    assert rewards[0].run.limit_s == float("inf")
+    assert bind_reward(f"{FILE}:loop_of_batch").limit_s == float("inf")
     with RewardEngine(rewards) as engine:
         assert scores(engine.score(["first"], ["p"], {})[0]) == [1.0]
         assert scores(engine.score(["second"], ["p"], {})[0]) == [1.0]

@@ -49,6 +49,7 @@ def test_shipped_rewards_keep_the_contract(name):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("spec", ["code_tests", {"name": "math_verify", "deadline_s": 10.0}], ids=str)
 def test_shipped_rewards_with_processes_of_their_own_keep_the_contract(spec):
     # Machines under load need longer for a comparison that only just meets its deadline elsewhere.
@@ -133,6 +134,7 @@ def test_a_judge_that_cannot_be_read_scores_nothing_and_is_asked_again_later(jud
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_judge_keeps_the_contract(server, tmp_path):  # noqa: F811
     server.answer = lambda path, request: say("NO")
     spec = {"name": "llm_judge", "model": "m", "base_url": f"{server.url}/v1", "cache": str(tmp_path / "said.sqlite")}
@@ -163,6 +165,7 @@ def test_a_reward_model_here_and_behind_a_server_gives_the_last_class(tiny_class
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_reward_model_keeps_the_contract(tiny_classifier):  # noqa: F811
     path = tiny_classifier(num_labels=1)
     (score,) = resolve_reward("reward_model")(["a b"], prompts=["1"], model=path)

@@ -133,6 +133,7 @@ def can_import(repository: Path, *modules: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_second_set_up_is_instant(ready: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = run_setup(ready)
@@ -143,6 +144,7 @@ def test_a_second_set_up_is_instant(ready: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_changed_lock_file_is_followed(ready: Path) -> None:
     make_wheel(ready.parent / "wheels", "extra", "1.0")
     with (ready / "requirements" / "cpu.lock").open("a") as lock:
@@ -152,6 +154,7 @@ def test_a_changed_lock_file_is_followed(ready: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_set_up_that_was_cut_off_is_completed(ready: Path) -> None:
     # What a kill in the middle of a package leaves: its metadata, some of its files, and a record that says so.
     (packages,) = (ready / ".venv" / "lib").glob("python3.*/site-packages")
@@ -163,6 +166,7 @@ def test_a_set_up_that_was_cut_off_is_completed(ready: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_broken_venv_and_one_of_a_moved_repository_are_made_anew(repository: Path) -> None:
     (repository / ".venv" / "bin").mkdir(parents=True)
     assert run_setup(repository).returncode == 0
@@ -173,6 +177,7 @@ def test_a_broken_venv_and_one_of_a_moved_repository_are_made_anew(repository: P
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_venv_of_somebody_else_that_does_not_fit_is_left_alone(repository: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", repository / ".venv"], check=True)
     (packages,) = (repository / ".venv" / "lib").glob("python3.*/site-packages")
@@ -184,6 +189,7 @@ def test_a_venv_of_somebody_else_that_does_not_fit_is_left_alone(repository: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_what_cannot_be_installed_is_said_in_one_sentence(repository: Path) -> None:
     (repository / "requirements" / "cpu.lock").write_text(f"torch==2.13.0+cpu\nabsent==1.0\n{UV}\n")
     assert "absent was not found" in one_sentence(run_setup(repository))
@@ -193,12 +199,14 @@ def test_what_cannot_be_installed_is_said_in_one_sentence(repository: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_pytorchs_own_index_is_asked_where_no_other_has_its_cpu_build(repository: Path) -> None:
     next((repository.parent / "wheels").glob("torch-*")).unlink()
     assert "PyTorch's CPU build is not where pip looks" in one_sentence(run_setup(repository))
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_venv_that_is_a_link_is_left_alone(repository: Path, ready: Path) -> None:
     (repository / ".venv").symlink_to(ready / ".venv")
     assert "move it away or delete it" in one_sentence(run_setup(repository))
@@ -206,6 +214,7 @@ def test_a_venv_that_is_a_link_is_left_alone(repository: Path, ready: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_gpu_that_pytorch_cannot_use_is_not_passed_over(repository: Path, nvidia_smi: Path) -> None:
     (repository / "requirements" / "gpu.lock").write_text(f"torch==2.13.0+cpu\n{UV}\n")
     sentence = one_sentence(run_setup(repository, PATH=f"{nvidia_smi.parent}{os.pathsep}{os.environ['PATH']}"))

@@ -181,6 +181,7 @@ partition.labels(features)
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["judge", "classifier"])
 def test_an_interrupt_ends_a_process_that_waits(kind, server):
     server.delay_s = 60.0

@@ -57,6 +57,7 @@ def test_same_solutions_as_brute_force(seed, natural, use_all):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 @pytest.mark.parametrize(("numbers", "target"), [([2, 3, 5, 8], 24), ([4, 4, 6, 12], 20), ([1, 5, 5, 5], 24)])
 @pytest.mark.parametrize("natural", [False, True])
 def test_same_solutions_as_brute_force_with_four_numbers(numbers, target, natural):

@@ -89,7 +89,7 @@ def test_a_yaml_file_of_five_lines_is_a_task():
     row = task.load("test")[0]
     assert row["prompt"] == [{"role": "user", "content": "What is the capital of France?"}]
     assert (task.name, row["id"]) == ("capitals", "capitals/test/0")
-    assert [task.grade(text, row).verdict for text in ("paris", "The answer is Paris.", "Lyon", "")] == [
+    assert [task.grade(text, row).label for text in ("paris", "The answer is Paris.", "Lyon", "")] == [
         "correct",
         "correct",
         "wrong_answer",
@@ -109,8 +109,8 @@ def test_letters_are_chosen_among_those_allowed():
     task = resolve_task({"name": "jsonl", "path": str(DATA / "letters.json"), "verifier": "multiple_choice"})
     row = task.load("test")[0]
     assert task.grade(r"\boxed{c}", row) == Grade(True, "correct", "C")
-    assert task.grade("The answer is (A).", row).verdict == "wrong_answer"
-    assert task.grade("C is prime, I think", row).verdict == "no_answer"
+    assert task.grade("The answer is (A).", row).label == "wrong_answer"
+    assert task.grade("C is prime, I think", row).label == "no_answer"
     task.validate()
 
 
@@ -124,7 +124,7 @@ def test_a_function_of_ones_own_judges_with_every_column(tmp_path):
     (tmp_path / "task.yaml").write_text("path: texts.jsonl\nverifier: judge.py:longer\n")
     task = resolve_task(str(tmp_path / "task.yaml"))
     row = task.load("test")[0]
-    verdicts = [task.grade(text, row).verdict for text in ("abc", "a", "?", "crash")]
+    verdicts = [task.grade(text, row).label for text in ("abc", "a", "?", "crash")]
     assert verdicts == ["correct", "wrong_answer", "not_judged", "grader_error"]
     task.validate()
     reward = resolve_reward(task.default_rewards[0])
@@ -151,7 +151,7 @@ def test_the_last_number_counts_only_where_the_task_says_so():
     path = str(DATA / "gsm8k")
     strict, lenient = (resolve_task({"name": "gsm8k", "path": path, "last_number": flag}) for flag in (False, True))
     text = "7 times 5 makes 35"
-    assert strict.grade(text, strict.load("test")[1]).verdict == "no_answer"
+    assert strict.grade(text, strict.load("test")[1]).label == "no_answer"
     assert lenient.grade(text, lenient.load("test")[1]).correct
 
 

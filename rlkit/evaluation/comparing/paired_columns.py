@@ -22,8 +22,8 @@ from rlkit.estimators import (
     widening_factors,
 )
 from rlkit.evaluation.comparing.pairing import Pairing
-from rlkit.evaluation.curves import maj_at_k_votes
-from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.cells import METRICS, CellJson, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.curves import maj_at_k_votes
 
 FloatArray = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ class PairedStatistics:
         """Return the positions of quantities."""
         return [self.names.index(name) for name in names]
 
-    def cell(self, name: str) -> Cell:
+    def cell(self, name: str) -> CellJson:
         """Return both means, their difference, its interval and the p-value of this quantity alone."""
         at = self.names.index(name)
         both = ~np.isnan(self.base_MK[:, at] + self.run_MK[:, at])
@@ -138,7 +138,7 @@ class PairedStatistics:
             **cell,
         }
 
-    def family_cell(self, name: str) -> Cell:
+    def family_cell(self, name: str) -> CellJson:
         """Return `cell` with the interval and the p-value that hold for the whole family at once."""
         at = self.names.index(name)
         together = widen(self.intervals[at], float(self.factors_K[at])).as_cell()
@@ -148,7 +148,7 @@ class PairedStatistics:
             "p_adjusted": _or_none(self.test.adjusted_K[at]),
         }
 
-    def retained_cell(self, name: str) -> Cell:
+    def retained_cell(self, name: str) -> CellJson:
         """Return which share of the base's mean the run has."""
         at = self.names.index(name)
         base_R, difference_R = self.base_resamples_RK[:, at], self.resamples_RK[:, at]

@@ -17,8 +17,8 @@ from rlkit.diversity import HashedNgrams, resolve_embedding
 from rlkit.estimators import mean_intervals
 from rlkit.estimators.intervals import SMALL_BENCHMARK
 from rlkit.evaluation.diversity.samples_pass import DiversityConfig, DiversityPass, Values
-from rlkit.evaluation.metrics import Cell
-from rlkit.evaluation.sample_index import SampleSource, index_samples
+from rlkit.evaluation.metrics.cells import CellJson
+from rlkit.evaluation.samples.index import SampleSource, index_samples
 from rlkit.parameters import name_in_recipes
 from rlkit.types import Row
 
@@ -78,7 +78,7 @@ def _embeddings(spec: Any) -> dict[str, Any]:
     return embeddings
 
 
-def _cells(values: Sequence[Values], seed: int) -> dict[str, Cell]:
+def _cells(values: Sequence[Values], seed: int) -> dict[str, CellJson]:
     """Return a cell a metric; those of one kind of interval share their resamples."""
     names = list(values[0]) if values else []
     columns = np.array(
@@ -88,7 +88,7 @@ def _cells(values: Sequence[Values], seed: int) -> dict[str, Cell]:
     kinds: dict[tuple[Any, ...], list[int]] = {}
     for at, name in enumerate(names):
         kinds.setdefault((_bounds(name), bool(is_large[at])), []).append(at)
-    cells: dict[str, Cell] = {}
+    cells: dict[str, CellJson] = {}
     for (bounds, _), places in kinds.items():
         intervals = mean_intervals(columns[:, places], bounds=bounds, seed=seed)
         cells |= {names[at]: interval.as_cell() for at, interval in zip(places, intervals, strict=True)}

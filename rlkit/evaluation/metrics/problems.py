@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rlkit.estimators import jeffreys_interval, shannon_entropy
-from rlkit.evaluation.scored import ScoredSamples
+from rlkit.evaluation.metrics.scored import ScoredSamples
 from rlkit.types import Prompt, Row
 
-NO_ANSWER = ""
+UNANSWERED = ""
 """Key of the scored samples without an answer, in `answers`."""
 
 
@@ -35,12 +35,12 @@ class ProblemCounts:
     classes: Counter[str] = field(default_factory=Counter)
     """Correct samples by canonical solution, which is the answer where the task names no other."""
     answers: Counter[str] = field(default_factory=Counter)
-    """Scored samples by answer, right or wrong; `NO_ANSWER` counts those without one."""
+    """Scored samples by answer, right or wrong; `UNANSWERED` counts those without one."""
     correct_answers: Counter[str] = field(default_factory=Counter)
     """The correct ones among them."""
     samples: ScoredSamples = field(default_factory=ScoredSamples)
-    verdicts: Counter[str] = field(default_factory=Counter)
-    """All samples by verdict."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """All samples by label."""
     num_tokens: float = 0
     """Tokens of all samples together; NaN where those of one are not known."""
     logp_sum: float = 0.0
@@ -55,13 +55,13 @@ class ProblemCounts:
         self.entropy_sum += math.nan if entropy is None else entropy * tokens
         self.logp_sum += math.nan if logp is None else logp
         self.num_truncated += math.nan if record["finish_reason"] is None else record["finish_reason"] == "length"
-        self.verdicts[record["verdict"]] += 1
+        self.labels[record["label"]] += 1
         if record["correct"] is None:
             self.num_unscored += 1
             return
         self.num_samples += 1
         self.samples.add(record)
-        answer = record["answer"] or NO_ANSWER
+        answer = record["answer"] or UNANSWERED
         self.answers[answer] += 1
         if record["correct"]:
             self.num_correct += 1
@@ -99,7 +99,7 @@ class ProblemCounts:
             "num_truncated": None if math.isnan(self.num_truncated) else int(self.num_truncated),
             "classes": dict(_most_frequent_first(self.classes)),
             "answers": {key: [count, self.correct_answers[key]] for key, count in _most_frequent_first(self.answers)},
-            "verdicts": dict(sorted(self.verdicts.items())),
+            "labels": dict(sorted(self.labels.items())),
             **{name: _or_none(value) for name, value in numbers.items()},
         }
 

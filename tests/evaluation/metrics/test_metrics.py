@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from rlkit.estimators import jeffreys_interval, pass_at_k, pass_at_k_variance, shannon_entropy
-from rlkit.evaluation.metrics import (
+from rlkit.evaluation.metrics.cells import (
     METRICS,
     distinct_at_k_cells,
     distinct_at_k_columns,
     k_grid,
+    label_cells,
     pass_at_k_cells,
-    verdict_cells,
 )
-from rlkit.evaluation.problems import count_problems, describe_problems
+from rlkit.evaluation.metrics.problems import count_problems, describe_problems
 
 ROWS = [
     {"id": "easy", "prompt": "p", "num_solutions": 4},
@@ -36,7 +36,7 @@ def record(
         "entropy_mean": 0.5,
         **changes,
     }
-    return {"prompt_id": prompt, "sample": sample, "correct": correct, "answer": answer, "verdict": verdict, **fields}
+    return {"prompt_id": prompt, "sample": sample, "correct": correct, "answer": answer, "label": verdict, **fields}
 
 
 RECORDS = [
@@ -61,7 +61,7 @@ def test_counts_of_one_problem(problems: list[dict[str, Any]]) -> None:
     easy, hard, empty = problems
     assert easy["classes"] == {"A": 2, "B": 1}
     assert (easy["num_samples"], easy["num_correct"], easy["num_distinct_correct"]) == (4, 3, 2)
-    assert easy["verdicts"] == {"correct": 3, "truncated": 1}
+    assert easy["labels"] == {"correct": 3, "truncated": 1}
     assert easy["token_entropy"] == pytest.approx((2 * 0.5 + 6 * 0.1 + 2 * 0.5 + 2 * 0.5) / 12)
     assert easy["surprisal"] == pytest.approx(6.0 / 12)
     assert easy["num_tokens"] == 3.0
@@ -96,7 +96,7 @@ def test_distinct_at_k_agrees_with_both_ends(problems: list[dict[str, Any]]) -> 
 
 
 def test_verdicts_are_shares_most_frequent_first(problems: list[dict[str, Any]]) -> None:
-    cells = verdict_cells(problems)
+    cells = label_cells(problems)
     assert list(cells) == ["correct", "wrong", "grader_error", "truncated"]
     assert sum(cell["value"] for cell in cells.values()) == pytest.approx(1.0)
 
@@ -125,7 +125,7 @@ def test_no_samples_at_all_are_undefined_not_zero() -> None:
     problems = [counts.as_json() for counts in count_problems(ROWS, [])]
     cells = {**pass_at_k_cells(problems, [1, 2]), **{name: metric.cell(problems) for name, metric in METRICS.items()}}
     assert all(cell["value"] is None and cell["num_defined"] == 0 for cell in cells.values())
-    assert verdict_cells(problems) == {}
+    assert label_cells(problems) == {}
     assert math.isnan(distinct_at_k_columns(problems, [1])[0, 0])
 
 

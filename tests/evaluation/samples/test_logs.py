@@ -10,10 +10,10 @@ import pytest
 from rlkit.cli import main
 from rlkit.errors import ConfigError, StoreError
 from rlkit.evaluation.comparing.comparison import compare_runs, read_report
-from rlkit.evaluation.importing import import_logs
-from rlkit.evaluation.logs import read_log
-from rlkit.evaluation.regrade import regrade
-from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.samples.importing import import_logs
+from rlkit.evaluation.samples.logs import read_log
+from rlkit.evaluation.samples.reading import read_samples
+from rlkit.evaluation.samples.regrade import regrade
 from rlkit.report import build_report, write_report
 
 DATE = "2025-11-05T14-43-47.148527"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,10 @@ from rlkit.diversity import Partition
 from rlkit.diversity.contract import label_group, read_features
 from rlkit.diversity.text_partition import KeyPartition
 from rlkit.evaluation.engines.contract import SampleKey
-from rlkit.evaluation.grading import Grader
-from rlkit.evaluation.store import SAMPLES, Record, read_samples
+from rlkit.evaluation.samples.grading import Grader
+from rlkit.evaluation.samples.index import index_samples
+from rlkit.evaluation.samples.reading import Record
+from rlkit.evaluation.samples.store import key_of
 from rlkit.types import Row
 
 _LONGEST_KEY = 120
@@ -39,11 +39,12 @@ def classify_samples(
         PluginError: the partition raises, or returns something else than it should.
     """
     by_id = {row["id"]: row for row in rows}
+    samples = index_samples(path, by_id)
     classes: dict[SampleKey, str] = {}
-    for prompt_id, group in _read_groups(Path(path)):
-        if prompt_id in by_id:
-            names = _name_group(group, by_id[prompt_id], partition, grader)
-            classes |= {(prompt_id, record["sample"]): name for record, name in zip(group, names, strict=True)}
+    for prompt_id, row in by_id.items():
+        if group := samples.read(prompt_id):
+            names = _name_group(group, row, partition, grader)
+            classes |= {key_of(record): name for record, name in zip(group, names, strict=True)}
     return classes
 
 
@@ -61,21 +62,3 @@ def _shorten(key: str) -> str:
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 17]}#{hashlib.sha256(key.encode('utf-8', errors='replace')).hexdigest()[:16]}"
-
-
-def _read_groups(path: Path) -> Iterator[tuple[str, list[Record]]]:
-    """Yield the samples of each prompt by number, one prompt's texts in memory at a time."""
-    offsets: defaultdict[str, dict[int, int]] = defaultdict(dict)
-    if not (path / SAMPLES).is_file():
-        return
-    with (path / SAMPLES).open("rb") as file:
-        start = 0
-        for record, line in zip(read_samples(path), file, strict=False):
-            offsets[record["prompt_id"]].setdefault(record["sample"], start)
-            start += len(line)
-        for prompt_id, starts in offsets.items():
-            group = []
-            for _, at in sorted(starts.items()):
-                file.seek(at)
-                group.append(json.loads(file.readline()))
-            yield prompt_id, group

@@ -19,13 +19,14 @@ import pytest
 from rlkit.cli import main
 from rlkit.errors import PluginError, StoreError
 from rlkit.evaluation import Sample, evaluate
-from rlkit.evaluation.regrade import regrade
-from rlkit.evaluation.store import SampleStore, read_samples
+from rlkit.evaluation.samples.reading import read_samples
+from rlkit.evaluation.samples.regrade import regrade
+from rlkit.evaluation.samples.store import SampleStore
 from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
 
 HERE = Path(__file__).parent
-TASK = f"{HERE / 'conftest.py'}:FirstLetter"
+TASK = f"{HERE.parent / 'conftest.py'}:FirstLetter"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def config_of(path: Path) -> dict[str, Any]:
 
 
 def test_samples_say_what_was_graded_and_how(finished: Path) -> None:
-    first = fields(finished, "completion", "correct", "verdict", "answer", "class")[:6]
+    first = fields(finished, "completion", "correct", "label", "answer", "class")[:6]
     assert first == [
         ("a b", True, "correct", "ab", "ab"),
         ("b a", False, "wrong_letter", "b", "b"),
@@ -114,10 +115,10 @@ def test_another_verifier_changes_verdicts_and_nothing_else(finished: Path) -> N
     after = list(read_samples(finished))
     kept = ("prompt_id", "sample", "completion", "num_tokens", "finish_reason", "logp_sum", "logp_mean", "entropy_mean")
     assert [[r[name] for name in kept] for r in after] == [[r[name] for name in kept] for r in before]
-    assert [r["verdict"] for r in after[:6]] == ["last", "last", "last", "unclosed_thinking", "last", "last"]
+    assert [r["label"] for r in after[:6]] == ["last", "last", "last", "unclosed_thinking", "last", "last"]
     assert (done.num_samples, done.num_changed) == (36, 30)
     assert done.changes["empty", "last"] == 6
-    assert done.examples[0] == (before[0]["prompt_id"], 0, before[0]["verdict"], "last")
+    assert done.examples[0] == (before[0]["prompt_id"], 0, before[0]["label"], "last")
     now = config_of(finished)
     assert (now["hash"], now["config"]) == (header["hash"], header["config"])
     assert now["grader"]["task"].endswith(":LastLetter")
@@ -138,7 +139,7 @@ def test_another_output_leaves_the_directory_as_it_is(finished: Path, tmp_path: 
     files = {path.name: path.read_bytes() for path in finished.iterdir()}
     regrade(finished, task=f"{HERE / 'test_regrade.py'}:LastLetter", output=tmp_path / "other")
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == files
-    assert {record["verdict"] for record in read_samples(tmp_path / "other")} == {"last", "unclosed_thinking"}
+    assert {record["label"] for record in read_samples(tmp_path / "other")} == {"last", "unclosed_thinking"}
     assert config_of(tmp_path / "other")["hash"] == config_of(finished)["hash"]
     with pytest.raises(StoreError, match="is not empty"):
         regrade(finished, output=tmp_path / "other")
@@ -146,7 +147,7 @@ def test_another_output_leaves_the_directory_as_it_is(finished: Path, tmp_path: 
 
 def test_the_thinking_tag_stays_unless_another_is_given(finished: Path) -> None:
     regrade(finished, thinking_tag=None)
-    assert fields(finished, "verdict")[3] == ("wrong_letter",)
+    assert fields(finished, "label")[3] == ("wrong_letter",)
     assert config_of(finished)["grader"]["thinking_tag"] is None
     assert regrade(finished).num_changed == 0
     assert regrade(finished, thinking_tag="think").changes["wrong_letter", "unclosed_thinking"] == 6
@@ -156,7 +157,7 @@ def test_crashes_are_counted_and_score_nothing(finished: Path) -> None:
     done = regrade(finished, task=f"{HERE / 'test_regrade.py'}:CrashesOnB")
     assert done.errors == {"RecursionError: too deep": 24}
     assert done.changes["correct", "grader_error"] == 4
-    assert [row for row in fields(finished, "correct", "verdict") if row[1] == "grader_error"] == [
+    assert [row for row in fields(finished, "correct", "label") if row[1] == "grader_error"] == [
         (None, "grader_error")
     ] * 24
 
@@ -194,7 +195,7 @@ def test_other_problems_and_lost_tasks_are_one_sentence(finished: Path, tmp_path
         regrade(finished, task=f"{HERE / 'test_regrade.py'}:OtherProblems")
     with pytest.raises(PluginError, match="Did you mean"):
         regrade(finished, task="countdwn")
-    with pytest.raises(StoreError, match=r"There is no config.json"):
+    with pytest.raises(StoreError, match=r"holds no evaluation"):
         regrade(tmp_path)
     header = config_of(finished)
     header["grader"]["task"] = "Gone()"
@@ -220,8 +221,8 @@ def test_drawing_goes_on_only_under_the_same_grader(tiny_model: Path, finished: 
         evaluate(*arguments, engine=Scripted(), thinking_tag=None)
     regrade(finished, thinking_tag=None)
     evaluate(*arguments, engine=Scripted(), thinking_tag=None)
-    assert len(fields(finished, "verdict")) == 36
-    assert fields(finished, "verdict").count(("unclosed_thinking",)) == 0
+    assert len(fields(finished, "label")) == 36
+    assert fields(finished, "label").count(("unclosed_thinking",)) == 0
 
 
 def test_old_directories_go_on_and_are_graded(tiny_model: Path, finished: Path) -> None:
@@ -242,7 +243,7 @@ def test_killed_at_any_moment_the_old_or_the_new_verdicts_are_there(tiny_model: 
     old = path.read_bytes()
     program = """
         import sys
-        from rlkit.evaluation.regrade import regrade
+        from rlkit.evaluation.samples.regrade import regrade
         from rlkit.evaluation.configuration import EvaluationConfig
         print("go", flush=True)
         for number in range(100_000):
@@ -271,7 +272,7 @@ def test_killed_at_any_moment_the_old_or_the_new_verdicts_are_there(tiny_model: 
 
 def test_pending_grades_are_not_mixed_with_new_ones(tiny_model: Path, finished: Path) -> None:
     header = config_of(finished)
-    header["grader"]["pending"] = "verdicts"
+    header["grader"]["pending"] = "labels"
     (finished / "config.json").write_text(json.dumps(header))
     lines = (finished / "samples.jsonl").read_text().splitlines(keepends=True)
     (finished / "samples.jsonl").write_text("".join(lines[:10]))
@@ -288,7 +289,7 @@ def test_on_the_command_line(finished: Path, capsys: pytest.CaptureFixture[str])
     task = f"{HERE / 'test_regrade.py'}:LastLetter"
     assert main(["grade", str(finished), "--task", task]) == 0
     printed = capsys.readouterr()
-    assert printed.out.splitlines()[0] == "30 of 36 verdicts changed"
+    assert printed.out.splitlines()[0] == "30 of 36 labels changed"
     assert "empty -> last" in printed.out
     assert "test-0, sample 0: correct -> last" in printed.out
     assert main(["grade", str(finished), "--json"]) == 0
@@ -298,4 +299,4 @@ def test_on_the_command_line(finished: Path, capsys: pytest.CaptureFixture[str])
     assert main(["grade", str(finished), "--thinking-tag", "<think>"]) == 2
     assert "the tag's name without brackets" in capsys.readouterr().err
     assert main(["grade", str(finished / "none")]) == 2
-    assert "There is no config.json" in capsys.readouterr().err
+    assert "is not a directory" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.evaluation.measure import measure_problems
-from rlkit.evaluation.problems import count_problems, describe_problems
+from rlkit.evaluation.metrics.measure import measure_problems
+from rlkit.evaluation.metrics.problems import count_problems, describe_problems
 
 N = 6
 ROWS: list[dict[str, Any]] = [{"id": name, "prompt": "?", "num_solutions": 3} for name in ("a", "b", "c")]
@@ -27,7 +27,7 @@ some_samples = st.lists(
             "logp_sum": st.sampled_from([None, 0.0, -1.5, -1.5, -700.0]),
             "entropy_mean": st.sampled_from([None, 0.0, 0.7]),
             "correct": st.sampled_from([True, False, None]),
-            "verdict": st.sampled_from(["correct", "wrong"]),
+            "label": st.sampled_from(["correct", "wrong"]),
             "answer": st.sampled_from([None, "", "A", "A", "B", "C"]),
         }
     ),
@@ -95,7 +95,7 @@ def test_the_order_of_samples_changes_nothing(records: list[dict[str, Any]], ran
 
 
 def test_equal_samples_have_one_answer_and_no_doubt() -> None:
-    sample = {"num_tokens": 3, "finish_reason": "stop", "logp_sum": -1.0, "entropy_mean": 0.1, "verdict": "correct"}
+    sample = {"num_tokens": 3, "finish_reason": "stop", "logp_sum": -1.0, "entropy_mean": 0.1, "label": "correct"}
     sample |= {"correct": True, "answer": "A"}
     report = measure([{**sample, "prompt_id": row["id"], "sample": i} for row in ROWS for i in range(N)])
     for family in ("pass_at_k", "pass_hat_k", "maj_at_k"):
@@ -109,7 +109,7 @@ def test_equal_samples_have_one_answer_and_no_doubt() -> None:
 
 
 def test_copies_of_every_sample_leave_plug_in_measures_alone() -> None:
-    sample = {"num_tokens": 3, "finish_reason": "stop", "logp_sum": -1.0, "entropy_mean": 0.1, "verdict": "x"}
+    sample = {"num_tokens": 3, "finish_reason": "stop", "logp_sum": -1.0, "entropy_mean": 0.1, "label": "x"}
     answers = ["A", "A", "B"]
     once, twice = (
         [

@@ -1,7 +1,7 @@
 """Grading stored samples again, without a model: another verifier, another partition, in one step or not at all.
 
 The new lines are written beside the old ones and put in their place when all are on the disk. Only then, for a moment,
-does config.json call the verdicts `pending`; whoever finds that word runs `rlkit grade` again.
+does config.json call the labels `pending`; whoever finds that word runs `rlkit grade` again.
 """
 
 from __future__ import annotations
@@ -16,24 +16,16 @@ from typing import Any
 from rlkit.diversity import Partition, resolve_partition
 from rlkit.errors import PluginError, StoreError
 from rlkit.evaluation.configuration import EvaluationConfig, prompts_digest
-from rlkit.evaluation.grader_identity import describe_grader
-from rlkit.evaluation.grading import Grader
-from rlkit.evaluation.logs import HARNESS, LIGHTEVAL
-from rlkit.evaluation.measure import build_report
+from rlkit.evaluation.directory import REPORT, find_evaluation, read_config
+from rlkit.evaluation.metrics.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, GradesOnly, name_of
-from rlkit.evaluation.solution_classes import classify_samples
-from rlkit.evaluation.store import (
-    REPORT,
-    SAMPLES,
-    Record,
-    as_store_error,
-    locked,
-    read_config,
-    read_json,
-    read_samples,
-    replace_graded,
-    write_json,
-)
+from rlkit.evaluation.samples.grader_identity import describe_grader
+from rlkit.evaluation.samples.grading import Grader
+from rlkit.evaluation.samples.logs import HARNESS, LIGHTEVAL
+from rlkit.evaluation.samples.reading import SAMPLES, Record, read_samples
+from rlkit.evaluation.samples.solution_classes import classify_samples
+from rlkit.evaluation.samples.store import replace_graded
+from rlkit.files import as_store_error, locked, read_json, write_json
 from rlkit.tasks import resolve_task
 from rlkit.types import PluginSpec, Task
 from rlkit.verifiers.reasoning import check_thinking_tag
@@ -51,23 +43,23 @@ class Regrading:
 
     num_samples: int = 0
     num_changed: int = 0
-    """Samples with another verdict, or another `correct`."""
+    """Samples with another label, or another `correct`."""
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Verdict before and after of those."""
+    """Label before and after of those."""
     examples: list[tuple[str, int, str, str]] = field(default_factory=list)
-    """Prompt id, sample, verdict before and after; the first twenty."""
+    """Prompt id, sample, label before and after; the first twenty."""
     errors: Counter[str] = field(default_factory=Counter)
     """Errors of the verifier; these samples are unscored."""
 
     def count(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Enter one sample."""
         self.num_samples += 1
-        if (before["correct"], before["verdict"]) == (after["correct"], after["verdict"]):
+        if (before["correct"], before["label"]) == (after["correct"], after["label"]):
             return
         self.num_changed += 1
-        self.changes[before["verdict"], after["verdict"]] += 1
+        self.changes[before["label"], after["label"]] += 1
         if len(self.examples) < _MOST_EXAMPLES:
-            self.examples.append((before["prompt_id"], before["sample"], before["verdict"], after["verdict"]))
+            self.examples.append((before["prompt_id"], before["sample"], before["label"], after["label"]))
 
 
 def regrade(
@@ -81,7 +73,7 @@ def regrade(
     """Grade the samples of a directory again and write its report anew; what identifies the samples stays.
 
     Args:
-        directory: of an evaluation, finished or not.
+        directory: of an evaluation, finished or not, or a training run with one in `eval/`.
         task: whose verifier to use, with the same problems; None takes the one that graded before.
         partition: what `class` is to mean; None takes the answer.
         thinking_tag: of the reasoning to leave out, None for none; KEEP takes the one that was left out before.
@@ -92,7 +84,7 @@ def regrade(
         StoreError: the directory is none of an evaluation, is in use, cannot be written, or the
             task has other problems.
     """
-    source = Path(directory).expanduser()
+    source = find_evaluation(directory)
     header = read_config(source)
     if header["config"]["engine"] in (HARNESS, LIGHTEVAL):
         raise StoreError(

@@ -12,17 +12,22 @@ from typing import Any, cast
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation.configuration import EvaluationConfig, digest_of, prompts_digest
+from rlkit.evaluation.directory import REPORT
 from rlkit.evaluation.engines.contract import Engine
-from rlkit.evaluation.evaluate import EvaluationPlan
-from rlkit.evaluation.logs import LoggedProblem, SampleLog, read_log
-from rlkit.evaluation.measure import build_report
+from rlkit.evaluation.metrics.measure import build_report
+from rlkit.evaluation.planning import EvaluationPlan
+from rlkit.evaluation.samples.grading import grade_fields
+from rlkit.evaluation.samples.logs import LoggedProblem, SampleLog, read_log
+from rlkit.evaluation.samples.reading import Record
+from rlkit.evaluation.samples.store import SampleStore
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import REPORT, Record, SampleStore, write_json
+from rlkit.files import write_json
 from rlkit.tasks.dataset import read_gold
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.types import Grade, Row, Task
 from rlkit.verifiers.answers import extract_final_answer, normalise_answer
 
+_NOT_LOGGED = dict.fromkeys(("finish_reason", "logp_sum", "logp_mean", "entropy_mean"))
 _SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed")
 
 
@@ -124,26 +129,10 @@ def _records(logs: Sequence[SampleLog], verifier: str | None) -> list[Record]:
         grades = _logged_grades(problem) if verifier is None else _new_grades(problem, verifier)
         for at, (text, grade) in enumerate(zip(problem.completions, grades, strict=True)):
             tokens = None if problem.num_tokens is None else problem.num_tokens[at]
-            records.append(_record(problem.id, counts.get(problem.id, 0), text, tokens, grade))
+            record = {"prompt_id": problem.id, "sample": counts.get(problem.id, 0), "completion": text}
+            records.append({**record, "num_tokens": tokens, **_NOT_LOGGED, **grade_fields(grade)})
             counts[problem.id] = counts.get(problem.id, 0) + 1
     return records
-
-
-def _record(prompt_id: str, sample: int, completion: str, num_tokens: int | None, grade: Grade) -> Record:
-    return {
-        "prompt_id": prompt_id,
-        "sample": sample,
-        "completion": completion,
-        "num_tokens": num_tokens,
-        "finish_reason": None,
-        "logp_sum": None,
-        "logp_mean": None,
-        "entropy_mean": None,
-        "correct": grade.correct,
-        "verdict": grade.verdict,
-        "answer": grade.answer,
-        "class": grade.answer,
-    }
 
 
 def _logged_grades(problem: LoggedProblem) -> list[Grade]:

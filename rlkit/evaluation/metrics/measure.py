@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlkit.evaluation.curves import (
+from rlkit.evaluation.directory import CONFIG, read_config
+from rlkit.evaluation.diversity.measuring import measure_diversity
+from rlkit.evaluation.metrics.cells import METRICS, distinct_at_k_cells, k_grid, label_cells, pass_at_k_cells
+from rlkit.evaluation.metrics.curves import (
     bayes_pass_at_k_cells,
     best_of_k_cells,
     cover_at_tau_cells,
@@ -15,11 +18,9 @@ from rlkit.evaluation.curves import (
     mg_pass_at_k_cells,
     pass_hat_k_cells,
 )
-from rlkit.evaluation.diversity.measuring import measure_diversity
-from rlkit.evaluation.extrapolation import extrapolate
-from rlkit.evaluation.metrics import METRICS, distinct_at_k_cells, k_grid, pass_at_k_cells, verdict_cells
-from rlkit.evaluation.problems import ProblemCounts, count_problems, describe_problems
-from rlkit.evaluation.store import CONFIG, read_config, read_samples
+from rlkit.evaluation.metrics.extrapolation import extrapolate
+from rlkit.evaluation.metrics.problems import ProblemCounts, count_problems, describe_problems
+from rlkit.evaluation.samples.reading import read_samples
 
 if TYPE_CHECKING:
     from rlkit.evaluation.planning import EvaluationPlan
@@ -30,8 +31,8 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     config = plan.config
     counts = count_problems(plan.rows, read_samples(plan.output))
     problems = describe_problems(counts)
-    varieties, diversity = measure_diversity(plan.output, plan.rows)
-    for problem, values in zip(problems, varieties, strict=True):
+    of_problems, diversity = measure_diversity(plan.output, plan.rows)
+    for problem, values in zip(problems, of_problems, strict=True):
         problem["diversity"] = values
     return {
         "name": plan.name,
@@ -72,5 +73,5 @@ def measure_problems(counts: Sequence[ProblemCounts], problems: Sequence[dict[st
         "best_of_k": best_of_k_cells([each.samples for each in counts], ks),
         "distinct_at_k": distinct_at_k_cells(problems, ks),
         "metrics": {name: metric.cell(problems) for name, metric in METRICS.items()},
-        "verdicts": verdict_cells(problems),
+        "labels": label_cells(problems),
     }

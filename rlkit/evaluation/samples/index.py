@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import StoreError
-from rlkit.evaluation.store import SAMPLES, Record, read_samples
+from rlkit.evaluation.samples.reading import SAMPLES, Record, parse_sample, place_samples
 
 SampleSource = str | Path | Iterable[Mapping[str, Any]]
 """A directory with samples.jsonl, or lines of it."""
@@ -43,12 +42,13 @@ def index_samples(source: SampleSource, prompt_ids: Collection[str]) -> SampleIn
     """
     if not isinstance(source, str | Path):
         records = [dict(record) for record in source]
-        return _index(zip(range(len(records)), records, strict=True), records.__getitem__, prompt_ids)
+        return _index(enumerate(records), records.__getitem__, prompt_ids)
     directory = Path(source).expanduser()
     if not directory.is_dir():
         raise StoreError(f"There is no directory {directory}; give the output of rlkit eval.")
     path = directory / SAMPLES
-    return _index(_with_offsets(directory), lambda place: _read_at(path, place), prompt_ids)
+    placed = ((at, record) for (_, at), record in place_samples(directory, prompt_ids))
+    return _index(placed, lambda place: _read_at(path, place), prompt_ids)
 
 
 def class_of(record: Mapping[str, Any]) -> str | None:
@@ -71,19 +71,7 @@ def _index(
     return SampleIndex(places, fetch, has_classes)
 
 
-def _with_offsets(directory: Path) -> Iterable[tuple[int, Record]]:
-    if not (directory / SAMPLES).is_file():
-        return
-    offset = 0
-    # Every line before a torn last one is a record.
-    with (directory / SAMPLES).open("rb") as file:
-        for record, line in zip(read_samples(directory), file, strict=False):
-            yield offset, record
-            offset += len(line)
-
-
 def _read_at(path: Path, offset: int) -> Record:
     with path.open("rb") as file:
         file.seek(offset)
-        record: Record = json.loads(file.readline())
-    return record
+        return parse_sample(file.readline(), path)

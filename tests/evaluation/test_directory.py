@@ -68,3 +68,28 @@ def test_unknown_numbers_and_varieties_are_no_damage(tmp_path: Path) -> None:
     )
     (tmp_path / "report.json").write_text(json.dumps(fine))
     assert read_report(tmp_path) == fine
+
+
+def test_names_of_older_versions_are_read_as_todays(tmp_path: Path) -> None:
+    old = damaged(variety={"all": {"vendi": 1.5}, "correct": {}})
+    old["variety"] = {"all": {"vendi": {"value": 1.5}}}
+    for problem in old["problems"]:
+        problem["verdicts"] = {**problem.pop("labels"), "wrong": 2}
+    (tmp_path / "report.json").write_text(json.dumps(old))
+    report = read_report(tmp_path)
+    assert report["diversity"] == {"all": {"vendi": {"value": 1.5}}}
+    assert report["problems"][1]["diversity"] == {"all": {"vendi": 1.5}, "correct": {}}
+    assert [problem["labels"]["wrong"] for problem in report["problems"]] == [2, 2, 2]
+    assert "variety" not in report
+
+
+def test_an_evaluation_is_found_in_a_run_whatever_else_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / "report.json").write_text(json.dumps(GOOD))
+    # The JSON beside a page of `rlkit report`.
+    (tmp_path / "report.json").write_text(json.dumps({"reference": "base", "runs": []}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    assert read_report(tmp_path) == GOOD
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError, match="holds no evaluation"):
+        read_report(tmp_path / "empty")

@@ -18,7 +18,8 @@ from rlkit.estimators import (
     pass_at_k,
     pass_hat_k,
 )
-from rlkit.evaluation.curves import (
+from rlkit.evaluation.metrics.cells import k_grid, pass_at_k_cells
+from rlkit.evaluation.metrics.curves import (
     COVER_TAUS,
     G_PASS_TAUS,
     bayes_pass_at_k_cells,
@@ -31,9 +32,8 @@ from rlkit.evaluation.curves import (
     mg_pass_at_k_cells,
     pass_hat_k_cells,
 )
-from rlkit.evaluation.extrapolation import extrapolate
-from rlkit.evaluation.metrics import k_grid, pass_at_k_cells
-from rlkit.evaluation.problems import ProblemCounts, count_problems, describe_problems
+from rlkit.evaluation.metrics.extrapolation import extrapolate
+from rlkit.evaluation.metrics.problems import ProblemCounts, count_problems, describe_problems
 
 NUM_PROBLEMS, N = 60, 16
 KS = k_grid(N)
@@ -52,7 +52,7 @@ def counts() -> list[ProblemCounts]:
             answer = "ABCD "[rng.choice(5, p=shares)].strip() or None
             fields = {"prompt_id": row["id"], "sample": number, "num_tokens": int(rng.integers(1, 9))}
             fields |= {"logp_sum": -float(rng.gamma(3.0)), "entropy_mean": None, "finish_reason": "stop"}
-            records.append({**fields, "correct": solvable and answer == "A", "answer": answer, "verdict": "x"})
+            records.append({**fields, "correct": solvable and answer == "A", "answer": answer, "label": "x"})
     return count_problems(rows, records)
 
 

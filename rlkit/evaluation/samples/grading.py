@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlkit.evaluation.engines.contract import Sample
-from rlkit.evaluation.store import Record
+from rlkit.evaluation.samples.reading import Record
 from rlkit.types import Grade, Row, Task
 from rlkit.verifiers.reasoning import split_reasoning
 
@@ -88,7 +88,7 @@ class Grader:
         return [self._measured(each) | grade_fields(grade) for each, grade in zip(samples, grades, strict=True)]
 
     def regrade(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
-        """Return lines of samples.jsonl with the verdicts of this grader in place of those they have."""
+        """Return lines of samples.jsonl with the labels of this grader in place of those they have."""
         grades = self.grade_texts([(each["prompt_id"], each["completion"], each["finish_reason"]) for each in records])
         return [dict(each) | grade_fields(grade) for each, grade in zip(records, grades, strict=True)]
 
@@ -108,7 +108,7 @@ class Grader:
 
 def grade_fields(grade: Grade) -> Record:
     """Return the fields of a record that a grader decides; the class of a solution is its answer unless told apart."""
-    return {"correct": grade.correct, "verdict": grade.verdict, "answer": grade.answer, "class": grade.answer}
+    return {"correct": grade.correct, "label": grade.label, "answer": grade.answer, "class": grade.answer}
 
 
 def _ratio(total: float | None, count: int) -> float | None:

@@ -23,12 +23,12 @@ from rlkit.estimators import (
     mg_pass_at_k,
     pass_hat_k,
 )
-from rlkit.evaluation.metrics import Cell, Problem, class_flags
-from rlkit.evaluation.problems import NO_ANSWER
-from rlkit.evaluation.scored import SCORERS, ScoredSamples
+from rlkit.evaluation.metrics.cells import CellJson, Problem, class_flags
+from rlkit.evaluation.metrics.problems import UNANSWERED
+from rlkit.evaluation.metrics.scored import SCORERS, ScoredSamples
 
 FloatArray = NDArray[np.float64]
-Cells = dict[str, Cell]
+Cells = dict[str, CellJson]
 
 G_PASS_TAUS = (0.25, 0.5, 0.75, 1.0)
 """Shares of k that G-Pass@k asks for."""
@@ -92,7 +92,7 @@ def maj_at_k_votes(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0
     An answer counts as correct when most of its samples were graded so. A problem is undefined where a correct sample
     has no answer, or no sample of any problem has one: then the task gives none to vote on.
     """
-    has_answers = any(key != NO_ANSWER for problem in problems for key in problem["answers"])
+    has_answers = any(key != UNANSWERED for problem in problems for key in problem["answers"])
     return [_vote(problem, ks, seed) if has_answers else _no_vote(ks) for problem in problems]
 
 
@@ -124,10 +124,10 @@ def best_of_k_cells(samples: Sequence[ScoredSamples], ks: Sequence[int], seed: i
 
 def _vote(problem: Problem, ks: Sequence[int], seed: int) -> MajorityVote:
     answers: Mapping[str, Any] = problem["answers"]
-    num_abstained, num_keyless = answers.get(NO_ANSWER, (0, 0))
+    num_abstained, num_keyless = answers.get(UNANSWERED, (0, 0))
     if num_keyless:
         return _no_vote(ks)
-    counts = [count for key, (count, _) in answers.items() if key != NO_ANSWER]
+    counts = [count for key, (count, _) in answers.items() if key != UNANSWERED]
     return majority_vote(counts, class_flags(problem), ks, num_abstained, seed=seed)
 
 

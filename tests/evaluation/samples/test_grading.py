@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rlkit.evaluation import Sample
-from rlkit.evaluation.grading import Grader
+from rlkit.evaluation.samples.grading import Grader
 from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
 
@@ -54,7 +54,7 @@ def test_records_hold_every_field_and_no_nan() -> None:
         "logp_mean": -0.5,
         "entropy_mean": 0.5,
         "correct": True,
-        "verdict": "correct",
+        "label": "correct",
         "answer": "ab",
         "class": "ab",
     }
@@ -116,10 +116,10 @@ def test_of_samples_judged_together_only_what_crashes_is_unscored() -> None:
             return super().grade(completion, row)
 
     grader = Grader(CrashesOnB(), ROWS)
-    assert [record["verdict"] for record in grader.records(BATCH[:3])] == ["correct", "truncated", "grader_error"]
+    assert [record["label"] for record in grader.records(BATCH[:3])] == ["correct", "truncated", "grader_error"]
     assert grader.errors == {"RecursionError: too deep": 1}
 
 
 def test_a_sample_of_another_tools_log_is_graded_by_its_text() -> None:
     record = {**Grader(FirstLetter(), ROWS).record(sample("b")), "completion": "a b", "finish_reason": None}
-    assert Grader(FirstLetter(), ROWS).regrade([record])[0]["verdict"] == "correct"
+    assert Grader(FirstLetter(), ROWS).regrade([record])[0]["label"] == "correct"

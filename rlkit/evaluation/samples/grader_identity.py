@@ -11,7 +11,7 @@ from typing import Any
 
 from rlkit import __version__
 from rlkit.evaluation.configuration import describe_spec, digest_of
-from rlkit.evaluation.store import VERDICTS
+from rlkit.evaluation.samples.store import labels_are_pending
 from rlkit.types import PluginSpec, Task
 
 
@@ -39,11 +39,12 @@ def verifier_digest(task: Task) -> str:
 
 
 def grades_alike(stored: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    """Return whether two graders give the same verdicts; a directory of old, which names none, is taken on trust."""
+    """Return whether two graders give the same labels; a directory of old, which names none, is taken on trust."""
     if stored is None:
         return True
-    is_known = stored.get("pending") != VERDICTS
-    return is_known and all(stored.get(name) == wanted[name] for name in ("task", "verifier", "thinking_tag"))
+    return not labels_are_pending(stored) and all(
+        stored.get(name) == wanted[name] for name in ("task", "verifier", "thinking_tag")
+    )
 
 
 def _own_files(home: ModuleType) -> set[Path]:

@@ -29,12 +29,12 @@ from rlkit.estimators import (
     shannon_entropy,
     simpson_diversity,
 )
-from rlkit.evaluation.problems import NO_ANSWER
+from rlkit.evaluation.metrics.problems import UNANSWERED
 
 Problem = Mapping[str, Any]
 """One entry of `problems` in report.json."""
 
-Cell = dict[str, Any]
+CellJson = dict[str, Any]
 """`{"value", "low", "high", "num_defined", "num_total"}`; undefined numbers are None."""
 
 
@@ -52,7 +52,7 @@ class Metric:
         values = [self.compute(problem) for problem in problems]
         return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
-    def cell(self, problems: Sequence[Problem], seed: int = 0) -> Cell:
+    def cell(self, problems: Sequence[Problem], seed: int = 0) -> CellJson:
         """Return the mean over problems with its interval."""
         return mean_interval(self.column(problems), bounds=(self.low, self.high), seed=seed).as_cell()
 
@@ -63,7 +63,7 @@ def k_grid(n: int) -> list[int]:
     return [*powers, n] if n >= 1 else []
 
 
-def pass_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> dict[str, Cell]:
+def pass_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> dict[str, CellJson]:
     """Return the cell of mean pass@k for each k; problems with fewer than k scored samples are undefined at that k.
 
     `se_samples` beside the interval over problems is the standard error of the mean with these problems fixed.
@@ -88,22 +88,22 @@ def distinct_at_k_columns(problems: Sequence[Problem], ks: Sequence[int]) -> NDA
     return distinct_MK
 
 
-def distinct_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> dict[str, Cell]:
+def distinct_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> dict[str, CellJson]:
     """Return the cell of distinct correct solutions among k samples, for each k."""
     intervals = mean_intervals(distinct_at_k_columns(problems, ks), bounds=(0.0, math.inf), seed=seed)
     return {str(k): interval.as_cell() for k, interval in zip(ks, intervals, strict=True)}
 
 
-def verdict_cells(problems: Sequence[Problem], seed: int = 0) -> dict[str, Cell]:
-    """Return, for each verdict that occurs, the mean share of a problem's samples that got it; most frequent first."""
-    verdicts = {verdict for problem in problems for verdict in problem["verdicts"]}
-    metrics = {verdict: Metric(_verdict_share(verdict), 0.0, 1.0) for verdict in sorted(verdicts)}
-    cells = {verdict: metric.cell(problems, seed) for verdict, metric in metrics.items()}
+def label_cells(problems: Sequence[Problem], seed: int = 0) -> dict[str, CellJson]:
+    """Return, for each label that occurs, the mean share of a problem's samples that got it; most frequent first."""
+    labels = {label for problem in problems for label in problem["labels"]}
+    metrics = {label: Metric(_label_share(label), 0.0, 1.0) for label in sorted(labels)}
+    cells = {label: metric.cell(problems, seed) for label, metric in metrics.items()}
     return dict(sorted(cells.items(), key=lambda item: -item[1]["value"]))
 
 
-def _verdict_share(verdict: str) -> Callable[[Problem], float | None]:
-    return lambda problem: _share(problem["verdicts"].get(verdict, 0), _num_drawn(problem))
+def _label_share(label: str) -> Callable[[Problem], float | None]:
+    return lambda problem: _share(problem["labels"].get(label, 0), _num_drawn(problem))
 
 
 def _coverage(problem: Problem) -> float | None:
@@ -132,21 +132,21 @@ def class_flags(problem: Problem) -> list[bool]:
 
     Equal answers should be graded equally; `mixed_answers` counts where they were not.
     """
-    return [2 * correct > count for key, (count, correct) in problem["answers"].items() if key != NO_ANSWER]
+    return [2 * correct > count for key, (count, correct) in problem["answers"].items() if key != UNANSWERED]
 
 
 def _answer_counts(problem: Problem) -> list[int]:
-    return [count for key, (count, _) in problem["answers"].items() if key != NO_ANSWER]
+    return [count for key, (count, _) in problem["answers"].items() if key != UNANSWERED]
 
 
 def _num_pickable(problem: Problem) -> int:
     """Return how many samples have an answer, or were found correct without one."""
-    count, correct = problem["answers"].get(NO_ANSWER, (0, 0))
+    count, correct = problem["answers"].get(UNANSWERED, (0, 0))
     return int(problem["num_samples"] - count + correct)
 
 
 def _has_keyless_answers(problem: Problem) -> bool:
-    return problem["answers"].get(NO_ANSWER, (0, 0))[1] > 0
+    return problem["answers"].get(UNANSWERED, (0, 0))[1] > 0
 
 
 def _mode_correct(problem: Problem) -> float | None:
@@ -178,7 +178,7 @@ def _parsed(problem: Problem) -> float | None:
 
 
 def _mixed_answers(problem: Problem) -> float | None:
-    mixed = [0 < correct < count for key, (count, correct) in problem["answers"].items() if key != NO_ANSWER]
+    mixed = [0 < correct < count for key, (count, correct) in problem["answers"].items() if key != UNANSWERED]
     return sum(mixed) if problem["num_samples"] else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.estimators import Interval, fit_beta_binomial
-from rlkit.evaluation.metrics import Problem, k_grid
+from rlkit.evaluation.metrics.cells import Problem, k_grid
 
 _NUM_REFITS = 200
 _FACTORS = (2, 4, 8)

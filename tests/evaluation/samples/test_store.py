@@ -16,8 +16,10 @@ import pytest
 
 from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig
+from rlkit.evaluation.directory import read_config
+from rlkit.evaluation.samples.reading import Record, read_samples
+from rlkit.evaluation.samples.store import SampleStore, check_directory, replace_graded
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import SampleStore, check_directory, read_config, read_samples, replace_graded
 
 CONFIG = EvaluationConfig(
     model="m",
@@ -32,11 +34,13 @@ CONFIG = EvaluationConfig(
 )
 
 
-def record(prompt: str, sample: int, text: str = "x") -> dict[str, object]:
-    return {"prompt_id": prompt, "sample": sample, "completion": text, "verdict": "right"}
+def record(prompt: str, sample: int, text: str = "x") -> Record:
+    numbers = dict.fromkeys(("num_tokens", "finish_reason", "logp_sum", "logp_mean", "entropy_mean"))
+    graded = {"correct": True, "label": "right", "answer": None, "class": None}
+    return {"prompt_id": prompt, "sample": sample, "completion": text, **numbers, **graded}
 
 
-def stored(path: Path) -> list[dict[str, object]]:
+def stored(path: Path) -> list[Record]:
     return list(read_samples(path))
 
 
@@ -76,7 +80,7 @@ def test_lines_are_replaced_all_at_once_or_not_at_all(tmp_path: Path) -> None:
         store.append([record("a", 0), record("a", 1)])
     header, before = read_config(tmp_path), (tmp_path / "samples.jsonl").read_bytes()
 
-    def breaks_off() -> Iterator[dict[str, object]]:
+    def breaks_off() -> Iterator[Record]:
         yield record("a", 0, "new")
         raise RuntimeError("the verifier went mad")
 
@@ -187,7 +191,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
         store.append([record("a", 0)])
     with SampleStore(tmp_path, CONFIG) as store:
         with open("/dev/full", "ab", buffering=0) as full:
-            os.dup2(full.fileno(), store._file.fileno())
+            os.dup2(full.fileno(), store._file._file.fileno())
         with pytest.raises(StoreError, match="No space left on device; what is in it is kept"):
             store.append([record("a", 1)])
     assert stored(tmp_path) == [record("a", 0)]
@@ -197,8 +201,8 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.side_by_side
 def test_killed_at_any_moment_it_continues(tmp_path: Path) -> None:
     program = """
-        from tests.evaluation.test_store import CONFIG, record
-        from rlkit.evaluation.store import SampleStore
+        from tests.evaluation.samples.test_store import CONFIG, record
+        from rlkit.evaluation.samples.store import SampleStore
         import sys
         with SampleStore(sys.argv[1], CONFIG) as store:
             print("open", flush=True)
@@ -231,7 +235,7 @@ def test_killed_at_any_moment_it_continues(tmp_path: Path) -> None:
         {"logp_sum": float("nan")},
         {"correct": "yes"},
         {"class": {"a": 1}},
-        {"verdict": None},
+        {"label": None},
     ],
 )
 def test_a_line_with_what_no_field_can_hold_is_named(tmp_path: Path, damage: dict[str, object]) -> None:
@@ -241,3 +245,18 @@ def test_a_line_with_what_no_field_can_hold_is_named(tmp_path: Path, damage: dic
         file.write(json.dumps(record("a", 1) | damage) + "\n")
     with pytest.raises(StoreError, match=r"Line 2 of .* is not a sample"):
         stored(tmp_path)
+
+
+def test_samples_of_an_older_version_are_read_under_todays_names(tmp_path: Path) -> None:
+    old = {"prompt_id": "a", "sample": 0, "completion": "x", "correct": None, "verdict": "odd"}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(old) + "\n")
+    (found,) = stored(tmp_path)
+    assert (found["label"], found["class"], found["logp_sum"]) == ("odd", None, None)
+    assert "verdict" not in found
+
+
+def test_samples_of_some_prompts_are_found_however_their_line_is_written(tmp_path: Path) -> None:
+    odd = 'a", "\u03c0'
+    lines = [record(odd, 0), record("b", 0), {"sample": 0, **record("c", 0)}]
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [found["prompt_id"] for found in read_samples(tmp_path, {odd, "c"})] == [odd, "c"]
