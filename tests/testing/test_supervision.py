@@ -45,7 +45,7 @@ FAULTS = {
     "segfaults": (PLAIN, "ctypes.string_at(0)", "cases"),
     "changes the folder": (PLAIN, "os.chdir('/')", "state"),
     "holds up the loop": (ASYNC, "time.sleep(600)", "time"),
-    "exits in the loop": (ASYNC, "os._exit(0)", "remains"),
+    "exits in the loop": (ASYNC, "os._exit(0)", "cases"),
     "forks in the loop": (ASYNC, "os.fork()", "remains"),
     "exits when imported": (AT_IMPORT, "os._exit(0)", "process"),
     "sleeps when imported": (AT_IMPORT, "time.sleep(600)", "time"),
