@@ -63,7 +63,7 @@ class OwnLossTrainer(GRPOTrainer):
         self._window: list[Rows] = []
         self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
         self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
-        self.logprobs, self._trls_passes = LogProbs(self, self.update), TrlsPasses(self)
+        self.logprobs = LogProbs(self, self.update)
         self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
         if not objective.is_empty:
@@ -78,6 +78,10 @@ class OwnLossTrainer(GRPOTrainer):
         is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
         is_split = self.is_fsdp_enabled or getattr(self.accelerator, "parallelism_config", None) is not None
         return is_ours and is_plain and not is_split and "lomo" not in str(self.args.optim).lower()
+
+    @cached_property
+    def _trls_passes(self) -> TrlsPasses:
+        return TrlsPasses(self)
 
     @cached_property
     def loss_settings(self) -> LossSettings:
