@@ -13,10 +13,8 @@ A status of `running` with nobody holding the lock means that the run was killed
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlkit.errors import RlkitError, StoreError
+from rlkit.files import LOCK, append_lines, as_store_error, is_ours, locked, read_json, write_json, write_text
 from rlkit.recipe import Recipe, build_recipe, differences
 from rlkit.recipe.yaml_text import format_yaml, parse_yaml
 
@@ -33,7 +32,7 @@ Status = Literal["running", "finished", "interrupted", "failed"]
 _OURS = (
     "recipe.yaml",
     "run.json",
-    ".lock",
+    LOCK,
     "train_log.jsonl",
     "model",
     "adapter",
@@ -41,7 +40,6 @@ _OURS = (
     "eval",
     "checkpoint-*",
 )
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,15 @@ class RunDirectory:
 
     def read_state(self) -> dict[str, Any]:
         """Return run.json, or an empty mapping when there is none; raises StoreError when it is not readable."""
-        return _read_json(self.path / "run.json")
+        path = self.path / "run.json"
+        return read_json(path) if path.is_file() else {}
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return train_log.jsonl, a mapping a logged step; lines without a step (a torn one) are left out."""
+        if not self.log_path.is_file():
+            return []
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [entry for line in lines if (entry := _read_entry(line)) is not None]
 
     def inspect(self, recipe: Recipe, overwrite: bool = False) -> Claim:
         """Say what training `recipe` here would do, without changing anything.
@@ -112,7 +118,7 @@ class RunDirectory:
         if overwrite:
             self._delete_run()
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_text(self.path / "recipe.yaml", format_yaml(recipe.to_mapping()))
+        write_text(self.path / "recipe.yaml", format_yaml(recipe.to_mapping()))
         self._cut_log(claim.step)
 
     def last_checkpoint(self) -> Path | None:
@@ -127,17 +133,9 @@ class RunDirectory:
         Raises:
             StoreError: another process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / _LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(
-                    f"{self.path} is being written by another process; wait for it or choose another output."
-                ) from error
-            except OSError:
-                # Some network file systems know no locks; going without beats not running there.
-                pass
+        with as_store_error(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path):
             yield
 
     def start_state(self, **values: Any) -> None:
@@ -149,27 +147,24 @@ class RunDirectory:
         self._write_state({**self.read_state(), **values})
 
     def _write_state(self, state: dict[str, Any]) -> None:
-        _write_text(self.path / "run.json", json.dumps({**state, "updated_at": _now()}, indent=2) + "\n")
+        write_json(self.path / "run.json", {**state, "updated_at": _now()}, indent=2)
 
     def append_log(self, entry: Mapping[str, Any]) -> None:
         """Append one logged step; a number that is not finite is written as null."""
-        with self.log_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({key: _finite(value) for key, value in entry.items()}) + "\n")
+        append_lines(self.log_path, [_format_entry(entry)])
 
     def _cut_log(self, step: int) -> None:
-        if not self.log_path.is_file():
-            return
-        lines = self.log_path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if (logged := _step_in(line)) is not None and logged <= step]
-        _write_text(self.log_path, "".join(kept))
+        if self.log_path.is_file():
+            kept = [entry for entry in self.read_log() if entry["step"] <= step]
+            write_text(self.log_path, "".join(map(_format_entry, kept)))
 
     def _holds_run(self) -> bool:
         if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"{self.path} is a file; the output of a run is a directory.")
         names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        if "recipe.yaml" in names and names & {"run.json", _LOCK}:
+        if "recipe.yaml" in names and names & {"run.json", LOCK}:
             return True
-        if names - {_LOCK}:
+        if any(not is_ours(name) for name in names):
             raise StoreError(f"{self.path} holds files that are not a run of rlkit; choose an empty or new directory.")
         return False
 
@@ -188,7 +183,7 @@ class RunDirectory:
             for path in self.path.glob(pattern):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != _LOCK:
+                elif path.name != LOCK:
                     path.unlink()
 
 
@@ -197,35 +192,22 @@ def _step_of(checkpoint: Path) -> int:
     return int(step) if step.isdigit() else -1
 
 
-def _step_in(line: str) -> int | None:
+def _read_entry(line: str) -> dict[str, Any] | None:
     # A line torn by a kill in the middle of a write is not JSON; the step it spoke of is logged again.
     try:
-        step = json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return step if isinstance(step, int) else None
+    step = entry.get("step") if isinstance(entry, dict) else None
+    return entry if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def _format_entry(entry: Mapping[str, Any]) -> str:
+    return json.dumps({key: _finite(value) for key, value in entry.items()}) + "\n"
 
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StoreError(f"{path} is not valid JSON ({error}); mend it, or delete the run with --overwrite.") from error
-    if not isinstance(state, dict):
-        raise StoreError(f"{path} is not the state of a run; delete the run with --overwrite.")
-    return state
-
-
-def _write_text(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
 
 
 def _now() -> str:

@@ -6,6 +6,7 @@ B = P * G rows in world order, T completion tokens, V vocabulary, K reward funct
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,16 +26,37 @@ PluginSpec = str | dict[str, Any] | Any
 """How a plug-in is named: `"name"`, `{"name": ..., param: ...}`, `"file.py:thing"`, `"module:thing"` or the object."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Grade:
     """What a verifier says of one completion."""
 
     correct: bool | None
     """True or False; None when the completion could not be judged (never a silent False)."""
-    verdict: str
+    label: str
     """One lower_snake_case word: `correct`, or the reason why not (`malformed`, `wrong_target`, ...)."""
     answer: str | None = None
     """Canonical key of the solution: equal keys mean the same solution; None when there is none to speak of."""
+
+    def __init__(
+        self, correct: bool | None, label: str | None = None, answer: str | None = None, *, verdict: str | None = None
+    ) -> None:
+        """Take the fields; `verdict` is the label's older name, which tasks of users may still say."""
+        if verdict is not None:
+            _say_renamed()
+        if (word := verdict if label is None else label) is None:
+            raise TypeError("a grade needs a label: one word for what the completion is, such as 'correct'")
+        for name, value in (("correct", correct), ("label", word), ("answer", answer)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def verdict(self) -> str:
+        """The label, under its older name."""
+        _say_renamed()
+        return self.label
+
+
+def _say_renamed() -> None:
+    warnings.warn("Grade.verdict is now Grade.label; write label.", FutureWarning, stacklevel=3)
 
 
 @runtime_checkable

@@ -107,7 +107,7 @@ def test_walks_are_true_and_from_training_numbers_only():
     for tokens in words[next(Corpus(problems, wrong_target_share=0.0, seed=0).batches(300))]:
         numbers, target = [int(word) for word in tokens[:4]], int(tokens[4].removeprefix("->"))
         assert split_of(numbers) == "train"
-        assert task.grade(" ".join(tokens[5:17]), {"numbers": numbers, "target": target}).verdict == "correct"
+        assert task.grade(" ".join(tokens[5:17]), {"numbers": numbers, "target": target}).label == "correct"
         assert tokens[17:] == ["<eos>"]
 
 

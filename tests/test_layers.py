@@ -18,6 +18,7 @@ GROUND = {
     "arithmetic",
     "assets",
     "errors",
+    "files",
     "models",
     "moved",
     "parameters",
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("rewards", "tasks", "recipe", "runs"),
     },
     "explaining": {"advantages", "diversity"},
-    "report": {"estimators", "evaluation"},
+    "report": {"estimators", "evaluation", "runs"},
     "testing": {"rewards", "workers"},
 }
 """Layers from the bottom up, and the layers that each may import beside the ground floor."""
@@ -60,6 +61,7 @@ AT_THE_TOP: dict[str, set[str]] = {
 }
 """Third-party packages that a layer may import when it is imported, beside `ANYWHERE`."""
 WHERE_USED: dict[str, set[str]] = {
+    "files": {"filelock"},
     "terminal": {"rich"},
     "estimators": {"scipy"},
     "workers": {"rich"},

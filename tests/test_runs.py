@@ -137,7 +137,7 @@ def test_state_is_merged_and_seconds_are_kept_across_starts(tmp_path):
 def test_a_broken_state_file_is_named(tmp_path):
     run = begin(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(StoreError, match=r"run\.json is not valid JSON"):
+    with pytest.raises(StoreError, match=r"run\.json cannot be read as JSON"):
         run.inspect(RECIPE)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, StoreError, suggest
+from rlkit.files import write_json
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
@@ -111,7 +112,7 @@ class _Lane:
 
     def stamp(self) -> None:
         """Record what this directory now holds, so that the next call need not do it again."""
-        (self.directory / _STAMP).write_text(json.dumps(self.content, indent=2) + "\n")
+        write_json(self.directory / _STAMP, self.content)
 
 
 def _is_done(directory: Path, content: dict[str, Any]) -> bool:

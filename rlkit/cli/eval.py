@@ -95,28 +95,28 @@ def add_grading_options(group: argparse._ActionsContainer, tag: str | None = "th
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit eval`."""
-    from rlkit.evaluation.evaluate import plan_evaluation, run_evaluation
+    from rlkit.evaluation.evaluate import run_evaluation
+    from rlkit.evaluation.planning import plan_evaluation
+    from rlkit.evaluation.request import EvaluationRequest
     from rlkit.terminal import note
 
-    chat = _read_chat(args)
-    plans = [
-        plan_evaluation(
-            args.model,
-            read_spec(args.task, "--task"),
-            args.n,
-            output,
-            engine=read_spec(args.engine, "--engine"),
-            split=args.split,
-            limit=args.limit,
-            sampling=_sampling(args, temperature),
-            name=name,
-            adapter=args.adapter,
-            chat=chat,
-            thinking_tag=args.thinking_tag or None,
-            partition=read_spec(args.partition, "--partition") if args.partition else None,
+    settings = {
+        "engine": read_spec(args.engine, "--engine"),
+        "split": args.split,
+        "limit": args.limit,
+        "adapter": args.adapter,
+        "chat": _read_chat(args),
+        "thinking_tag": args.thinking_tag or None,
+        "partition": read_spec(args.partition, "--partition") if args.partition else None,
+    }
+    task = read_spec(args.task, "--task")
+    requests = [
+        EvaluationRequest(
+            args.model, task, args.n, output, sampling=_sampling(args, temperature), name=name, **settings
         )
         for temperature, output, name in _evaluations(args)
     ]
+    plans = [plan_evaluation(request) for request in requests]
     for plan in plans:
         report = run_evaluation(plan)
         print(summarise(report))
@@ -179,7 +179,7 @@ def _sampling(args: argparse.Namespace, temperature: float) -> Any:
 
 def summarise(report: dict[str, Any]) -> str:
     """Return the headline numbers as lines of text, each with its interval."""
-    from rlkit.evaluation.metrics import k_grid
+    from rlkit.evaluation.metrics.cells import k_grid
 
     n = report["n"]
     cells = {f"pass@{k}": report["pass_at_k"][str(k)] for k in k_grid(n)}

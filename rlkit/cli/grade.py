@@ -10,11 +10,11 @@ from rlkit.cli.eval import add_grading_options
 from rlkit.cli.options import read_spec
 
 if TYPE_CHECKING:
-    from rlkit.evaluation.regrade import Regrading
+    from rlkit.evaluation.samples.regrade import Regrading
 
 _DESCRIPTION = """\
 Grade the samples of an evaluation again, with another verifier, partition or thinking tag, and write its report anew.
-Needs no model. What was there stays whole until the new verdicts are on the disk; a kill leaves one or the other.
+Needs no model. What was there stays whole until the new labels are on the disk; a kill leaves one or the other.
 
   rlkit grade runs/base
   rlkit grade runs/base --task '{name: path/to/stricter.py:Countdown}' --output runs/base-stricter
@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit grade`."""
-    from rlkit.evaluation.regrade import KEEP, regrade
+    from rlkit.evaluation.samples.regrade import KEEP, regrade
     from rlkit.terminal import note
 
     tag = KEEP if args.thinking_tag is None else args.thinking_tag or None
@@ -71,7 +71,7 @@ def as_json(done: Regrading) -> dict[str, Any]:
 
 def summarise(done: Regrading) -> str:
     """Return what has changed as lines of text."""
-    lines = [f"{done.num_changed:,} of {done.num_samples:,} verdicts changed"]
+    lines = [f"{done.num_changed:,} of {done.num_samples:,} labels changed"]
     lines += [f"  {count:>7,}  {old} -> {new}" for (old, new), count in done.changes.most_common()]
     if done.num_changed:
         shown = "these" if done.num_changed <= len(done.examples) else "the first"

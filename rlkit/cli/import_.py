@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit import`."""
-    from rlkit.evaluation.importing import import_logs
+    from rlkit.evaluation.samples.importing import import_logs
     from rlkit.terminal import note
 
     report = import_logs(

@@ -47,8 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit probe`."""
+    from rlkit.evaluation.directory import find_evaluation
     from rlkit.evaluation.probing import probe
-    from rlkit.evaluation.probing.selection import evaluation_in
     from rlkit.terminal import note
 
     found = probe(
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     print(summarise(found))
     for sentence in notes_of(found):
         note(sentence)
-    note(f"Wrote {evaluation_in(args.directory)}/probe.json")
+    note(f"Wrote {find_evaluation(args.directory)}/probe.json")
     return 0
 
 

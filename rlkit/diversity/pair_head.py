@@ -17,6 +17,7 @@ import rlkit.assets
 from rlkit.diversity.contract import read_vectors
 from rlkit.diversity.embeddings import normalise_rows, resolve_embedding
 from rlkit.errors import ConfigError, PluginError, suggest
+from rlkit.files import write_json
 
 FORMAT = 1
 """Version of the directory's layout; others are refused."""
@@ -86,7 +87,7 @@ class PairHead:
             "threshold": self.threshold,
             "measured": self.measured,
         }
-        (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(folder / CONFIG, config)
 
 
 def embed_texts(embedding: Sequence[Any], texts: Sequence[str]) -> FloatArray:

@@ -8,68 +8,31 @@ Called again with the same arguments, it continues where it stopped; when nothin
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import StoreError
-from rlkit.evaluation.engines.chat_format import ChatFormat
+from rlkit.evaluation.directory import REPORT, read_config
 from rlkit.evaluation.engines.contract import SampleKey
-from rlkit.evaluation.grading import Grader
-from rlkit.evaluation.measure import build_report
+from rlkit.evaluation.metrics.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, plan_evaluation, settings_of
 from rlkit.evaluation.progress import SamplingProgress
-from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.solution_classes import classify_samples
-from rlkit.evaluation.store import (
-    CLASSES,
-    REPORT,
-    VERDICTS,
-    SampleStore,
-    read_config,
-    read_samples,
-    replace_graded,
-    write_json,
-)
+from rlkit.evaluation.request import EvaluationRequest
+from rlkit.evaluation.samples.grading import Grader
+from rlkit.evaluation.samples.reading import read_samples
+from rlkit.evaluation.samples.solution_classes import classify_samples
+from rlkit.evaluation.samples.store import CLASSES, SampleStore, key_of, labels_are_pending, replace_graded
+from rlkit.files import write_json
 from rlkit.terminal import note
 from rlkit.types import PluginSpec
 
-__all__ = ["EvaluationPlan", "evaluate", "plan_evaluation", "run_evaluation"]
 
-
-def evaluate(
-    model: str,
-    task: PluginSpec,
-    n: int,
-    output: str | Path,
-    *,
-    engine: PluginSpec = "hf",
-    split: str = "test",
-    limit: int | None = None,
-    sampling: SamplingConfig | Mapping[str, Any] | None = None,
-    name: str | None = None,
-    adapter: str | None = None,
-    chat: ChatFormat | None = None,
-    thinking_tag: str | None = "think",
-    partition: PluginSpec | None = None,
-) -> dict[str, Any]:
+def evaluate(model: str, task: PluginSpec, n: int, output: str | Path, **settings: Any) -> dict[str, Any]:
     """Draw n samples for each problem of a task, grade them, and report pass@k and diversity with intervals.
 
     Args:
-        model: a directory, the name of a bundled model, or a hub id; a directory that holds only a LoRA adapter means
-            its base model with it.
-        task: as in a recipe.
-        n: samples a prompt, at least 1; pass@k is then known for k = 1..n.
-        output: directory of this evaluation; continued when it holds the same one.
-        engine: as in a recipe: `hf`, `vllm`, `openai`, or a plug-in.
-        split: of the task.
-        limit: take only the first so many problems of the split.
-        sampling: temperature, truncation, length, seed; a mapping is checked like a recipe.
-        name: what reports call this evaluation; by default the directory's name, or its parent's where it is `eval`.
-        adapter: directory of a LoRA adapter to put on the model; for servers, the name they know it by.
-        chat: system message and chat template of chat prompts.
-        thinking_tag: of the reasoning that is left out before grading; None grades whole texts.
-        partition: what `class` in samples.jsonl means, as in a recipe; None for the answer.
+        model, task, n, output, settings: the fields of `EvaluationRequest`.
 
     Returns:
         What was written to `output/report.json`.
@@ -79,22 +42,7 @@ def evaluate(
         StoreError: the directory holds something else, is in use, or cannot be written.
         EngineError: what samples are drawn from failed meanwhile; what was drawn is kept.
     """
-    plan = plan_evaluation(
-        model,
-        task,
-        n,
-        output,
-        engine=engine,
-        split=split,
-        limit=limit,
-        sampling=sampling,
-        name=name,
-        adapter=adapter,
-        chat=chat,
-        thinking_tag=thinking_tag,
-        partition=partition,
-    )
-    return run_evaluation(plan)
+    return run_evaluation(plan_evaluation(EvaluationRequest(model, task, n, output, **settings)))
 
 
 def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
@@ -143,14 +91,12 @@ def _assign_classes(plan: EvaluationPlan) -> None:
     assert plan.partition is not None
     assert plan.grader is not None
     header = read_config(plan.output)
-    # Of a directory that another grader has judged, the verdicts stay that grader's.
+    # Of a directory that another grader has judged, the labels stay that grader's.
     stored = dict(header.get("grader") or plan.grader)
-    if stored.pop("pending", None) == VERDICTS:
+    if labels_are_pending(stored):
         raise StoreError(f"Grading {plan.output} again was broken off; finish it with rlkit grade {plan.output}.")
     grader = Grader(plan.task, plan.rows, stored["thinking_tag"])
     classes = classify_samples(plan.output, plan.rows, plan.partition, grader)
-    records = (
-        {**record, "class": classes.get((record["prompt_id"], record["sample"]))}
-        for record in read_samples(plan.output)
-    )
+    records = ({**record, "class": classes.get(key_of(record))} for record in read_samples(plan.output))
+    stored = {name: value for name, value in stored.items() if name != "pending"}
     replace_graded(plan.output, header, {**stored, "partition": plan.grader["partition"]}, records, CLASSES)

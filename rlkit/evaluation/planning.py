@@ -1,9 +1,8 @@
-"""An evaluation with every argument checked, before anything heavy is loaded or any file changed."""
+"""A request with everything it names found and checked, before anything heavy is loaded or any file changed."""
 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +17,18 @@ from rlkit.evaluation.configuration import (
     prompts_digest,
     split_spec,
 )
-from rlkit.evaluation.engines.adapters import Policy, locate_policy
+from rlkit.evaluation.directory import CONFIG, read_config
+from rlkit.evaluation.engines.adapters import PolicySource, locate_policy
 from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.engines.contract import Engine, Sample, SampleKey, resolve_engine
-from rlkit.evaluation.grader_identity import describe_grader, grades_alike
-from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import CONFIG, check_directory, read_config, read_samples
+from rlkit.evaluation.request import EvaluationRequest
+from rlkit.evaluation.samples.grader_identity import describe_grader, grades_alike
+from rlkit.evaluation.samples.reading import read_samples
+from rlkit.evaluation.samples.store import check_directory, key_of
 from rlkit.tasks import resolve_task
+from rlkit.tasks.rows import load_rows
 from rlkit.terminal import note
-from rlkit.types import PluginSpec, Row, Task
-from rlkit.verifiers.reasoning import check_thinking_tag
+from rlkit.types import Row, Task
 
 
 @dataclass(frozen=True)
@@ -71,80 +72,49 @@ class GradesOnly:
         raise EngineError("This evaluation is only graded; rlkit eval draws what is missing.")
 
 
-def plan_evaluation(
-    model: str,
-    task: PluginSpec,
-    n: int,
-    output: str | Path,
-    *,
-    engine: PluginSpec = "hf",
-    split: str = "test",
-    limit: int | None = None,
-    sampling: SamplingConfig | Mapping[str, Any] | None = None,
-    name: str | None = None,
-    adapter: str | None = None,
-    chat: ChatFormat | None = None,
-    thinking_tag: str | None = "think",
-    partition: PluginSpec | None = None,
-) -> EvaluationPlan:
-    """Check every argument of `evaluate`, without loading a model or changing a file."""
-    if not isinstance(sampling, SamplingConfig):
-        sampling = SamplingConfig.from_mapping(sampling or {})
-    chat, output = chat or ChatFormat(), Path(output).expanduser()
-    _check_counts(n, limit, sampling)
-    check_thinking_tag(thinking_tag)
-    resolved_engine = resolve_engine(engine)
-    is_name = getattr(resolved_engine, "names_models", False)
-    policy = locate_policy(model, adapter, is_name=is_name)
-    _check_takes(resolved_engine, policy, chat)
-    resolved_task = resolve_task(task)
-    rows = _load_rows(resolved_task, split, limit)
-    _check_gold(resolved_task, rows)
-    chat.apply_system(rows)
+def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
+    """Find the task, the engine and the model that a request names, without loading one or changing a file."""
+    engine = resolve_engine(request.engine)
+    is_name = getattr(engine, "names_models", False)
+    policy = locate_policy(request.model, request.adapter, is_name=is_name)
+    _check_takes(engine, policy, request.chat_format)
+    task = resolve_task(request.task)
+    rows = load_rows(task, request.split)[: request.limit]
+    _check_gold(task, rows)
+    request.chat_format.apply_system(rows)
     plan = EvaluationPlan(
-        name=name or name_of(output),
+        name=request.name or name_of(request.directory),
         model_path=policy.model if is_name else policy.model_path,
-        task=resolved_task,
+        task=task,
         rows=rows,
-        engine=resolved_engine,
-        config=_configure(policy, task, split, limit, rows, n, engine, resolved_engine, sampling, chat),
-        output=output,
+        engine=engine,
+        config=_configure(request, policy, rows, engine),
+        output=request.directory,
         adapter_path=policy.adapter_path,
-        thinking_tag=thinking_tag,
-        grader=describe_grader(resolved_task, task, thinking_tag, partition),
-        partition=None if partition is None else resolve_partition(partition),
+        thinking_tag=request.thinking_tag,
+        grader=describe_grader(task, request.task, request.thinking_tag, request.partition),
+        partition=None if request.partition is None else resolve_partition(request.partition),
     )
-    check_directory(output, plan.config)
+    check_directory(plan.output, plan.config)
     _check_can_go_on(plan)
     return plan
 
 
-def _configure(
-    policy: Policy,
-    task: PluginSpec,
-    split: str,
-    limit: int | None,
-    rows: list[Row],
-    n: int,
-    engine: PluginSpec,
-    resolved_engine: Engine,
-    sampling: SamplingConfig,
-    chat: ChatFormat,
-) -> EvaluationConfig:
-    engine_spec, connection = split_spec(engine, getattr(resolved_engine, "connection", ()))
+def _configure(request: EvaluationRequest, policy: PolicySource, rows: list[Row], engine: Engine) -> EvaluationConfig:
+    engine_spec, connection = split_spec(request.engine, getattr(engine, "connection", ()))
     return EvaluationConfig(
         model=policy.model,
         model_fingerprint=model_fingerprint(policy.model_path),
-        task=describe_spec(task),
-        split=split,
-        limit=limit,
+        task=describe_spec(request.task),
+        split=request.split,
+        limit=request.limit,
         prompts_digest=prompts_digest(rows),
-        n=n,
+        n=request.n,
         engine=engine_spec,
-        sampling=sampling,
+        sampling=request.draws,
         adapter=policy.adapter,
         adapter_fingerprint=None if policy.adapter_path is None else model_fingerprint(policy.adapter_path),
-        chat=chat,
+        chat=request.chat_format,
         connection=connection,
     )
 
@@ -155,7 +125,7 @@ def settings_of(adapter: str | None, chat: ChatFormat) -> dict[str, Any]:
     return settings | ({"chat": chat} if chat.template or chat.template_args else {})
 
 
-def _check_takes(engine: Engine, policy: Policy, chat: ChatFormat) -> None:
+def _check_takes(engine: Engine, policy: PolicySource, chat: ChatFormat) -> None:
     taken = inspect.signature(engine.sample).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
         return
@@ -183,12 +153,12 @@ def _check_gold(task: Task, rows: list[Row]) -> None:
 def _check_can_go_on(plan: EvaluationPlan) -> None:
     """Check what drawing needs, where anything is missing: the engine, and a grader like the one before."""
     is_ours = (plan.output / CONFIG).is_file()
-    done = {(record["prompt_id"], record["sample"]) for record in read_samples(plan.output)} if is_ours else set()
+    done = set(map(key_of, read_samples(plan.output))) if is_ours else set()
     stored = read_config(plan.output).get("grader") if done else None
     assert plan.grader is not None
     if plan.keys <= done:
         if not grades_alike(stored, plan.grader):
-            note(f"The verdicts in {plan.output} are another grader's; rlkit grade {plan.output} gives this one's.")
+            note(f"The labels in {plan.output} are another grader's; rlkit grade {plan.output} gives this one's.")
         return
     if not grades_alike(stored, plan.grader) or (stored or {}).get("partition") not in (None, plan.grader["partition"]):
         raise StoreError(
@@ -196,25 +166,6 @@ def _check_can_go_on(plan: EvaluationPlan) -> None:
             f"grade them again with rlkit grade {plan.output}, with the same options, or choose another output."
         )
     plan.engine.check()
-
-
-def _check_counts(n: int, limit: int | None, sampling: SamplingConfig) -> None:
-    if not isinstance(n, int) or n < 1:
-        raise ConfigError(f"n was given as {n!r}; write at least 1 sample a prompt (pass@k needs n >= k).")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit was given as {limit}; write at least 1 problem, or leave it out for all.")
-    if sampling.temperature == 0.0 and n > 1:
-        raise ConfigError(f"temperature 0 gives the same completion every time; write n 1 instead of {n}, or raise it.")
-
-
-def _load_rows(task: Task, split: str, limit: int | None) -> list[Row]:
-    rows = list(task.load(split))[:limit]
-    if not rows:
-        raise ConfigError(f"The split {split!r} of task {task.name!r} has no problems; choose another split.")
-    ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
-    if count > 1:
-        raise ConfigError(f"The task {task.name!r} gives {count} problems the id {most_common!r}; ids must be unique.")
-    return rows
 
 
 def name_of(output: Path) -> str:

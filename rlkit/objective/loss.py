@@ -9,6 +9,7 @@ import torch
 
 from rlkit.objective.objective import Objective
 from rlkit.objective.surrogates import importance_ratio
+from rlkit.objective.user_weights import is_own, penalise_own, run_own
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,21 @@ def compute_token_losses(
         if factor is not None:
             losses = losses * factor
     for weight in objective.token_weights:
-        penalties = weight.penalties(*_given(batch)) if hasattr(weight, "penalties") else None
+        penalties = penalise_own(weight, _given(batch)) if is_own(weight) else weight.penalties(*_given(batch))
         if penalties is not None:
             losses = losses + penalties
     return losses if anchor_coef == 0 else losses + anchor_coef * compute_anchor_losses(objective, batch, level)
 
 
 def weigh_tokens(objective: Objective, batch: TokenBatch) -> torch.Tensor | None:
-    """Return the product of all token weights, (B, T), without gradient; None where there are none."""
+    """Return the product of all token weights, (B, T), without gradient; None where there are none.
+
+    Raises:
+        PluginError: one of a user's own fails, or gives no weight of every token.
+    """
     weights_BT = None
     for weight in objective.token_weights:
-        factor_BT = weight(*_given(batch))
+        factor_BT = run_own(weight, _given(batch)) if is_own(weight) else weight(*_given(batch))
         weights_BT = factor_BT if weights_BT is None else weights_BT * factor_BT
     return weights_BT
 

@@ -28,10 +28,16 @@ from rlkit.plugins import describe
 from rlkit.recipe.schema import Recipe
 from rlkit.rewards import BoundReward, bind_reward, check_roles, name_rewards
 from rlkit.rewards.monitors import Thresholds, resolve_monitor
+from rlkit.terminal import note
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo")
 """Values of `loss_type` whose loss is ours, so that an objective can be combined with it."""
 
+_VERIFIERS = {
+    *("accuracy_reward", "reasoning_accuracy_reward", "math_verify", "multiple_choice", "code_tests", "exact_match"),
+    *("countdown", "reasoning_gym", "countdown_reward", "code_reward", "dataset_reward", "reasoning_gym_reward"),
+}
+"""Rewards of TRL and ours that say whether an answer is right, by name."""
 _ANSWERS = frozenset({"answers_PG", "answer_counts_PG"})
 _TRLS_CHAINS: dict[Any, Any] = {
     **dict.fromkeys(("group", True), "grpo"),
@@ -67,8 +73,8 @@ class Plan:
     """A verifier that is watched and not trained on."""
     max_error_rate: float = 0.05
     """Share of a reward's calls that may fail before the run stops."""
-    correct_reward: int | str = 0
-    """Which reward says whether an answer is correct."""
+    correct_reward: int | str | None = None
+    """Which reward says whether an answer is correct; None leaves it to `find_verifier`."""
     correct_above: float = 0.5
     """A completion is correct when that reward is greater."""
     model: str | None = None
@@ -81,18 +87,16 @@ class Plan:
         """Find the model and build the task and everything else that a recipe names; `fit` it before it is used.
 
         Raises:
-            ConfigError: no such model, or neither the recipe nor the task names a reward.
+            ConfigError: no such model.
             PluginError: a task, reward, partition, advantage, objective or embedding cannot be found or built.
         """
         from rlkit.tasks import resolve_task
+        from rlkit.tasks.grade_reward import grade_reward
 
         model, task = locate_model(recipe.model), resolve_task(recipe.task)
         partition = recipe.partition if recipe.partition is not None else getattr(task, "default_partition", None)
         rewards = recipe.rewards if recipe.rewards is not None else getattr(task, "default_rewards", None)
-        if not rewards:
-            raise ConfigError(
-                f"The recipe names no rewards, and the task {task.name!r} brings none; write rewards: [...]."
-            )
+        rewards = [grade_reward(task) if reward == "grade" else reward for reward in rewards or ["grade"]]
         return replace(cls._build(recipe, rewards, partition), model=model, task=task)
 
     @classmethod
@@ -156,6 +160,8 @@ class Plan:
         )
         fitted._check_rewards()
         fitted._check_parts(settings)
+        if self.advantage is not None:
+            _say_what_a_chain_replaces(settings)
         return fitted
 
     def describe(self) -> dict[str, Any]:
@@ -271,12 +277,35 @@ class Plan:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
 
 
-def find_verifier(named: int | str, names: Sequence[str]) -> int:
+_REPLACED = {"scale_rewards": ("group", True), "multi_objective_aggregation": ("sum_then_normalize",)}
+"""Settings of TRL's own advantages, and what they are where nobody says."""
+
+
+def _say_what_a_chain_replaces(settings: Any) -> None:
+    for key, usual in _REPLACED.items():
+        if getattr(settings, key, usual[0]) not in usual:
+            note(
+                f"train.{key} is {getattr(settings, key)}, which does nothing here: the advantage chain takes the "
+                "place of TRL's advantages. Leave it out, or leave advantage out."
+            )
+
+
+def find_verifier(plan: Plan, names: Sequence[str]) -> int:
     """Return the index of the reward that says whether an answer is correct.
 
+    Where nothing names it: the only base there is, else the only one that is the task's own or a verifier we know. With
+    several and none known, the first, which is said; and refused where what is trained on hangs on it.
+
+    Args:
+        plan: of the run.
+        names: of all its rewards.
+
     Raises:
-        ConfigError: it is none of the rewards.
+        ConfigError: it is none of the rewards, or it has to be named.
     """
+    named = plan.correct_reward
+    if named is None:
+        return _choose_verifier(plan, names)
     if isinstance(named, int) and 0 <= named < len(names):
         return named
     if named in names:
@@ -284,6 +313,28 @@ def find_verifier(named: int | str, names: Sequence[str]) -> int:
     raise ConfigError(
         f"correct_reward was given {named!r}, but the rewards of this run are {[*names]}.{suggest(str(named), names)}"
     )
+
+
+def _choose_verifier(plan: Plan, names: Sequence[str]) -> int:
+    roles = [*plan.roles, *["base"] * (len(names) - len(plan.roles))]
+    bases = [place for place, role in enumerate(roles) if role == "base"]
+    own = {str(spec).rpartition(":")[2] for spec in getattr(plan.task, "default_rewards", None) or ()}
+    known = [place for place in bases if names[place] in own | _VERIFIERS]
+    if len(bases) == 1 or len(known) == 1:
+        return (known if len(known) == 1 else bases)[0]
+    objective = plan.objective
+    asked_by = [
+        *(["the advantage chain"] if "correct_PG" in plan.needs else []),
+        *(["an anchor of mastered prompts"] if plan.is_anchored_by_prompt else []),
+        *(["rehearsal"] if objective.rehearsal is not None else []),
+    ]
+    if asked_by:
+        raise ConfigError(
+            f"{asked_by[0].capitalize()} asks which answers are correct, and the rewards are {[*names]}; write "
+            "correct_reward: the name of the one that says so."
+        )
+    note(f"The reward {names[bases[0]]} is taken to say what is correct; write correct_reward where another does.")
+    return bases[0]
 
 
 def _bind(

@@ -12,8 +12,9 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from rlkit.evaluation.samples.index import class_of
+from rlkit.evaluation.samples.reading import read_samples
 from rlkit.report.load import Run
-from rlkit.report.sample_lines import stream_samples
 from rlkit.report.scatter import success_rate
 
 BUDGET = 4_000_000
@@ -28,10 +29,10 @@ KINDS = ("correct", "wrong", "cut_off", "unscored")
 
 @dataclass
 class Class:
-    """Completions of one run that amount to the same: one kind, one verdict, one canonical key."""
+    """Completions of one run that amount to the same: one kind, one label, one canonical key."""
 
     kind: str
-    verdict: str
+    label: str
     key: str
     count: int = 0
     num_cut_off: int = 0
@@ -52,7 +53,7 @@ class Browsed:
 def collect_browsed(runs: Sequence[Run], budget: int = BUDGET) -> Browsed:
     """Choose problems, read their samples and cut texts until everything fits `budget` bytes."""
     order = order_problems(runs)[:MAX_PROBLEMS]
-    classes = [read_classes(run.directory / "samples.jsonl", set(order)) for run in runs]
+    classes = [read_classes(run.directory, set(order)) for run in runs]
     if not any(classes):
         return Browsed()
     by_id = [{problem["id"]: problem for problem in run.problems} for run in runs]
@@ -89,28 +90,25 @@ def problem_tags(rates: Sequence[float | None]) -> list[str]:
     return tags + (["all-right"] if known and min(known) == 1 else [])
 
 
-def read_classes(path: Path, problem_ids: set[str]) -> dict[str, list[Class]]:
-    """Stream samples.jsonl and group the samples of the given problems, the most frequent class of each kind first."""
+def read_classes(directory: Path, problem_ids: set[str]) -> dict[str, list[Class]]:
+    """Group the samples of the given problems, the most frequent class of each kind first."""
     found: dict[str, dict[tuple[str, str, str], Class]] = {}
-    for sample in stream_samples(path, problem_ids):
-        is_cut = sample.get("finish_reason") == "length"
-        kind, verdict = sample_kind(sample), str(sample.get("verdict") or "not_judged")
-        key = sample.get("class") if sample.get("class") is not None else sample.get("answer")
-        identity = (kind, verdict, "" if key is None else str(key))
+    for sample in read_samples(directory, problem_ids):
+        identity = (sample_kind(sample), sample["label"], class_of(sample) or "")
         group = found.setdefault(sample["prompt_id"], {}).setdefault(identity, Class(*identity))
         group.count += 1
-        group.num_cut_off += is_cut
-        group.example = group.example if group.count > 1 else str(sample.get("completion") or "")
+        group.num_cut_off += sample["finish_reason"] == "length"
+        group.example = group.example if group.count > 1 else sample["completion"]
     return {i: sorted(groups.values(), key=lambda c: (KINDS.index(c.kind), -c.count)) for i, groups in found.items()}
 
 
 def sample_kind(sample: Mapping[str, Any]) -> str:
     """Return `correct`, `wrong`, `cut_off` (ended by the token limit before it was right) or `unscored`."""
-    if sample.get("correct") is None:
+    if sample["correct"] is None:
         return "unscored"
     if sample["correct"] is True:
         return "correct"
-    return "cut_off" if sample.get("finish_reason") == "length" else "wrong"
+    return "cut_off" if sample["finish_reason"] == "length" else "wrong"
 
 
 def fit(entries: Mapping[str, Mapping[str, Any]], budget: int) -> tuple[set[str], int]:
@@ -165,7 +163,7 @@ def _run_entry(problem: Mapping[str, Any] | None, classes: list[Class]) -> dict[
         "classes": [
             {
                 "kind": c.kind,
-                "verdict": c.verdict,
+                "label": c.label,
                 "key": c.key[:160],
                 "count": c.count,
                 "off": c.num_cut_off,

@@ -76,7 +76,7 @@
   const signs = { correct: "✓", wrong: "✕", cut_off: "…", unscored: "?" };
   const words = { correct: "correct", cut_off: "cut off", unscored: "not scored" };
   const oneClass = (group, position) => {
-    const named = [words[group.kind], group.kind === "correct" ? null : group.verdict.replaceAll("_", " ")];
+    const named = [words[group.kind], group.kind === "correct" ? null : group.label.replaceAll("_", " ")];
     const label = [...new Set(named.filter(Boolean))].join(": ");
     const summary = make("summary", "", make("b", "", `${group.count} ×`), " ", make("span", "sign", signs[group.kind]));
     summary.append(` ${label}`);

@@ -106,8 +106,8 @@ def _row(label: str, counts: Sequence[int], full: int | None, kind: str) -> Mark
 
 
 def _wrong_label(groups: Sequence[Group]) -> Markup:
-    verdicts = sum((group.wrong for group in groups), Counter[str]())
-    parts = ", ".join(f"{verdict.replace('_', ' ')} {count}" for verdict, count in verdicts.most_common())
+    labels = sum((group.wrong for group in groups), Counter[str]())
+    parts = ", ".join(f"{label.replace('_', ' ')} {count}" for label, count in labels.most_common())
     return join(["Wrong", tag("span", parts, class_="breakdown") if parts else None])
 
 
@@ -127,11 +127,11 @@ def _classes(example: Example, group: Group) -> Markup:
     return join(
         tag(
             "div",
-            tag("p", tag("strong", f"{count} ×"), " ", verdict.replace("_", " "), class_="caption"),
+            tag("p", tag("strong", f"{count} ×"), " ", label.replace("_", " "), class_="caption"),
             tag("pre", _clip(group.examples.get(key, ""))),
-            class_="completion is-correct" if verdict == "correct" else "completion is-wrong",
+            class_="completion is-correct" if label == "correct" else "completion is-wrong",
         )
-        for key, count, verdict in items
+        for key, count, label in items
     )
 
 

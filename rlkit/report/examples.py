@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlkit.evaluation.samples.reading import read_samples
 from rlkit.report.load import Run
-from rlkit.report.sample_lines import stream_samples
 
 
 @dataclass
@@ -24,9 +24,9 @@ class Group:
     solutions: Counter[str] = field(default_factory=Counter)
     """Correct samples by the canonical key of their solution; "" where the task has no such keys."""
     wrong: Counter[str] = field(default_factory=Counter)
-    """All other samples by verdict."""
+    """All other samples by label."""
     examples: dict[str, str] = field(default_factory=dict)
-    """The first completion of each solution and, under its verdict, of each kind of failure."""
+    """The first completion of each solution and, under its label, of each kind of failure."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Example:
 def collect_examples(runs: Sequence[Run]) -> list[Example]:
     """Choose problems and read their samples; empty when the reports hold no per-problem counts."""
     choices = choose_problems(runs)
-    groups = [read_groups(run.directory / "samples.jsonl", set(choices)) for run in runs]
+    groups = [read_groups(run.directory, set(choices)) for run in runs]
     by_id = {problem["id"]: problem for problem in runs[0].problems}
     return [
         Example(
@@ -101,20 +101,19 @@ def choose_problems(runs: Sequence[Run]) -> dict[str, str]:
     return chosen
 
 
-def read_groups(path: Path, problem_ids: set[str]) -> dict[str, Group]:
-    """Stream samples.jsonl and gather the samples of the given problems; nothing when the file is missing."""
+def read_groups(directory: Path, problem_ids: set[str]) -> dict[str, Group]:
+    """Gather the samples of the given problems; nothing when the file is missing."""
     groups: dict[str, Group] = {}
-    for sample in stream_samples(path, problem_ids):
+    for sample in read_samples(directory, problem_ids):
         group = groups.setdefault(sample["prompt_id"], Group())
         group.num_samples += 1
-        completion, verdict = str(sample.get("completion") or ""), str(sample.get("verdict") or "not_judged")
-        if sample.get("correct") is True:
-            key = str(sample.get("answer") or "")
+        if sample["correct"]:
+            key = sample["answer"] or ""
             group.solutions[key] += 1
         else:
-            key = verdict
+            key = sample["label"]
             group.wrong[key] += 1
-        group.examples.setdefault(key, completion)
+        group.examples.setdefault(key, sample["completion"])
     return groups
 
 

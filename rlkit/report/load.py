@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
+from rlkit.evaluation.directory import CONFIG, find_evaluation, read_config, read_probe, read_report
 from rlkit.report.cells import Cell, read_cell
 from rlkit.report.training import Training, read_training
 
@@ -57,43 +57,27 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
     """Read every directory and check that the evaluations may stand side by side; the first one is the reference.
 
     Raises:
-        ConfigError: a directory is missing, holds no evaluation or is named twice, or task, split or problems differ.
+        StoreError: a directory is missing, or holds no evaluation.
+        ConfigError: one is named twice, or task, split or problems differ.
     """
     if not directories:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")
-    folders = [find_evaluation(Path(directory)) for directory in directories]
+    folders = [find_evaluation(directory) for directory in directories]
     for i, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:i]]:
             raise ConfigError(f"{folder} was given twice: name each evaluation once.")
-    runs = [load_run(folder, name) for folder, name in zip(folders, _unique_names(folders), strict=True)]
+    reports = [read_report(folder) for folder in folders]
+    names = _unique_names(folders, [str(report["name"]) for report in reports])
+    runs = [load_run(*each) for each in zip(folders, reports, names, strict=True)]
     check_comparable(runs)
     return runs
 
 
-def find_evaluation(directory: Path) -> Path:
-    """Return `directory` or its `eval` folder, whichever holds an evaluation's report.json.
-
-    Raises:
-        ConfigError: there is no such directory, or no evaluation in it.
-    """
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} is not a directory: name one that `rlkit eval` or `rlkit train` wrote.")
-    for folder in (directory, directory / "eval"):
-        if (folder / "report.json").is_file() and "pass_at_k" in _read_object(folder / "report.json"):
-            return folder
-    raise ConfigError(
-        f"{directory} holds no evaluation (no report.json with pass@k in it or in its eval folder): "
-        f"write one with `rlkit eval --model MODEL --task TASK --output {directory / 'eval'}`."
-    )
-
-
-def load_run(folder: Path, name: str) -> Run:
-    """Read one evaluation directory and the training log beside or above it."""
-    report = _read_object(folder / "report.json")
-    config = _read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    probe = _read_object(folder / "probe.json") if (folder / "probe.json").is_file() else {}
+def load_run(folder: Path, report: dict[str, Any], name: str) -> Run:
+    """Put together what an evaluation directory holds, and the training log beside or above it."""
+    config = read_config(folder) if (folder / CONFIG).is_file() else {}
     training = read_training(folder) or read_training(folder.resolve().parent)
-    return Run(name, folder, report, config, training, probe)
+    return Run(name, folder, report, config, training, read_probe(folder))
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
@@ -115,28 +99,13 @@ def check_comparable(runs: Sequence[Run]) -> None:
             )
 
 
-def _unique_names(folders: Sequence[Path]) -> list[str]:
-    names = [_name(folder) for folder in folders]
+def _unique_names(folders: Sequence[Path], given: Sequence[str]) -> list[str]:
+    names = [_label(folder) if name in ("", "eval") else name for folder, name in zip(folders, given, strict=True)]
     repeated = {name for name in names if names.count(name) > 1}
     names = [_label(folder) if name in repeated else name for name, folder in zip(names, folders, strict=True)]
     return [str(f) if names.count(name) > 1 else name for name, f in zip(names, folders, strict=True)]
 
 
-def _name(folder: Path) -> str:
-    name = _read_object(folder / "report.json").get("name")
-    return name if isinstance(name, str) and name not in ("", "eval") else _label(folder)
-
-
 def _label(folder: Path) -> str:
     path = folder.resolve()
     return path.parent.name if path.name == "eval" else path.name
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON ({error}): run the evaluation again.") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path} holds {type(value).__name__} where an object belongs: run the evaluation again.")
-    return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlkit.report.cells import finite_or_none
+from rlkit.runs import RunDirectory
 
 _PREFIX = "diversity/"
 _TITLES = {
@@ -46,26 +46,19 @@ class Training:
 
 
 def read_training(directory: Path) -> Training | None:
-    """Read `train_log.jsonl` and `run.json` of a run directory; None when there is no log.
-
-    A line cut short by a kill, and lines without a step, are skipped.
-    """
-    log = directory / "train_log.jsonl"
-    if not log.is_file():
+    """Read the log and the state of a run directory; None when there is no log."""
+    run = RunDirectory(directory)
+    if not run.log_path.is_file():
         return None
     rows: dict[float, dict[str, object]] = {}
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            row = _parse(line)
-            step = finite_or_none(row.get("step"))
-            if step is not None:
-                rows.setdefault(step, {}).update({series_name(key): value for key, value in row.items()})
+    for row in run.read_log():
+        rows.setdefault(float(row["step"]), {}).update({series_name(key): value for key, value in row.items()})
     steps = sorted(rows)
     keys = shown_series([key for step in steps for key in rows[step]])
     series = {key: [finite_or_none(rows[step].get(key)) for step in steps] for key in keys}
     series = {key: values for key, values in series.items() if any(value is not None for value in values)}
-    record = _read_object(directory / "run.json")
-    status, words = record.get("status"), record.get("command")
+    state = run.read_state()
+    status, words = state.get("status"), state.get("command")
     command = tuple(map(str, words[1:])) if isinstance(words, list) else ()
     return Training(directory, steps, series, status if isinstance(status, str) else None, command)
 
@@ -109,18 +102,3 @@ def _ends(values: Sequence[float | None]) -> dict[str, float]:
     defined = [value for value in values if value is not None]
     count = max(1, len(defined) // 10)
     return {"first": sum(defined[:count]) / count, "last": sum(defined[-count:]) / count}
-
-
-def _parse(text: str) -> dict[str, object]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _read_object(path: Path) -> dict[str, object]:
-    try:
-        return _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return {}

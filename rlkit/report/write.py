@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from rlkit.errors import ConfigError
+from rlkit.files import as_store_error, write_text
 from rlkit.report.combined import Report, as_json
 from rlkit.report.markdown import to_markdown
 from rlkit.report.page import to_html
@@ -15,7 +16,8 @@ def write_report(report: Report, output: Path | str) -> list[Path]:
     """Write `output` (the HTML page) and its neighbours with the endings .md and .json; return the three paths.
 
     Raises:
-        ConfigError: `output` does not end in .html, or the files cannot be written.
+        ConfigError: `output` does not end in .html.
+        StoreError: the files cannot be written.
     """
     page = check_output(output)
     texts = {
@@ -24,13 +26,9 @@ def write_report(report: Report, output: Path | str) -> list[Path]:
         page.with_suffix(".json"): json.dumps(as_json(report), indent=1, allow_nan=False) + "\n",
     }
     for path, text in texts.items():
-        try:
+        with as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"{path} cannot be written ({error.strerror}): name a file in a folder you may write to."
-            ) from error
+        write_text(path, text)
     return list(texts)
 
 

@@ -139,7 +139,7 @@ class AsyncRun:
             self._watched_since = now
         self._last_look = now
         silent_s = now - max(self.last_sign, self._watched_since, self._interrupted_at)
-        is_due = silent_s > min(self.bound.run.limit_s, max(self.end_at - self._watched_since, 0)) + _STUCK_S
+        is_due = silent_s > min(self.bound.limit_s, max(self.end_at - self._watched_since, 0)) + _STUCK_S
         if is_due and self._interrupted_at <= self.last_sign:
             self._interrupted_at = now
             loop.interrupt()
@@ -161,7 +161,7 @@ class AsyncRun:
             self._held_s += late_s if late_s > _BEAT_S else 0.0
 
     async def _call(self, call: Call) -> list[Outcome]:
-        limit = self.bound.run.limit_s
+        limit = self.bound.limit_s
         await self._keep_rate(self.end_at)
         if time.monotonic() >= self.end_at:
             return fail(self.bound, call, "timeout", "It was not asked before the batch's deadline.")

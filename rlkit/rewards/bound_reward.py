@@ -16,6 +16,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
@@ -61,6 +62,12 @@ class BoundReward:
     def is_async(self) -> bool:
         """Whether it is called in an event loop."""
         return is_async(self.function)
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds that a call may take; no end for an async function in TRL's form that nobody gave a deadline."""
+        is_trls = self.form == "batch" and self.run.isolation == "async" and self.run.deadline_s is None
+        return math.inf if is_trls else self.run.limit_s
 
     @property
     def takes_whole_batches(self) -> bool:

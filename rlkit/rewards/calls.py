@@ -108,7 +108,8 @@ def judge(bound: BoundReward, call: Call, value: Any) -> list[Outcome]:
         return [judge_value(value, bound.name)]
     if bound.form == "group" and isinstance(value, Mapping):
         return _judge_mapping(bound, call, value)
-    return judge_batch(value, call.num_scores, bound.name)
+    # A batch reward is TRL's own form, in which NaN says the same as None.
+    return judge_batch(value, call.num_scores, bound.name, is_nan_none=bound.form == "batch")
 
 
 def fail(bound: BoundReward, call: Call, status: str, reason: str, where: str | None = None) -> list[Outcome]:
@@ -142,7 +143,7 @@ def _choose(
     named = inspect.signature(bound.function).parameters
     if bound.form != "batch" or bound.run.isolation == "process":
         given = {key: value for key, value in given.items() if key not in TRL_OBJECTS or key in named}
-    known = {key: value for key, value in known.items() if key in named and key not in given}
+    known = {key: value for key, value in known.items() if bound.asks_for(key) and key not in given}
     wanted = wanted_columns(bound.function, [*given, *known])
     return {key: given[key] for key in wanted if key in given}, {key: known[key] for key in wanted if key in known}
 

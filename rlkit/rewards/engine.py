@@ -48,6 +48,7 @@ class RewardEngine:
         batch_deadline_s: float | None = None,
         cache_path: Path | None = None,
         quiet_s: float = QUIET_S,
+        shared_loop: EventLoop | None = None,
     ) -> None:
         """Check the rewards; processes start with the first batch, or with `start`.
 
@@ -57,6 +58,8 @@ class RewardEngine:
                 excepted; None for no end beside that of each call.
             cache_path: file of cached scores; None for the user's own.
             quiet_s: seconds after which a line says what is waited for.
+            shared_loop: where async functions in TRL's form run, so that what they hold (a session, a lock) outlives
+                this engine, as under TRL; None makes one. Others have a loop each, and cannot hold each other up.
         """
         self.bound = tuple(bound)
         self._batch_deadline_s, self._quiet_s = batch_deadline_s, quiet_s
@@ -77,7 +80,13 @@ class RewardEngine:
             for place, reward in enumerate(self.bound)
             if reward.run.isolation == "process"
         }
-        self._loops = {place: EventLoop() for place, reward in enumerate(self.bound) if reward.run.isolation == "async"}
+        shared = shared_loop or EventLoop()
+        self._loops = {
+            place: shared if reward.form == "batch" else EventLoop()
+            for place, reward in enumerate(self.bound)
+            if reward.run.isolation == "async"
+        }
+        self._kept_loop = shared_loop
 
     def __enter__(self) -> RewardEngine:
         """Return the engine."""
@@ -101,7 +110,8 @@ class RewardEngine:
         for pool in self._pools.values():
             pool.close()
         for loop in self._loops.values():
-            loop.abandon()
+            if loop is not self._kept_loop:
+                loop.abandon()
 
     def score(
         self,

@@ -59,7 +59,9 @@ def is_async(function: Any) -> bool:
 
 
 def name_of(function: Any) -> str:
-    """Return how messages call a reward."""
+    """Return how messages call a reward; a `functools.partial` is called like the function in it, as TRL does."""
+    while isinstance(function, functools.partial) and "__name__" not in vars(function):
+        function = function.func
     return getattr(function, "__name__", type(function).__name__)
 
 
@@ -72,5 +74,9 @@ def wanted_columns(function: Callable[..., Any], available: Iterable[str]) -> li
 
 
 def asks_for(function: Callable[..., Any], column: str) -> bool:
-    """Return whether a reward names what only a trainer can give; `**columns` does not ask for it."""
-    return column in inspect.signature(function).parameters
+    """Return whether a reward names what only a trainer can give; `**columns` does not ask for it.
+
+    A parameter with a default of its own other than None is the author's, not a question: `step=0.1` keeps its value.
+    """
+    parameter = inspect.signature(function).parameters.get(column)
+    return parameter is not None and (parameter.default is None or parameter.default is parameter.empty)

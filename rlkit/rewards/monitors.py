@@ -63,6 +63,19 @@ class Readings:
     length_correlation: float
     failure_rates_K: FloatArray
     held_out_gap: float = math.nan
+    num_free: int = 10**6
+    """Completions that the correlation is of, less their groups: a few may correlate by chance."""
+
+    def length_at_least(self, sign: float) -> float:
+        """Return what is left of the correlation in the direction of `sign`, 1 or -1, less what chance may have given.
+
+        By Fisher's transformation, at one side of 95 %; a correlation the other way stays as it is.
+        """
+        signed = sign * self.length_correlation
+        if not signed > 0:
+            return signed
+        shrunk = math.atanh(min(signed, 1 - 1e-9)) - 1.645 / math.sqrt(max(self.num_free - 2, 1))
+        return math.tanh(max(shrunk, 0.0))
 
 
 def measure_rewards(
@@ -103,7 +116,8 @@ def measure_rewards(
         gap = float(np.nanmean(differences_B)) if not np.isnan(differences_B).all() else math.nan
     failures_K = np.isnan(rewards_BK).mean(axis=0) if len(rewards_BK) else np.full(len(weights_K), np.nan)
     lengths_B = np.asarray(lengths_B, dtype=np.float64)
-    return Readings(shares_K, _correlate_within(totals_B, lengths_B, group_size), failures_K, gap)
+    num_free = int((~np.isnan(totals_B)).sum()) - len(totals_B) // group_size
+    return Readings(shares_K, _correlate_within(totals_B, lengths_B, group_size), failures_K, gap, num_free)
 
 
 def share_variance(parts_BK: ArrayLike) -> FloatArray:
@@ -215,12 +229,13 @@ class RewardMonitors:
                     f"{name} could not score {self._mean(f'failures/{name}'):.0%} of the completions, since step "
                     f"{self._since(f'failures/{name}')}: look at what they answer, and how it is read."
                 )
-        if self._rises("length", step, abs(readings.length_correlation), limits.length_correlation):
-            way = "longer" if readings.length_correlation > 0 else "shorter"
-            warnings.append(
-                f"Within a prompt {way} completions earn more (correlation {readings.length_correlation:+.2f}), "
-                f"since step {self._since('length')}: length may be what is rewarded."
-            )
+        # Each direction by itself: that longer ones earned more here and shorter ones there says nothing.
+        for key, way, sign in (("length", "longer", 1.0), ("length/shorter", "shorter", -1.0)):
+            if self._rises(key, step, readings.length_at_least(sign), limits.length_correlation):
+                warnings.append(
+                    f"Within a prompt {way} completions earn more (correlation {readings.length_correlation:+.2f}), "
+                    f"since step {self._since(key)}: length may be what is rewarded."
+                )
         if self._rises("gap", step, readings.held_out_gap - self.first_gap, limits.held_out_gap):
             warnings.append(
                 f"{self.names[self.verifier]} is {readings.held_out_gap:+.2f} above the held-out verifier, at first "

@@ -69,17 +69,20 @@ class Outcome:
         return cls("timeout", None, reason, traceback)
 
 
-def judge_value(value: Any, name: str) -> Outcome:
+def judge_value(value: Any, name: str, is_nan_none: bool = False) -> Outcome:
     """Return the outcome of what a plug-in returned for one completion.
 
     Args:
         value: None abstains; a bool, whole number or float that is finite is a score, also as a scalar of NumPy or
             PyTorch; everything else is an error.
         name: the reward, for the sentence.
+        is_nan_none: whether NaN abstains too, instead of being an error.
     """
     if value is None:
         return Outcome.abstain()
     number = _scalar(value)
+    if is_nan_none and isinstance(number, float) and math.isnan(number):
+        return Outcome.abstain()
     if not isinstance(number, bool | int | float):
         return Outcome.error(f"The reward {name} returned {show(value)}, a {type(value).__name__}, which is no score.")
     try:
@@ -93,7 +96,7 @@ def judge_value(value: Any, name: str) -> Outcome:
     return Outcome.ok(score)
 
 
-def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
+def judge_batch(values: Any, num_rows: int, name: str, is_nan_none: bool = False) -> list[Outcome]:
     """Return the outcomes of what a plug-in returned for `num_rows` completions.
 
     A list of another length, or no list at all, is an error of every row: nobody can say whose scores are whose.
@@ -107,7 +110,7 @@ def judge_batch(values: Any, num_rows: int, name: str) -> list[Outcome]:
             f"The reward {name} returned {len(rows)} scores for {num_rows} completions; return one, or None, for each."
         )
         return [Outcome.error(said)] * num_rows
-    return [judge_value(value, name) for value in rows]
+    return [judge_value(value, name, is_nan_none) for value in rows]
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:

@@ -30,7 +30,8 @@ class RunSettings:
     """`inline`: on the caller's thread. `process`: in workers that are killed when late. `async`: `async def` functions
     that ask something else, such as a server, many at a time."""
     deadline_s: float | None = None
-    """Seconds of one call, with all its retries; None is 10 in a process, 60 for async ones, and no end inline."""
+    """Seconds of one call, with all its retries; None is 10 in a process, 60 for async ones that are
+    marked, and no end for those in TRL's own form and inline."""
     num_workers: int = 2
     """Processes, on every rank."""
     memory_mb: int | None = 2048

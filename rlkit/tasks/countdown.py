@@ -158,7 +158,7 @@ class Countdown:
             for answer in (*inside, gold[:-1], "1 + 1 [2]", "\\boxed{1+1}", ""):
                 _expect(not self.grade(answer, row).correct, answer, row)
             other = {**row, "target": problem.target + 1}
-            _expect(self.grade(gold, other).verdict == "wrong_target", gold, other)
+            _expect(self.grade(gold, other).label == "wrong_target", gold, other)
 
 
 def _expect(held: bool, answer: str, row: Row) -> None:

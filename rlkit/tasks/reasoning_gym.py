@@ -103,7 +103,7 @@ class ReasoningGym:
                         f"{self.dataset!r} has no gold answer for {row['id']}, so it cannot be validated."
                     )
                 if not (grade := self.grade(f"<answer>{row['gold']}</answer>", row)).correct:
-                    raise RewardError(f"The gold answer {row['gold']!r} of {row['id']} is graded {grade.verdict}.")
+                    raise RewardError(f"The gold answer {row['gold']!r} of {row['id']} is graded {grade.label}.")
                 for wrong in ("", "<answer></answer>", "<answer>no such answer</answer>"):
                     if self.grade(wrong, row).correct:
                         raise RewardError(f"The scorer of {self.dataset!r} accepts {wrong!r} for {row['id']}.")

@@ -9,12 +9,16 @@ from trl import GRPOConfig
 
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count, check_number
+from rlkit.recipe.yaml_text import parse_yaml
 from rlkit.trainers.ranges import check_combinations
+
+_SPECS = ("advantage", "objective", "partition", "answers", "embedding", "monitor")
+"""What is named as in a recipe. The order of its types is what a command line's parser needs to take it as text."""
 
 
 @dataclass
 class DiverseGRPOConfig(GRPOConfig):
-    """TRL's `GRPOConfig` and eleven keys; with all of them at their defaults, training is TRL's to rounding.
+    """TRL's `GRPOConfig` and twelve keys; with all of them at their defaults, training is TRL's to rounding.
 
     With `fast_path: false` too it is TRL's to the last bit. Plug-ins are only named here: the trainer
     builds them, once.
@@ -23,34 +27,37 @@ class DiverseGRPOConfig(GRPOConfig):
         ConfigError: a number is out of range, or settings contradict each other.
     """
 
-    advantage: Any = field(
+    advantage: dict | str | list | None = field(
         default=None,
         metadata={
             "help": "Advantage chain: a name, {name: ..., param: ...} or a list of those. None: TRL's own advantages."
         },
     )
-    objective: Any = field(
+    objective: dict | str | list | None = field(
         default=None,
         metadata={
             "help": "What the loss holds beside the surrogate: a preset's name, or {token_weights: [...], anchor: ..., "
             "rehearsal: ...}. None: TRL's own loss."
         },
     )
-    partition: Any = field(
+    partition: dict | str | list | None = field(
         default=None,
         metadata={"help": "What counts as different: partition name or {name: ...}. None: nothing is compared."},
     )
-    answers: Any = field(
+    answers: dict | str | list | None = field(
         default=None,
         metadata={"help": "Partition that reads the final answer. None: final_answer, where the chain asks for it."},
     )
-    embedding: Any = field(
+    embedding: dict | str | list | None = field(
         default=None,
         metadata={"help": "How completions become vectors, for chains that measure similarity. None: they do not."},
     )
-    correct_reward: int | str = field(
-        default=0,
-        metadata={"help": "Which reward says whether an answer is correct: its index or its function's name."},
+    correct_reward: int | str | None = field(
+        default=None,
+        metadata={
+            "help": "Which reward says whether an answer is correct: its index or its function's name. None: the only "
+            "one there is, or the only one that is a known verifier."
+        },
     )
     correct_above: float = field(
         default=0.5, metadata={"help": "A completion is correct when that reward is greater than this."}
@@ -61,7 +68,7 @@ class DiverseGRPOConfig(GRPOConfig):
             "help": "Greatest share of a reward's calls of the last 20 batches that may fail before the run stops."
         },
     )
-    monitor: Any = field(
+    monitor: dict | str | None = field(
         default=None,
         metadata={
             "help": "When to warn of a hacked reward: {held_out: a reward that is not trained on, variance_share: 0.5, "
@@ -84,11 +91,30 @@ class DiverseGRPOConfig(GRPOConfig):
         },
     )
 
+    skip_steps_without_signal: bool = field(
+        default=False,
+        metadata={
+            "help": "On the fast path, leave out optimizer steps in which no row weighs anything. false: gradients of "
+            "zero, with which an optimizer goes on by its momentum, as TRL's."
+        },
+    )
+
     def __post_init__(self) -> None:
-        if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str):
+        for key in _SPECS:
+            setattr(self, key, _read_text(getattr(self, key)))
+        if isinstance(self.correct_reward, str) and self.correct_reward.isdecimal():
+            self.correct_reward = int(self.correct_reward)
+        if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str | None):
             raise ConfigError(f"correct_reward was given {self.correct_reward!r}; write a reward's index or its name.")
         if self.max_tokens_per_microbatch is not None:
             check_count("train", "max_tokens_per_microbatch", self.max_tokens_per_microbatch)
         check_number("train", "max_error_rate", self.max_error_rate, at_least=0, at_most=1)
         check_combinations(self)
         super().__post_init__()
+
+
+def _read_text(spec: Any) -> Any:
+    """Return a mapping or list that was written on a command line; a name, and what is built, as they are."""
+    if not isinstance(spec, str) or not spec.strip().startswith(("{", "[")):
+        return spec
+    return parse_yaml(spec, "a command line's value")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -124,10 +125,29 @@ def describe_groups(
 
 
 def identify_prompt(row: dict[str, Any]) -> str:
-    """Return the row's `id`, or a digest of its prompt where it has none."""
+    """Return the row's `id`, or a digest of its prompt where it has none; of the whole row where that has none either.
+
+    An environment may own the data, so that its rows have no prompt; and a prompt may hold pictures.
+    """
     if row.get("id") is not None:
         return str(row["id"])
-    return hashlib.sha256(json.dumps(row["prompt"], sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(row.get("prompt", row), sort_keys=True, default=_digest, skipkeys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _digest(thing: Any) -> str:
+    """Return what stands for something that JSON cannot hold: the same for the same content, in every process."""
+    if isinstance(thing, bytes):
+        data = thing
+    elif callable(getattr(thing, "tobytes", None)):
+        # Pictures, arrays and tensors of NumPy: their size is part of what they are.
+        data = repr((getattr(thing, "size", None), getattr(thing, "mode", None))).encode() + thing.tobytes()
+    elif isinstance(thing, set | frozenset):
+        data = repr(sorted(map(repr, thing))).encode()
+    else:
+        # Most things say in their text what they hold; an address in it says nothing.
+        data = re.sub(r" at 0x[0-9a-f]+", "", f"{type(thing).__qualname__} {thing!r}").encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()
 
 
 def split_groups(rows_B: Sequence[Item], num_generations: int) -> list[list[Item]]:

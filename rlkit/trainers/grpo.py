@@ -2,41 +2,34 @@
 
 What happens in one generation step, in order: TRL samples completions; `_calculate_rewards` scores them (values come
 back gathered over ranks) and here also reads off them what the chain will ask for; then `compute_advantages` turns the
-groups' rewards into advantages, which replace TRL's in the batch. On the fast path (`update.py`) or with an objective
-the loss is ours (`loss.py`), else TRL's.
+groups' rewards into advantages, which replace TRL's in the batch. The loss is in `own_loss.py`.
 
 Another algorithm replaces what it does otherwise in a subclass: `compute_advantages`, which is given a whole scored
 batch and may put tensors of its own beside TRL's, and `auxiliary_losses`, which adds to the loss of every micro-batch
 (a critic's, say) and finds those tensors there.
 
-Overridden methods of `trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `__init__`,
-`_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `_prepare_inputs`, `train`, `training_step`,
-`_compute_loss`, `_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
+Overridden methods of `trl.GRPOTrainer` 1.16 beside those of `own_loss.py`, pinned by tests/trainers/test_contract.py:
+`__init__`, `_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `train`,
+`_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils.memory import clear_device_cache
-from trl import GRPOTrainer
 
 from rlkit.errors import ConfigError, RewardError
-from rlkit.recipe.plan import LOSS_TYPES, Plan, find_verifier
-from rlkit.rewards import compose_rewards
-from rlkit.trainers.anchoring import Anchoring
-from rlkit.trainers.callbacks import AfterStep
+from rlkit.recipe.plan import Plan, find_verifier
+from rlkit.rewards import BoundReward, compose_rewards
+from rlkit.terminal import note
 from rlkit.trainers.config import DiverseGRPOConfig
-from rlkit.trainers.entropy_bonus import entropy_coefficient, steer_entropy_coefficient
 from rlkit.trainers.groups import (
     BatchFeatures,
     ScoredBatch,
@@ -45,8 +38,9 @@ from rlkit.trainers.groups import (
     read_batch,
     split_groups,
 )
-from rlkit.trainers.logprobs import LogProbs, TrlsPasses
-from rlkit.trainers.loss import BY_TOKENS, LossResult, LossSettings, LossState, Rows, compute_loss, weigh_inputs
+from rlkit.trainers.loss import (
+    Rows,
+)
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.monitoring import (
     Monitoring,
@@ -54,27 +48,28 @@ from rlkit.trainers.monitoring import (
     replace_logged_advantages,
     replace_logged_rewards,
 )
+from rlkit.trainers.own_loss import OwnLossTrainer
 from rlkit.trainers.ranges import warn_of_combinations
-from rlkit.trainers.reference import ReferencePolicy
-from rlkit.trainers.rehearsing import Rehearser
 from rlkit.trainers.scoring import RewardScorer, Rollouts, Scores, count_rates
-from rlkit.trainers.statistics import Statistics
-from rlkit.trainers.update import FastUpdate
+from rlkit.trainers.stack import keep_weights_loadable
 
 
-class DiverseGRPOTrainer(GRPOTrainer):
+class DiverseGRPOTrainer(OwnLossTrainer):
     """`trl.GRPOTrainer` whose advantages come from a chain of transforms and whose loss may hold an objective.
 
     Takes TRL's arguments, in TRL's order. `reward_funcs` may also hold functions marked by `@rlkit.reward` and
     `@rlkit.group_reward`; `args` is a `DiverseGRPOConfig` (a plain `GRPOConfig` trains exactly as TRL does). A reward
     that fails costs the completions at which it fails; `train` ends with a `RewardError` on all ranks when that is more
-    than `max_error_rate` of them. `plan`, where given, holds the rewards and everything else that is named by a recipe,
-    built; without one it is built here, from `args` and `reward_funcs`.
+    than `max_error_rate` of them. `plan`, where given, has been fitted to `args` and holds the rewards; without
+    one it is built here, from `args` and `reward_funcs`.
 
     Raises:
         ConfigError: `correct_reward` names no reward of this run, or what is asked for does not fit together.
         PluginError: something named does not exist, or a reward that runs in processes cannot be loaded there.
     """
+
+    reward_funcs: list[Any]
+    """TRL's: the rewards as they were given, and those of environments."""
 
     def __init__(
         self,
@@ -87,16 +82,20 @@ class DiverseGRPOTrainer(GRPOTrainer):
     ) -> None:
         if args is None:
             args = DiverseGRPOConfig(output_dir="runs/diverse-grpo")
+        if plan is not None and reward_funcs is not None:
+            raise ConfigError("A trainer was given both a plan and reward_funcs; the plan holds the rewards already.")
         sources = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.plan = plan or Plan.from_config(args, [source for source in sources if source is not None])
         self.scorer = RewardScorer(self.plan, (args.process_index, args.world_size))
         self.memory = RunMemory()
         self.prompt_ids: list[list[int]] | None = None
         self._scored: tuple[torch.Tensor, Scores, BatchFeatures] | None = None
-        self._window: list[Rows] = []
+        self._has_signal: list[bool] = []
         beta = args.beta
         if self.plan.objective.anchor is not None:
             args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
+        if args.use_vllm and args.vllm_mode == "colocate":
+            keep_weights_loadable()
         try:
             self.scorer.start()
             super().__init__(model, self.scorer.in_trls_form() or None, args, *rest, **kwargs)
@@ -105,27 +104,17 @@ class DiverseGRPOTrainer(GRPOTrainer):
             raise
         finally:
             args.beta = beta
-        self._correct_index = find_verifier(self.plan.correct_reward, self.reward_func_names)
+        self.beta = beta
+        # TRL was given readers of what is scored; who asks the trainer for its rewards means the rewards themselves.
+        self._readers = list(self.reward_funcs)
+        for place, reward in enumerate(self.plan.rewards):
+            if isinstance(reward, BoundReward):
+                self.reward_funcs[place] = reward.function
+        self._scored_funcs = list(self.reward_funcs)
+        self._correct_index = find_verifier(self.plan, self.reward_func_names)
         self.monitoring = Monitoring(self.plan, self.reward_func_names, self._correct_index)
         self._prepare_loss()
         warn_of_combinations(args)
-
-    def _prepare_loss(self) -> None:
-        objective = self.plan.objective
-        self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
-        self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
-        self.logprobs, self._trls_passes = LogProbs(self, self.update), TrlsPasses(self)
-        self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
-        self.anchoring = Anchoring(self.plan, self.memory, self.reference)
-        if not objective.is_empty:
-            self.add_callback(AfterStep(self._finish_step))
-
-    def _can_be_fast(self) -> bool:
-        # The rest goes TRL's way: losses that are not ours, auxiliary losses, pictures, FSDP, split sequences.
-        is_ours = getattr(self.args, "fast_path", False) and self.args.loss_type in LOSS_TYPES
-        is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
-        is_split = self.is_fsdp_enabled or getattr(self.accelerator, "parallelism_config", None) is not None
-        return is_ours and is_plain and not is_split and "lomo" not in str(self.args.optim).lower()
 
     # What another algorithm replaces.
 
@@ -153,82 +142,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
         # NaN is no signal: nothing was scored, or nothing sets the completion apart from its siblings.
         return advantages_PG.nan_to_num(nan=0.0).flatten().float()[batch.place]
 
-    def auxiliary_losses(self, model: Any, rows: Rows) -> Mapping[str, torch.Tensor]:
-        """Return further losses of some rows by name, to be added to the policy's and logged as `loss/<name>`.
-
-        Called with every row that has a token, once an optimizer step, in parts that may be cut anywhere. So a loss is
-        a sum over rows of what the row's tokens lose, times `rows["row_weights"]` (B,), which normalise it as the
-        policy's: then the cut does not change it.
-
-        Args:
-            model: the policy as prepared for training.
-            rows: TRL's tensors, `row_weights`, and what `compute_advantages` put beside them.
-        """
-        return {}
-
-    # What our parts ask of a trainer; see `host.py`.
-
-    @cached_property
-    def loss_settings(self) -> LossSettings:
-        """What the loss is, read off TRL's settings when it is first needed."""
-        return LossSettings.of(self, self.plan.objective)
-
-    @property
-    def loss_state(self) -> LossState:
-        """What of the loss moves, now."""
-        is_training, coef = self.model.training, self.anchoring.coef_in_loss
-        return LossState(
-            anchor_coef=coef,
-            may_anchor=coef != 0 or self.plan.has_moving_anchor_in_loss,
-            entropy_coef=entropy_coefficient(self),
-            num_microbatches=self.current_gradient_accumulation_steps if is_training else 1.0,
-            is_training=is_training,
-            needs_every_row=self._has_auxiliary_losses,
-        )
-
-    @property
-    def pad_id(self) -> int:
-        """The token that fills up shorter rows."""
-        return int(self._tokenizer.pad_token_id)
-
-    @property
-    def num_waiting(self) -> int:
-        """How many micro-batches of the present optimizer step have come before the one at hand."""
-        return len(self._window)
-
-    def forward(self, model: Any, rows: Rows, **wanted: Any) -> tuple[torch.Tensor, Any, Any]:
-        """Return what TRL's forward pass says of the completions of some rows.
-
-        Args:
-            model: the policy or a reference.
-            rows: TRL's tensors.
-            wanted: `compute_entropy`, `compute_aux_loss`, `batch_size`, as TRL takes them.
-
-        Returns:
-            Log-probs (B, T); entropies (B, T) and the auxiliary loss where they are wanted, else None.
-        """
-        found: tuple[torch.Tensor, Any, Any] = self._get_per_token_logps_and_entropies(
-            model,
-            torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1),
-            torch.cat([rows["prompt_mask"], rows["completion_mask"]], dim=1),
-            rows["completion_ids"].size(1),
-            **wanted,
-        )
-        return found
-
-    def compute_policy_loss(self, model: Any, rows: Rows) -> LossResult:
-        """Return the loss of some rows, with what a subclass adds to it."""
-        result = compute_loss(self.loss_settings, self.loss_state, partial(self.forward, model), rows)
-        loss = result.loss
-        for name, auxiliary in self.auxiliary_losses(model, rows).items():
-            result.statistics.add_sum(f"loss/{name}", auxiliary)
-            loss = loss + auxiliary
-        return result._replace(loss=loss)
-
-    @property
-    def _has_auxiliary_losses(self) -> bool:
-        return type(self).auxiliary_losses is not DiverseGRPOTrainer.auxiliary_losses
-
     def sample(self, inputs: list[dict[str, Any]]) -> tuple[Rows, list[bool], torch.Tensor]:
         """Sample and score rows of the dataset as they are, and log nothing of it; a collective.
 
@@ -237,7 +150,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         """
         kept = {name: copy.deepcopy(getattr(self, name)) for name in ("_metrics", "_logs")}
         num_tokens_seen = self.state.num_input_tokens_seen
-        rows = super()._generate_and_score_completions(inputs)
+        with self._trls_passes.changed(is_fast=False, has_anchor=False):
+            rows = super()._generate_and_score_completions(inputs)
         rewards_BK, _, _ = self._take_scored()
         correct_B = [value > self.plan.correct_above for value in rewards_BK[:, self._correct_index].tolist()]
         logps_BT = self.logprobs.of_behaviour(rows)
@@ -245,44 +159,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
             setattr(self, name, value)
         self.state.num_input_tokens_seen = num_tokens_seen
         return rows, correct_B, logps_BT
-
-    def record(self, name: str, value: float) -> None:
-        """Add a value to a metric of the current mode; the log shows the mean since it was last written."""
-        self._metrics["train" if self.model.training else "eval"][name].append(value)
-
-    def finish_update(self, statistics: Statistics, num_microbatches: int) -> None:
-        """Log what forward passes measured, and let the entropy bonus and the anchor see it; a collective.
-
-        Args:
-            statistics: what they measured.
-            num_microbatches: of how many micro-batches.
-        """
-        means = statistics.reduce(self.accelerator)
-        self._record_all(means)
-        self._record_sums(statistics, num_microbatches)
-        if self.model.training:
-            self.anchoring.observe_kl(means.get("kl", float("nan")))
-        entropies = statistics.sum_of("entropy")
-        if entropies is None or not self.model.training:
-            return
-        steer_entropy_coefficient(self, entropies, self.accelerator.sync_gradients)
-        if self.accelerator.sync_gradients:
-            self.record("entropy_coef", self.entropy_coef)
-
-    def _record_all(self, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.record(name, value)
-
-    def _record_sums(self, statistics: Statistics, num_microbatches: int) -> None:
-        """Log losses, as means over micro-batches and ranks, as TRL does."""
-        # By tokens, a micro-batch's part of the loss; else its own mean, which was scaled down to add up.
-        is_training = self.model.training
-        windows = float(self.current_gradient_accumulation_steps) if is_training else 1.0
-        scale = 1 / num_microbatches * (1.0 if self.loss_type in BY_TOKENS else windows)
-        names = ["policy_loss"] if self._entropy_bonus_enabled else []
-        for name in [*names, *statistics.names_of_sums("loss/")]:
-            if (total := statistics.sum_of(name)) is not None:
-                self.record(name, self.accelerator.gather(total * scale).nanmean().item())
 
     # What TRL calls.
 
@@ -294,13 +170,24 @@ class DiverseGRPOTrainer(GRPOTrainer):
         self._step = 0
         self._buffered_inputs: Any = None
         self.scorer.open_book()
+        self._has_signal = []
         try:
-            return super().train(*args, **kwargs)
+            found = super().train(*args, **kwargs)
+            self._say_if_nothing_was_learnt()
+            return found
         except RewardError:
             self._keep_steps()
             raise
         finally:
             self.scorer.close()
+
+    def _say_if_nothing_was_learnt(self) -> None:
+        if self._has_signal and not any(self._has_signal):
+            note(
+                f"Warning: in none of {len(self._has_signal)} batches had any completion an advantage, so no reward "
+                "was learnt from: the completions of each prompt earned the same, or none was scored. Look at rewards/ "
+                "in the log, or at the completions themselves (train.log_completions: true)."
+            )
 
     def _keep_steps(self) -> None:
         """Leave a checkpoint of what was learnt before rewards failed, so that mending them is not starting anew."""
@@ -323,7 +210,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         truncated = [not ids or ids[-1] not in ends for ids in completion_ids_list]
         with self._trls_passes.in_place():
             scores = self._score(inputs, prompts, completions, completion_ids_list, truncated)
-            with self.scorer.holding(scores, len(completions)):
+            with self.scorer.holding(scores, len(completions)), self._reading_scores():
                 rewards_BK = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         # What is left of a completion's rewards when one has failed is another reward.
         rewards_BK[scores.failed_B(len(rewards_BK)).to(rewards_BK.device)] = torch.nan
@@ -331,6 +218,18 @@ class DiverseGRPOTrainer(GRPOTrainer):
         # TRL's method that called this one takes the rewards only; the rest waits for `_take_scored` right after it.
         self._scored = rewards_BK, scores, features
         return rewards_BK
+
+    @contextlib.contextmanager
+    def _reading_scores(self) -> Iterator[None]:
+        """Have TRL call, for the block, readers in the place of rewards that were scored already."""
+        given = self.reward_funcs
+        # One that was put there since is TRL's to call.
+        pairs = zip(given, self._scored_funcs, self._readers, strict=True)
+        self.reward_funcs = [reader if function is scored else function for function, scored, reader in pairs]
+        try:
+            yield
+        finally:
+            self.reward_funcs = given
 
     def _take_scored(self) -> tuple[torch.Tensor, Scores, BatchFeatures]:
         scored, self._scored = self._scored, None
@@ -371,7 +270,7 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if is_training and self.rehearser is not None and not self.rehearser.is_ready:
             self.rehearser.draw(len(inputs))
         is_fast = is_training and self.update is not None
-        with self._trls_passes.left_out() if is_fast else contextlib.nullcontext():
+        with self._trls_passes.changed(is_fast, self.plan.objective.anchor is not None):
             rows: Rows = super()._generate_and_score_completions(inputs)
         if is_fast and self.plan.is_anchored_in_reward:
             self.logprobs.refer(rows)
@@ -390,6 +289,8 @@ class DiverseGRPOTrainer(GRPOTrainer):
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(rows)
         if is_training:
+            # Of all ranks; TRL keeps them for its log.
+            self._has_signal.append(any(value != 0 for value in self._logs["advantages"]))
             step, weights_K = self.state.global_step, self.reward_weights
             self._record_all(self.monitoring.observe(batch.groups, batch.scores, weights_K, self.memory, step))
             self._remember(batch)
@@ -457,55 +358,6 @@ class DiverseGRPOTrainer(GRPOTrainer):
                 groups.correct_PG.numpy() if wants_rates else None,
             )
         self.anchoring.observe_reward(groups.rewards_PGK.nanmean().item())
-
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
-        inputs = super()._prepare_inputs(generation_batch)
-        if self.update is not None and self.model.training and self._buffered_inputs is not before:
-            self.logprobs.fill_stale(self._buffered_inputs)
-        return inputs
-
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
-        if self.update is None:
-            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-            return loss
-        started = time.perf_counter()
-        model.train()
-        # Schedule-free optimizers have a mode of their own.
-        if callable(getattr(self.optimizer, "train", None)):
-            self.optimizer.train()
-        self._window.append(self._prepare_inputs(inputs))
-        loss = torch.zeros((), device=self.accelerator.device)
-        if self.accelerator.sync_gradients:
-            window, self._window = self._window, []
-            with self.compute_loss_context_manager():
-                loss = self.update.run(model, window)
-            every = self.args.torch_empty_cache_steps
-            if every is not None and self.state.global_step % every == 0:
-                clear_device_cache()
-        self._step += 1
-        self._current_train_step_time: float = self._current_train_step_time + time.perf_counter() - started
-        if self.accelerator.sync_gradients:
-            self.record("step_time", self._current_train_step_time)
-            self._current_train_step_time = 0.0
-        return loss
-
-    def _compute_loss(self, model: Any, inputs: Rows) -> torch.Tensor:
-        if self.plan.objective.is_empty and not self._has_auxiliary_losses:
-            loss: torch.Tensor = super()._compute_loss(model, inputs)
-            return loss
-        is_training = self.model.training
-        rows = inputs | weigh_inputs(self.loss_settings, self.loss_state, inputs)
-        result = self.compute_policy_loss(model, rows)
-        loss = result.loss
-        if self.rehearser is not None and self.rehearser.has_rows and is_training:
-            loss = loss + self.rehearser.loss(model, self._step, 1 / self.loss_state.num_microbatches)
-        self.finish_update(result.statistics, 1)
-        return loss
-
-    def _finish_step(self) -> None:
-        self._record_all(self.anchoring.finish_step(self.state.global_step))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         # Before trainer_state.json, whose presence says that a checkpoint is whole.

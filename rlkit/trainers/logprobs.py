@@ -14,52 +14,53 @@ from trl.trainer.utils import use_adapter
 
 from rlkit.errors import ConfigError
 from rlkit.trainers.host import TrainerHost
-from rlkit.trainers.loss import Rows, token_mask
+from rlkit.trainers.loss import MODEL_INPUTS, Rows, token_mask
 from rlkit.trainers.update import FastUpdate
 
 
 class TrlsPasses:
-    """TRL's own forward passes while it samples and scores, which the fast path leaves out.
+    """What TRL asks the model for while it samples and scores, which is not always what its settings say.
 
-    TRL asks for log-probs in the middle of one long method, so the only way is to change what it asks with. What a user
-    put there, a rollout function or a reward, may ask the trainer too and must find it whole: `in_place`.
+    The fast path leaves TRL's forward passes out, and an anchor needs the reference's whatever `beta` is. TRL decides
+    both in the middle of one long method by attributes of the trainer, so the only way is to change those for as long
+    as it lasts. What a user put there, a rollout function or a reward, must find the trainer as it is: `in_place`.
     """
 
     def __init__(self, trainer: GRPOTrainer) -> None:
         self._own = vars(trainer)
-        self._kept: dict[str, Any] | None = None
+        self._changes: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
 
     @contextlib.contextmanager
-    def left_out(self) -> Iterator[None]:
-        """Leave them out for the block."""
-        self._leave_out()
+    def changed(self, is_fast: bool, has_anchor: bool) -> Iterator[None]:
+        """Leave all passes out on the fast path, else add the reference's where there is an anchor."""
+        self._changes = dict(_LEFT_OUT) if is_fast else {"beta": 1.0} if has_anchor else {}
+        self._apply()
         try:
             yield
         finally:
-            self._put_back()
+            self._undo()
+            self._changes = {}
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Give the block, inside one that leaves them out, the trainer as it is otherwise."""
-        if self._kept is None:
-            yield
-            return
-        self._put_back()
+        """Give the block, inside one that changes it, the trainer as it is otherwise."""
+        self._undo()
         try:
             yield
         finally:
-            self._leave_out()
+            self._apply()
 
-    def _leave_out(self) -> None:
-        self._kept = {name: self._own[name] for name in _LEFT_OUT if name in self._own}
-        self._own.update(_LEFT_OUT)
+    def _apply(self) -> None:
+        self._kept = {name: self._own[name] for name in self._changes if name in self._own}
+        self._own.update(self._changes)
 
-    def _put_back(self) -> None:
-        kept, self._kept = self._kept or {}, None
+    def _undo(self) -> None:
         # What was the class's must not stay behind on the trainer, where it would hide a later change.
-        for name in _LEFT_OUT.keys() - kept.keys():
+        for name in self._changes.keys() - self._kept.keys():
             del self._own[name]
-        self._own.update(kept)
+        self._own.update(self._kept)
+        self._kept = {}
 
 
 _LEFT_OUT: dict[str, Any] = {
@@ -91,6 +92,7 @@ class LogProbs:
     @torch.no_grad()
     def of_prompts(self, output: dict[str, Any]) -> torch.Tensor:
         """Return the log-probs (B, S) of this rank's prompts; NaN at padding and at each prompt's first token."""
+        _refuse_pictures(output, "The advantage chain asks for prompt_logps_PS")
         mask_BS = output["prompt_mask"].bool()
         prompts, place_B = torch.unique(output["prompt_ids"], dim=0, return_inverse=True)
         first = torch.stack([(place_B == place).nonzero()[0, 0] for place in range(len(prompts))])
@@ -167,3 +169,8 @@ class LogProbs:
         unknown = [inputs for inputs in later if "old_per_token_logps" not in inputs]
         if unknown and self._update is not None:
             self._update.fill_logps(host.model, unknown, "old_per_token_logps")
+
+
+def _refuse_pictures(rows: Rows, what: str) -> None:
+    if any(key in rows for key in MODEL_INPUTS):
+        raise ConfigError(f"{what}, which is not known of prompts with pictures; leave it out.")

@@ -31,6 +31,13 @@ from rlkit.trainers.statistics import Statistics
 Rows = dict[str, Any]
 """Some rows of a generation batch: tensors by TRL's names and ours, one row a completion."""
 
+MODEL_INPUTS = (
+    *("pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask", "spatial_shapes", "num_tiles"),
+    *("image_sizes", "token_type_ids", "mm_token_type_ids", "image_position_ids"),
+)
+"""What TRL puts into a batch for the model beside tokens: pictures, and what says where they are. Rows that hold any of
+it cannot be cut anew, because several pictures of a row lie one after the other."""
+
 BY_TOKENS = ("dapo", "cispo")
 """Loss types that divide by the tokens of a whole optimizer step, so that accumulation is in the normaliser already."""
 

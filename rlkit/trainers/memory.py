@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.advantages.counts import AnswerCounts, PassRates
+from rlkit.files import write_json
 
 FILE = "rlkit_memory.json"
 """Its name in a checkpoint."""
@@ -74,7 +75,7 @@ class RunMemory:
             "stall": self.stall,
             "monitors": self.monitors,
         }
-        (Path(directory) / FILE).write_text(json.dumps(state))
+        write_json(Path(directory) / FILE, state, indent=None)
 
     def load(self, directory: str | Path) -> bool:
         """Read the file of a checkpoint; False when there is none, and nothing changes."""

@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from trl.trainer.utils import pad
 
 from rlkit.errors import StoreError
+from rlkit.files import write_text
 from rlkit.objective import Rehearsal
 from rlkit.terminal import note
 from rlkit.trainers.groups import split_groups
@@ -66,7 +67,7 @@ class Rehearser:
         note(f"Rehearsing {len(rows)} completions of the initial policy." if rows else _NOTHING_MASTERED)
         if host.accelerator.is_main_process:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def _sample(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the completions of all ranks in world order, with their log-probs and whether each is correct."""

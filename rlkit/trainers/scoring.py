@@ -21,6 +21,7 @@ from accelerate.utils import gather_object
 from rlkit.errors import PluginError
 from rlkit.recipe.plan import Plan
 from rlkit.rewards import TRL_OBJECTS, BoundReward
+from rlkit.rewards.async_calls import EventLoop
 from rlkit.rewards.calls import Call, share, split_calls
 from rlkit.rewards.composition import sum_rewards, value_before
 from rlkit.rewards.engine import RewardEngine
@@ -152,6 +153,7 @@ class RewardScorer:
         self.open_book()
         self._rank, self._world_size = place
         self._engine: RewardEngine | None = None
+        self._loop = EventLoop()
         self._held_BK: list[list[float | None]] = []
 
     @property
@@ -239,7 +241,7 @@ class RewardScorer:
 
     def _running(self) -> RewardEngine:
         if self._engine is None:
-            self._engine = RewardEngine(self.bound)
+            self._engine = RewardEngine(self.bound, shared_loop=self._loop)
         return self._engine
 
     def _counts_K(self) -> list[bool]:

@@ -12,7 +12,7 @@ from rlkit.errors import ConfigError, RlkitError
 from rlkit.parameters import check_count, check_number
 from rlkit.recipe.fields import check_fields
 from rlkit.recipe.generation_batch import GenerationBatch
-from rlkit.recipe.plan import Plan
+from rlkit.recipe.plan import Plan, find_verifier
 from rlkit.recipe.schema import Recipe
 from rlkit.trainers.ranges import check_combinations, check_ranges
 
@@ -90,7 +90,11 @@ def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
     values = SimpleNamespace(**{**defaults, **settings, **_named(recipe)})
     check_combinations(values)
     fitted = plan.fit(values)
-    _check_verifier(fitted.correct_reward, [reward.name for reward in fitted.functions])
+    names = [reward.name for reward in fitted.functions]
+    if fitted.correct_reward is None:
+        find_verifier(fitted, names)
+    else:
+        _check_verifier(fitted.correct_reward, names)
     fitted.check_adapter(peft is not None)
     return CheckedRun(fitted, settings, peft)
 

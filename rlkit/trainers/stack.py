@@ -23,6 +23,10 @@ _VARIABLES = {
 }
 
 
+_BELOW = r"torch\.|transformers\.|accelerate\.|peft\.|trl\.|rlkit\.trainers\.grpo"
+"""Modules whose warnings are the libraries': TRL puts its own into the mouth of whoever calls its trainer."""
+
+
 def quiet_libraries() -> None:
     """Lower the voices of transformers, datasets, TRL and DeepSpeed; what the user set in the environment stays."""
     for name, value in _VARIABLES.items():
@@ -30,7 +34,7 @@ def quiet_libraries() -> None:
     # vLLM speaks up while it is being imported, before it reads the variable above.
     logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
     warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.|transformers\.|accelerate\.|peft\.|trl\.")
+    warnings.filterwarnings("ignore", category=UserWarning, module=_BELOW)
     import datasets
     import torch
     import transformers
@@ -39,6 +43,8 @@ def quiet_libraries() -> None:
         # Else DeepSpeed warns, in every process, that it found none.
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
+    # Of completions that no reward scored, TRL prints all that it knows; we count them.
+    logging.getLogger("trl").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     transformers.utils.logging.set_verbosity_error()
     # That tokenizer and model name different ends of a text decides when sampling stops, so this one is let through.
@@ -85,9 +91,14 @@ def keep_weights_loadable() -> None:
     On CPUs with AVX-512, vLLM 0.31 packs every linear layer's weight for its own kernels when the model is loaded and
     drops the original (vllm/model_executor/layers/utils.py, `dispatch_cpu_unquantized_gemm`). TRL's weight sync then
     fails for those, and for the output layer it would silently go on sampling from old weights. Plain products have no
-    such copy.
+    such copy. Without vLLM nothing is done, and TRL says what is missing.
     """
+    import importlib.util
+
     import torch
+
+    if importlib.util.find_spec("vllm") is None:
+        return
     from vllm.platforms import current_platform
 
     if not current_platform.is_cpu():

@@ -19,7 +19,7 @@ from accelerate.utils import DistributedType
 from trl.models.utils import disable_gradient_checkpointing
 
 from rlkit.trainers.host import TrainerHost
-from rlkit.trainers.loss import LossResult, Rows, find_needed, weigh_inputs
+from rlkit.trainers.loss import LossResult, Rows, find_needed, token_mask, weigh_inputs
 from rlkit.trainers.rehearsing import Rehearser
 from rlkit.trainers.rows import Pick, cut_picks, gather_rows, measure_budget, pick_rows, scatter_rows
 from rlkit.trainers.statistics import Statistics
@@ -53,11 +53,14 @@ class FastUpdate:
         rehearsals = self._rehearse(model, len(window))
         total = torch.zeros((), device=host.accelerator.device)
         if num_parts == 0 and rehearsals is None:
-            if host.accelerator.scaler is None:
-                # Without gradients no optimizer moves; with zero ones, Adam would go on where it was going.
+            # The scaler of fp16 refuses a step without gradients.
+            if getattr(host.args, "skip_steps_without_signal", False) and host.accelerator.scaler is None:
+                # Without gradients no optimizer moves; with zero ones, Adam goes on where it was going.
                 host.record("update/skipped_steps", 1.0)
                 return total
-            num_parts = 1  # The scaler of fp16 refuses a step without gradients.
+            host.record("update/steps_without_signal", 1.0)
+            # Rows without weight give gradients of exactly zero, as all of them would, and something to log.
+            parts, num_parts = self._any_part(window), 1
         statistics = Statistics()
         found: list[tuple[list[Pick], torch.Tensor]] = []
         passes = [*(rehearsals or []), *self._losses(model, window, parts, num_parts, statistics, found)]
@@ -76,6 +79,11 @@ class FastUpdate:
             picks = pick_rows(window, everything)
             return [[pick for pick in picks if pick.batch == number] for number in range(len(window))]
         return cut_picks(pick_rows(window, [self._needed(inputs) for inputs in window]), self._budget(window))
+
+    def _any_part(self, window: list[Rows]) -> list[list[Pick]]:
+        """Return one part of rows that have tokens, whatever they weigh; none where no row has any."""
+        picks = pick_rows(window, [(token_mask(inputs) != 0).any(dim=1) for inputs in window])
+        return cut_picks(picks, self._budget(window))[:1]
 
     def _needed(self, inputs: Rows) -> torch.Tensor:
         return find_needed(self._host.loss_settings, self._host.loss_state, inputs)

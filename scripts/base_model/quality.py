@@ -45,7 +45,7 @@ validation or test split was seen. It took {minutes:.1f} minutes on {num_threads
 |---|---|---|
 {rows}
 
-Share of the samples by verdict: {verdicts}."""
+Share of the samples by label: {labels}."""
 
 
 def measure_quality(model: Path, recipe: BaseModelRecipe) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def write_card(model: Path, recipe: BaseModelRecipe, report: dict[str, Any], fac
     rows = "\n".join(
         f"| {label} | {cell['value']:.3f} | {cell['low']:.3f} to {cell['high']:.3f} |" for label, cell in cells
     )
-    verdicts = ", ".join(f"`{verdict}` {cell['value']:.3f}" for verdict, cell in report["verdicts"].items())
+    labels = ", ".join(f"`{label}` {cell['value']:.3f}" for label, cell in report["labels"].items())
     sections = {**vars(recipe.problems), **vars(recipe.model), **vars(recipe.training), **facts}
     text = _CARD.format(
         name=model.name,
@@ -80,7 +80,7 @@ def write_card(model: Path, recipe: BaseModelRecipe, report: dict[str, Any], fac
         num_problems=report["num_problems"],
         num_samples=report["n"],
         rows=rows,
-        verdicts=verdicts,
+        labels=labels,
         **sections,
     )
     (model / CARD).write_text("\n\n".join(map(_fill, text.split("\n\n"))) + "\n")

@@ -46,7 +46,7 @@ def make_problem(
         "num_unscored": 0,
         "num_truncated": 0,
         "classes": {str(j): len(range(j, c, 3)) for j in range(min(c, 3))},
-        "verdicts": {},
+        "labels": {},
         "answer_entropy": entropy,
         "token_entropy": 1.0 + at / 100,
         "surprisal": 1.0,

@@ -19,7 +19,7 @@ from rlkit.evaluation.configuration import (
 )
 from rlkit.evaluation.engines.chat_format import ChatFormat
 from tests.evaluation.conftest import FirstLetter
-from tests.evaluation.test_store import CONFIG
+from tests.evaluation.samples.test_store import CONFIG
 
 
 @pytest.mark.parametrize(

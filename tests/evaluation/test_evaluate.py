@@ -25,7 +25,7 @@ from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import pass_at_k
 from rlkit.evaluation import Sample, evaluate
 from rlkit.evaluation.engines.chat_format import ChatFormat
-from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.samples.reading import read_samples
 from rlkit.types import Grade, Row
 from tests.evaluation.conftest import FirstLetter
 

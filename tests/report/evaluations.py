@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from rlkit.evaluation.configuration import EvaluationConfig
-from rlkit.evaluation.evaluate import EvaluationPlan
-from rlkit.evaluation.measure import build_report
+from rlkit.evaluation.metrics.measure import build_report
+from rlkit.evaluation.planning import EvaluationPlan
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import write_json
+from rlkit.files import write_json
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,6 @@ def _answer(row: dict[str, Any], policy: Policy, n: int, rng: np.random.Generato
             "logp_mean": -0.33,
             "entropy_mean": float(max(0.01, policy.entropy + rng.normal(0, 0.3))),
             "correct": is_correct,
-            "verdict": "correct" if is_correct else failure,
+            "label": "correct" if is_correct else failure,
             "answer": f"({a}+{b})*{c}-{d}+{which}" if is_correct else None,
         }

@@ -16,15 +16,14 @@ def make_run(name: str, correct: dict[str, int], directory: Path = Path(), n: in
 
 
 def sample(problem: str, correct: bool | None, text: str = "x", **more: Any) -> dict[str, Any]:
-    verdict = "correct" if correct else "wrong_target"
-    return {"prompt_id": problem, "sample": 0, "completion": text, "correct": correct, "verdict": verdict} | more
+    label = "correct" if correct else "wrong_target"
+    return {"prompt_id": problem, "sample": 0, "completion": text, "correct": correct, "label": label} | more
 
 
 def write_samples(directory: Path, rows: list[dict[str, Any]], tail: str = "") -> Path:
     directory.mkdir(exist_ok=True)
-    path = directory / "samples.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
-    return path
+    (directory / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_samples_group_by_class_and_older_stores_by_answer(tmp_path):
         sample("p", True, "second", **{"class": "A", "answer": "2"}),
         sample("p", True, "third", answer="1", finish_reason="length"),
         sample("p", False, "bad"),
-        sample("p", None, "crashed", verdict="error"),
+        sample("p", None, "crashed", label="error"),
         sample("q", True, "another"),
     ]
     path = write_samples(tmp_path, rows, tail='{"prompt_id": "p", "corr')
@@ -111,7 +110,7 @@ def test_texts_are_cut_before_problems_are_left_out_and_both_are_counted(tmp_pat
 
 def test_many_classes_are_counted_and_every_kind_is_shown(tmp_path):
     rows = [sample("a", True, answer=str(i)) for i in range(30)]
-    rows += [sample("a", False, answer=f"w{i}") for i in range(30)] + [sample("a", None, verdict="error")]
+    rows += [sample("a", False, answer=f"w{i}") for i in range(30)] + [sample("a", None, label="error")]
     ((run,),) = [problem["runs"] for problem in collect(tmp_path, rows, ids="a").problems]
     kinds = [each["kind"] for each in run["classes"]]
     assert len(kinds) == MAX_CLASSES

@@ -15,17 +15,16 @@ def make_run(name: str, distinct: dict[str, int | None], directory: Path = Path(
     return Run(name, directory, {"pass_at_k": {}, "problems": problems})
 
 
-def sample(
-    problem: str, correct: bool | None, answer: str | None, text: str, verdict: str = "correct"
-) -> dict[str, Any]:
-    return {"prompt_id": problem, "correct": correct, "answer": answer, "completion": text, "verdict": verdict}
+def sample(problem: str, correct: bool | None, answer: str | None, text: str, label: str = "correct") -> dict[str, Any]:
+    return {
+        "prompt_id": problem, "sample": 0, "correct": correct, "answer": answer, "completion": text, "label": label
+    }  # fmt: skip
 
 
 def write_samples(directory: Path, samples: list[dict[str, Any]], tail: str = "") -> Path:
     directory.mkdir(exist_ok=True)
-    path = directory / "samples.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in samples) + tail)
-    return path
+    (directory / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in samples) + tail)
+    return directory
 
 
 def test_the_choice_is_the_largest_loss_a_typical_one_the_largest_gain_and_one_lost():

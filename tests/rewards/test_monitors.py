@@ -56,6 +56,31 @@ def test_length_that_pays_is_said_with_its_direction(effect, word):
     assert "since step 5" in sentence
 
 
+@pytest.mark.parametrize("correlation", [0.7, -0.86])
+def test_what_eight_completions_may_do_by_chance_is_no_sign(correlation):
+    lengths = np.array([10, 20, 30, 40, 50, 60, 70, 80], dtype=float)
+    noise = np.array([1, -1, -1, 1, 1, -1, -1, 1], dtype=float)
+    z = (lengths - lengths.mean()) / lengths.std()
+    rewards = correlation * z + np.sqrt(1 - correlation**2) * noise
+    readings = measure_rewards(rewards[:, None], [1.0], lengths, group_size=8)
+    assert readings.length_correlation == pytest.approx(correlation, abs=0.05)
+    assert RewardMonitors(["verifier"]).observe(0, readings) == []
+
+
+def test_a_correlation_that_changes_its_sign_is_no_trend():
+    def batch_of(sign):
+        lengths = np.tile(np.arange(8.0), 16)
+        return measure_rewards(sign * lengths[:, None], [1.0], lengths, group_size=8)
+
+    monitors = RewardMonitors(["verifier"])
+    assert "shorter" in monitors.observe(1, batch_of(-1.0))[0]
+    for step in range(2, 9):
+        assert monitors.observe(step, batch_of(1.0)) == []
+    ((_, sentence),) = [(step, said) for step in range(9, 30) for said in monitors.observe(step, batch_of(1.0))]
+    assert "longer" in sentence
+    assert "since step 2" in sentence
+
+
 def test_prompts_of_different_length_are_not_taken_for_length_that_pays():
     lengths = np.repeat([10, 1000], 8) + np.tile(np.arange(8), 2)
     rewards = np.repeat([[0.0], [1.0]], 8, axis=0) + np.tile([0.01, -0.01, -0.01, 0.01], 4)[:, None]

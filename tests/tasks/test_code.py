@@ -32,7 +32,7 @@ def test_gold_code_passes_and_empty_code_does_not(name):
 def test_whole_functions_and_continuations_are_judged(completion, verdict):
     task = TASKS["humaneval"]
     grade = task.grade(completion, task.load("test")[0])
-    assert (grade.verdict, grade.correct) == (verdict, verdict == "correct")
+    assert (grade.label, grade.correct) == (verdict, verdict == "correct")
 
 
 def test_a_block_that_defines_the_function_keeps_the_imports_before_it():

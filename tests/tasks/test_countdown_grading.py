@@ -56,7 +56,7 @@ def grade_words(text, numbers=NUMBERS, target=TARGET, use_all=True):
     ],
 )
 def test_verdicts_of_steps(text, verdict):
-    assert grade_steps(text).verdict == verdict
+    assert grade_steps(text).label == verdict
     assert grade_steps(text).correct == (verdict == "correct")
 
 
@@ -90,16 +90,16 @@ def test_verdicts_of_steps(text, verdict):
     ],
 )
 def test_verdicts_of_expressions(text, verdict):
-    assert grade_words(text).verdict == verdict
+    assert grade_words(text).label == verdict
     assert grade_words(text).correct == (verdict == "correct")
 
 
 def test_numbers_may_be_left_over_when_the_variant_says_so():
-    assert grade_steps("8 * 3 [24]", use_all=False).verdict == "correct"
-    assert grade_words(r"\boxed{8*3}", use_all=False).verdict == "correct"
-    assert grade_words(r"\boxed{8*3*3/3}", use_all=False).verdict == "wrong_numbers"
+    assert grade_steps("8 * 3 [24]", use_all=False).label == "correct"
+    assert grade_words(r"\boxed{8*3}", use_all=False).label == "correct"
+    assert grade_words(r"\boxed{8*3*3/3}", use_all=False).label == "wrong_numbers"
     # A step whose result goes nowhere is not part of any solution.
-    assert grade_steps("2 + 5 [7] 8 * 3 [24]", use_all=False).verdict == "wrong_numbers"
+    assert grade_steps("2 + 5 [7] 8 * 3 [24]", use_all=False).label == "wrong_numbers"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_any_text_gets_a_verdict(text):
         grade_words(f"<answer>{text}</answer>"),
     ):
         assert isinstance(grade.correct, bool)
-        assert grade.verdict.isidentifier()
+        assert grade.label.isidentifier()
         if grade.correct:
             assert grade.answer in known_solutions((2, 3, 5, 8), 24, False) | known_solutions((2, 3, 5, 8), 24, True)
 

@@ -44,7 +44,7 @@ def test_partial_scores_are_kept_apart_and_paid_in_the_reward():
     words = row["gold"].split()
     half = " ".join([*words[:2], *("zzzz" for _ in words[2:])])
     grade = task.grade(f"<answer>{half}</answer>", row)
-    assert (grade.correct, grade.verdict) == (False, "partial")
+    assert (grade.correct, grade.label) == (False, "partial")
     reward = resolve_reward(task.default_rewards[0])
     texts = [f"<answer>{row['gold']}</answer>", f"<answer>{half}</answer>", "no idea"]
     columns = {key: [row[key]] * 3 for key in ("source", "index", "gold", "entry")}

@@ -210,19 +210,16 @@ def test_rows_that_weigh_nothing_are_not_forwarded(tmp_path):
     assert max(rows * tokens for rows, tokens in fast[3]) <= max(rows * tokens for rows, tokens in theirs[3])
 
 
-def test_a_step_without_any_signal_moves_nothing_and_is_counted(tmp_path):
+def test_a_step_without_any_signal_that_is_skipped_moves_nothing_and_is_counted(tmp_path):
+    shared = {"gradient_accumulation_steps": 4, "skip_steps_without_signal": True}
     seen = iter([long_enough] + [lambda completions, **_: [1.0] * len(completions)] * 9)
 
     def fading(completions, **columns):
         return next(seen)(completions, **columns)
 
-    _, weights, _, _ = train(
-        tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=1, gradient_accumulation_steps=4
-    )
+    _, weights, _, _ = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=1, **shared)
     seen = iter([long_enough] + [lambda completions, **_: [1.0] * len(completions)] * 9)
-    _, later, log, _ = train(
-        tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=3, gradient_accumulation_steps=4
-    )
+    _, later, log, _ = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, reward=fading, max_steps=3, **shared)
     assert torch.equal(weights, later)
     assert [entry.get("update/skipped_steps", 0.0) for entry in log[:3]] == [0.0, 1.0, 1.0]
     assert [entry["loss"] for entry in log[1:3]] == [0.0, 0.0]
@@ -251,6 +248,17 @@ def test_every_number_that_trl_logs_is_there_and_the_same(tmp_path, loss_type, l
         assert reference.keys() <= ours.keys()
         for key in reference.keys() - {"step_time"}:
             assert ours[key] == pytest.approx(reference[key], rel=1e-3, abs=1e-5), key
+
+
+@pytest.mark.parametrize("loss_type", ["dapo", "cispo", "grpo"])
+@pytest.mark.parametrize("fast_path", [False, True])
+def test_the_policy_loss_beside_an_entropy_bonus_is_logged_as_trls(tmp_path, loss_type, fast_path):
+    shared = {"loss_type": loss_type, "beta": 0.2, "entropy_coef": 0.01, "gradient_accumulation_steps": 4}
+    shared |= {"scale_rewards": "group"}
+    theirs = train(tmp_path, GRPOTrainer, GRPOConfig, **shared)
+    ours = train(tmp_path, DiverseGRPOTrainer, DiverseGRPOConfig, fast_path=fast_path, **shared)
+    for mine, reference in zip(ours[2][:4], theirs[2][:4], strict=True):
+        assert mine["policy_loss"] == pytest.approx(reference["policy_loss"], rel=1e-3, abs=1e-6)
 
 
 def test_under_the_scaler_of_fp16_a_step_without_any_signal_goes_through(tmp_path, monkeypatch):

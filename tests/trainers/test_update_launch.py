@@ -40,8 +40,8 @@ def test_two_ranks_end_where_trl_does(tmp_path, config, beta):
     for step, (reference, ours) in enumerate(zip(theirs["log"], fast["log"], strict=True)):
         assert ours["loss"] == pytest.approx(reference["loss"], rel=1e-4, abs=1e-7), step
     # Adam turns rounding into steps of its own size where a gradient is nearly zero; 1e-4 is a tenth of one step.
-    torch.testing.assert_close(fast["weights"], theirs["weights"], atol=1e-4 if beta else 4e-3, rtol=0)
+    torch.testing.assert_close(fast["weights"], theirs["weights"], atol=1e-4, rtol=0)
     forwarded = [entry["update/forwarded"] for entry in fast["log"]]
     assert forwarded == ([1.0, 1.0, 1.0] if beta else [1.0, 0.5, 0.0])
     if not beta:
-        assert fast["log"][2]["update/skipped_steps"] == 1.0
+        assert fast["log"][2]["update/steps_without_signal"] == 1.0

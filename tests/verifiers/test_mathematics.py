@@ -80,7 +80,7 @@ def test_every_verdict_is_the_librarys_own():
     for (answer, gold, expected), grade in zip(CASES, grades, strict=True):
         assert grade.correct == library(answer, gold), (answer, gold, grade)
         assert grade.correct == expected, (answer, gold, grade)
-        assert grade.verdict == ("correct" if expected else "wrong_answer")
+        assert grade.label == ("correct" if expected else "wrong_answer")
 
 
 def write_number(draw: random.Random, value: Fraction) -> str:
@@ -127,14 +127,14 @@ def test_an_answer_can_be_judged_from_any_thread():
 def test_a_comparison_that_never_ends_is_a_timeout_and_the_next_one_is_judged():
     start = time.monotonic()
     hanging, fine = judge_answers(["9^{9^{9^{9^9}}}", r"\sqrt{16}"], ["7", "4"], deadline_s=3.0)
-    assert (hanging.correct, hanging.verdict) == (None, "timeout")
+    assert (hanging.correct, hanging.label) == (None, "timeout")
     assert fine.correct is True
     assert time.monotonic() - start < 30
 
 
 def test_a_gold_answer_that_cannot_be_read_blames_nobody():
     (grade,) = judge_answers(["12"], [" "])
-    assert (grade.correct, grade.verdict) == (None, "grader_error")
+    assert (grade.correct, grade.label) == (None, "grader_error")
 
 
 def test_a_pair_is_judged_once():
@@ -154,12 +154,12 @@ def test_correct_answers_share_one_class_and_wrong_ones_never_join_it():
     assert grades[3].answer == grades[4].answer == "1/4"
     assert grades[5].answer == grades[6].answer
     assert grades[7].answer is None
-    assert grades[7].verdict == "no_answer"
+    assert grades[7].label == "no_answer"
 
 
 def test_completions_are_judged_by_their_final_answer():
     texts = [r"so \boxed{\frac{4}{8}}", "The answer is 0.5.", "0.5", "#### 2"]
-    assert [g.verdict for g in judge_completions(texts, ["1/2"] * 4)] == [
+    assert [g.label for g in judge_completions(texts, ["1/2"] * 4)] == [
         "correct",
         "correct",
         "no_answer",

@@ -33,17 +33,22 @@ from rlkit.evaluation.comparing.paired_support import compare_sharpness, compare
 from rlkit.evaluation.comparing.pairing import Pairing, differing_settings, pair_reports, unpaired_note
 from rlkit.evaluation.comparing.verdict import adjust_questions, judge, plan_needed, reach_budget
 from rlkit.evaluation.comparing.verdict_rules import INCONCLUSIVE, SMALLEST_CHANGE, Evidence
-from rlkit.evaluation.metrics import k_grid
-from rlkit.evaluation.report_file import Report, read_report
+from rlkit.evaluation.directory import EvaluationReport, read_report
+from rlkit.evaluation.metrics.cells import k_grid
 
-__all__ = ["Report", "compare_runs", "compare_several", "read_report"]
+__all__ = ["EvaluationReport", "compare_runs", "compare_several", "read_report"]
 
 _RETAINED = ("distinct_correct", "solution_coverage", "answer_entropy", "token_entropy")
 """Measures of diversity in every report; `retained` has the share of the base's that the run has."""
 
 
 def compare_runs(
-    report_a: Report, report_b: Report, *, ks: Sequence[int] | None = None, level: float = 0.95, seed: int = 0
+    report_a: EvaluationReport,
+    report_b: EvaluationReport,
+    *,
+    ks: Sequence[int] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return the differences b - a of two evaluations, paired by problem id, and what they show.
 
@@ -93,7 +98,9 @@ def compare_runs(
     return comparison | {"verdict": verdict}
 
 
-def compare_several(base: Report, runs: Sequence[Report], *, level: float = 0.95, seed: int = 0) -> dict[str, Any]:
+def compare_several(
+    base: EvaluationReport, runs: Sequence[EvaluationReport], *, level: float = 0.95, seed: int = 0
+) -> dict[str, Any]:
     """Compare each of several runs with one base.
 
     Each comparison has its own level: of twenty runs that equal their base, one may show a difference.
@@ -169,5 +176,5 @@ def _gather(comparison: dict[str, Any], found: PairedStatistics, n: int, narrowe
     )
 
 
-def _identify(report: Report) -> dict[str, Any]:
+def _identify(report: EvaluationReport) -> dict[str, Any]:
     return {key: report[key] for key in ("name", "model", "n", "config_hash")}

@@ -22,8 +22,8 @@ from rlkit.estimators import (
     widening_factors,
 )
 from rlkit.evaluation.comparing.pairing import Pairing
-from rlkit.evaluation.curves import maj_at_k_votes
-from rlkit.evaluation.metrics import METRICS, Cell, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.cells import METRICS, CellJson, Problem, distinct_at_k_columns
+from rlkit.evaluation.metrics.curves import maj_at_k_votes
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +33,9 @@ Columns = Mapping[str, FloatArray]
 # Means over tokens or samples, comparable whatever the number of samples; the others grow with it.
 _METRICS_FREE_OF_N = ("token_entropy", "surprisal", "num_tokens", "truncated")
 _METRICS_AT_EQUAL_N = ("auc_log2", "answer_entropy")
+
+_SHARES = ("pass@", "pass^", "maj@", "solution_coverage", "truncated", "auc_log2")
+"""How the names of quantities begin that lie between 0 and 1 and reach both."""
 
 _MOST_VOTES = 1000
 
@@ -123,7 +126,7 @@ class PairedStatistics:
         """Return the positions of quantities."""
         return [self.names.index(name) for name in names]
 
-    def cell(self, name: str) -> Cell:
+    def cell(self, name: str) -> CellJson:
         """Return both means, their difference, its interval and the p-value of this quantity alone."""
         at = self.names.index(name)
         both = ~np.isnan(self.base_MK[:, at] + self.run_MK[:, at])
@@ -138,7 +141,7 @@ class PairedStatistics:
             **cell,
         }
 
-    def family_cell(self, name: str) -> Cell:
+    def family_cell(self, name: str) -> CellJson:
         """Return `cell` with the interval and the p-value that hold for the whole family at once."""
         at = self.names.index(name)
         together = widen(self.intervals[at], float(self.factors_K[at])).as_cell()
@@ -148,7 +151,7 @@ class PairedStatistics:
             "p_adjusted": _or_none(self.test.adjusted_K[at]),
         }
 
-    def retained_cell(self, name: str) -> Cell:
+    def retained_cell(self, name: str) -> CellJson:
         """Return which share of the base's mean the run has."""
         at = self.names.index(name)
         base_R, difference_R = self.base_resamples_RK[:, at], self.resamples_RK[:, at]
@@ -178,11 +181,20 @@ def compare_columns(base: Columns, run: Columns, family: Collection[str], level:
         run_MK,
         resamples_RK,
         base_resamples_RK,
-        mean_intervals(differences_MK, level, resamples_RK=resamples_RK),
+        _difference_intervals(names, differences_MK, level),
         sign_flip_test(differences_MK, seed=seed, family_K=family_K),
         factors_K,
         level,
     )
+
+
+def _difference_intervals(names: Sequence[str], differences_MK: FloatArray, level: float) -> list[Interval]:
+    # One problem shows no spread, whatever its difference.
+    several_K = (~np.isnan(differences_MK)).sum(axis=0) > 1
+    is_share_K = several_K & [name.startswith(_SHARES) for name in names]
+    shares = iter(mean_intervals(differences_MK[:, is_share_K], level, bounds=(-1.0, 1.0)))
+    others = iter(mean_intervals(differences_MK[:, ~is_share_K], level))
+    return [next(shares) if is_share else next(others) for is_share in is_share_K]
 
 
 def _or_none(value: float) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.estimators import DiversityLoss, split_diversity_loss
 from rlkit.evaluation.comparing.paired_columns import DIVERSITY_PARTS, Columns
 from rlkit.evaluation.comparing.pairing import Pairing, has_same_classes
-from rlkit.evaluation.metrics import Problem
+from rlkit.evaluation.metrics.cells import Problem
 
 SMALLEST_LOSS = 0.01
 """Share of the base's diversity below which a loss is not called a collapse."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.metrics import Problem
-from rlkit.evaluation.report_file import Report
+from rlkit.evaluation.directory import EvaluationReport
+from rlkit.evaluation.metrics.cells import Problem
 
 _SETTINGS = ("task", "split", "engine", "n")
 _OF_A_GRADER = ("verifier", "thinking_tag", "partition")
@@ -21,8 +21,8 @@ _OF_A_GRADER = ("verifier", "thinking_tag", "partition")
 class Pairing:
     """The problems that two evaluations share, in the order of the first."""
 
-    report_base: Report
-    report_run: Report
+    report_base: EvaluationReport
+    report_run: EvaluationReport
     base: list[Problem]
     run: list[Problem]
 
@@ -47,7 +47,7 @@ class Pairing:
         return tuple(np.array([problem[key] for problem in side], dtype=np.int64) for side, key in columns)
 
 
-def pair_reports(report_base: Report, report_run: Report) -> Pairing:
+def pair_reports(report_base: EvaluationReport, report_run: EvaluationReport) -> Pairing:
     """Line two evaluations up by problem id.
 
     Raises:
@@ -91,7 +91,7 @@ def unpaired_note(pairing: Pairing) -> list[str]:
     return [f"Only the {len(pairing.base)} problems that both have are compared."] if most > len(pairing.base) else []
 
 
-def _differing_graders(a: Report, b: Report) -> dict[str, tuple[object, object]]:
+def _differing_graders(a: EvaluationReport, b: EvaluationReport) -> dict[str, tuple[object, object]]:
     # Reports of imported logs, and those written before graders were recorded, name none.
     of_a, of_b = a.get("grader"), b.get("grader")
     if not (isinstance(of_a, Mapping) and isinstance(of_b, Mapping)):

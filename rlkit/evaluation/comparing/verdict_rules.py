@@ -13,7 +13,7 @@ from typing import Any
 
 from rlkit.estimators import DiversityLoss
 from rlkit.evaluation.diversity.measuring import HEADLINE
-from rlkit.evaluation.metrics import Cell
+from rlkit.evaluation.metrics.cells import CellJson
 
 INCONCLUSIVE = "inconclusive"
 
@@ -29,11 +29,11 @@ class Evidence:
     level: float
     n: int
     reach_k: int
-    accuracy: Cell
+    accuracy: CellJson
     """pass@1."""
-    reach: Cell | None
+    reach: CellJson | None
     """pass@reach_k, at the largest budget of at most n/2; None where that is 1."""
-    entropy: Cell | None
+    entropy: CellJson | None
     """Entropy of the answers, where n is the same."""
     support: Mapping[str, Any]
     crossing: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Evidence:
         cell = getattr(self, question)
         return self.suggests(cell, sign) and self.adjusted[question] < 1.0 - self.level
 
-    def suggests(self, cell: Cell | None, sign: int) -> bool:
+    def suggests(self, cell: CellJson | None, sign: int) -> bool:
         """Return whether a quantity changed in one direction when it is looked at alone."""
         if cell is None or cell["p_value"] is None:
             return False
@@ -211,7 +211,7 @@ def _decision(evidence: Evidence, question: str) -> Decision:
     return Decision({"quantity": f"pass@{k}", **kept, "p_adjusted": p_value}, says)
 
 
-def describe_difference(cell: Cell) -> str:
+def describe_difference(cell: CellJson) -> str:
     """Return a difference with its interval, as text."""
     limits = "" if cell["low"] is None else f" [{cell['low']:+.3f}, {cell['high']:+.3f}]"
     return f"{cell['difference']:+.3f}{limits}"

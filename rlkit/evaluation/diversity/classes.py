@@ -12,7 +12,7 @@ from rlkit.diversity.closure import label_by_first_seen
 from rlkit.diversity.meanings import semantic_entropy
 from rlkit.estimators import hill_number, rarefied_distinct, simpson_diversity
 from rlkit.evaluation.diversity.texts import BLOCKS, cut_blocks, mean_defined
-from rlkit.evaluation.sample_index import class_of
+from rlkit.evaluation.samples.index import class_of
 
 RAREFIED = (4, 8)
 HILL_ORDERS = (1, 2)

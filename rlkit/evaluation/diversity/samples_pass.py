@@ -20,7 +20,7 @@ from rlkit.diversity.lexical import DEFAULT_VOCABULARY, EAD_ORDERS, distinct_n, 
 from rlkit.diversity.vendi import vendi_score
 from rlkit.evaluation.diversity.classes import measure_classes
 from rlkit.evaluation.diversity.texts import BLOCKS, SELF_BLEU_TEXTS, TextTable, distance_name
-from rlkit.evaluation.store import Record
+from rlkit.evaluation.samples.reading import Record
 from rlkit.parameters import check_choice, check_count
 from rlkit.verifiers.reasoning import split_reasoning
 

@@ -16,8 +16,8 @@ _PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A model and the adapter on it, as the user named them and as engines load them."""
+class PolicySource:
+    """Where a policy comes from: a model and the adapter on it, as the user named them and as engines load them."""
 
     model: str
     model_path: str
@@ -25,7 +25,7 @@ class Policy:
     adapter_path: str | None = None
 
 
-def locate_policy(model: str, adapter: str | None, *, is_name: bool = False) -> Policy:
+def locate_policy(model: str, adapter: str | None, *, is_name: bool = False) -> PolicySource:
     """Find a model and its adapter, and check that they fit each other.
 
     Args:
@@ -37,14 +37,14 @@ def locate_policy(model: str, adapter: str | None, *, is_name: bool = False) -> 
         ConfigError: there is no such model or adapter, or they do not fit.
     """
     if is_name:
-        return Policy(model, locate_model(model), adapter, adapter)
+        return PolicySource(model, locate_model(model), adapter, adapter)
     model, adapter = _split_policy(model, adapter)
     path = _locate_base(model, adapter)
     if adapter is None:
-        return Policy(model, path)
+        return PolicySource(model, path)
     adapter_path = _locate_adapter(adapter)
     check_fit(path, adapter_path)
-    return Policy(model, path, adapter, adapter_path)
+    return PolicySource(model, path, adapter, adapter_path)
 
 
 def _split_policy(model: str, adapter: str | None) -> tuple[str, str | None]:

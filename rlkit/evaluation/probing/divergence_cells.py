@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.estimators import kl, mean_interval, token_mean
-from rlkit.evaluation.metrics import Cell
+from rlkit.evaluation.metrics.cells import CellJson
 from rlkit.evaluation.probing.token_cells import Scored
 
 _NOT_NEGATIVE = (0.0, math.inf)
@@ -62,7 +62,7 @@ def _cell(
     groups_M: Sequence[Sequence[Scored]],
     compute: Callable[[Sequence[Scored]], float],
     bounds: tuple[float, float] | None = None,
-) -> Cell:
+) -> CellJson:
     values_M = np.array([compute(group) for group in groups_M], dtype=np.float64)
     # A divergence that rounding made infinite has no mean; the prompt counts as undefined.
     return mean_interval(np.where(np.isfinite(values_M), values_M, math.nan), bounds=bounds).as_cell()

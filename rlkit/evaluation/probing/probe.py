@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlkit.errors import ConfigError, RlkitError
+from rlkit.evaluation.directory import PROBE, holds_evaluation
 from rlkit.evaluation.engines.hf import HfEngine
 from rlkit.evaluation.probing.divergence_cells import divergence_section
 from rlkit.evaluation.probing.policy import Policy, load_policy, lora_changes, vocabulary_obstacle
 from rlkit.evaluation.probing.rescoring import context_obstacle, is_plain, rescore
-from rlkit.evaluation.probing.selection import Selection, encode_selected, evaluation_in, restrict, select_samples
+from rlkit.evaluation.probing.selection import Selection, encode_selected, restrict, select_samples
 from rlkit.evaluation.probing.states import last_states, rank_section
 from rlkit.evaluation.probing.token_cells import Scored, branching_section, entropy_section, top_k_section
 from rlkit.evaluation.probing.token_measure import TOP_K
 from rlkit.evaluation.probing.update import measure_update
-from rlkit.evaluation.store import write_json
+from rlkit.files import write_json
 from rlkit.terminal import note
-
-PROBE = "probe.json"
 
 Value = TypeVar("Value")
 
@@ -64,8 +63,8 @@ def probe(
     # The engine's own checks of the three, in its own sentences.
     HfEngine(dtype, device, batch_tokens)
     selection = select_samples(directory, limit, samples_per_prompt)
-    base_at = evaluation_in(base) if base is not None else None
-    base_selection = select_samples(base_at, limit, samples_per_prompt) if base_at is not None else None
+    is_evaluated = base is not None and holds_evaluation(base)
+    base_selection = select_samples(base, limit, samples_per_prompt) if base is not None and is_evaluated else None
     policy = load_policy(model or selection.model, selection.adapter, device=device, dtype=dtype)
     base_policy = None
     if base is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlkit.evaluation.store import Record
+from rlkit.evaluation.samples.reading import Record
 from rlkit.types import Prompt, Row
 
 if TYPE_CHECKING:

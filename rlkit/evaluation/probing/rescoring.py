@@ -15,8 +15,8 @@ from rlkit.evaluation.probing.teacher_forcing import TokenValues, read_completio
 from rlkit.evaluation.probing.token_cells import Scored
 from rlkit.evaluation.probing.token_measure import TokenMeasure
 from rlkit.evaluation.progress import SamplingProgress
+from rlkit.evaluation.samples.reading import Record
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import Record
 from rlkit.types import Row
 
 _PLAIN = SamplingConfig()

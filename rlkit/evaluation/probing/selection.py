@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError, StoreError
+from rlkit.evaluation.directory import find_evaluation, read_config, read_report
 from rlkit.evaluation.engines.encoding import encode_prompts
 from rlkit.evaluation.probing.policy import Policy
+from rlkit.evaluation.samples.reading import Record, read_samples
 from rlkit.evaluation.sampling import SamplingConfig
-from rlkit.evaluation.store import CONFIG, REPORT, Record, read_config, read_json, read_samples
 from rlkit.types import Row
 
 
@@ -36,12 +37,6 @@ class Selection:
     """Lines of samples.jsonl of the selected prompts, at most so many a prompt as were asked for."""
 
 
-def evaluation_in(directory: str | Path) -> Path | None:
-    """Return where an evaluation lies: here, or in the `eval` folder of a training run; None where there is none."""
-    directory = Path(directory).expanduser()
-    return next((path for path in (directory, directory / "eval") if _is_evaluation(path)), None)
-
-
 def select_samples(directory: str | Path, limit: int | None, samples_per_prompt: int) -> Selection:
     """Return the first `limit` prompts of an evaluation (all for None) and the first samples of each.
 
@@ -52,19 +47,16 @@ def select_samples(directory: str | Path, limit: int | None, samples_per_prompt:
     for name, number in (("limit", limit), ("samples per prompt", samples_per_prompt)):
         if number is not None and number < 1:
             raise ConfigError(f"{name} was given as {number}; write at least 1.")
-    path = evaluation_in(directory)
-    if path is None:
-        raise StoreError(f"There is no evaluation in {directory}; write a directory that rlkit eval has written.")
-    config = read_config(path)["config"]
-    report = read_json(path / REPORT)
-    rows = [{"id": problem["id"], "prompt": problem["prompt"]} for problem in report.get("problems", [])]
+    path = find_evaluation(directory)
+    config, report = read_config(path)["config"], read_report(path)
+    rows = [{"id": problem["id"], "prompt": problem["prompt"]} for problem in report["problems"]]
     selected = rows[:limit]
     records = _first_records(path, {row["id"] for row in selected}, samples_per_prompt)
     if not records:
         raise StoreError(f"{path} holds no samples of its prompts; run rlkit eval again.")
     return Selection(
         directory=path,
-        name=str(report.get("name", path.name)),
+        name=str(report["name"]),
         model=config["model"],
         adapter=config.get("adapter"),
         sampling=SamplingConfig.from_mapping(config["sampling"]),
@@ -98,15 +90,6 @@ def restrict(selection: Selection, rows: list[Row]) -> list[Record]:
 
 def _first_records(path: Path, prompt_ids: set[str], count: int) -> list[Record]:
     found: dict[str, dict[int, Record]] = {}
-    for record in read_samples(path):
-        if record["prompt_id"] in prompt_ids and isinstance(record.get("completion"), str):
-            found.setdefault(record["prompt_id"], {}).setdefault(record["sample"], record)
+    for record in read_samples(path, prompt_ids):
+        found.setdefault(record["prompt_id"], {}).setdefault(record["sample"], record)
     return [of[number] for of in found.values() for number in sorted(of)[:count]]
-
-
-def _is_evaluation(path: Path) -> bool:
-    # A model directory has a config.json too.
-    if not (path / CONFIG).is_file():
-        return False
-    config: Mapping[str, Any] = read_json(path / CONFIG)
-    return "hash" in config and isinstance(config.get("config"), Mapping)

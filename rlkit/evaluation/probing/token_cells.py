@@ -20,9 +20,9 @@ from rlkit.estimators import (
 from rlkit.estimators.branching import ASYMPTOTIC_LIMIT, MIN_ALIVE, PromptBranching
 from rlkit.estimators.token_profiles import FORKING_NATS
 from rlkit.estimators.top_k_mass import in_bits
-from rlkit.evaluation.metrics import Cell
+from rlkit.evaluation.metrics.cells import CellJson
 from rlkit.evaluation.probing.teacher_forcing import TokenValues
-from rlkit.evaluation.store import Record
+from rlkit.evaluation.samples.reading import Record
 
 Scored = tuple[Record, TokenValues]
 """A sample and what was found at its tokens."""
@@ -85,8 +85,8 @@ def top_k_section(groups_M: Sequence[Sequence[Scored]], k: int) -> dict[str, Any
     return {"k": k, **_top_k_cells(groups_M, k), "correct": _top_k_cells(_graded(groups_M, True), k)}
 
 
-def _top_k_cells(groups_M: Sequence[Sequence[Scored]], k: int) -> dict[str, Cell]:
-    def cell(name: str, low: float, high: float, unit: Callable[[float], float] = float) -> Cell:
+def _top_k_cells(groups_M: Sequence[Sequence[Scored]], k: int) -> dict[str, CellJson]:
+    def cell(name: str, low: float, high: float, unit: Callable[[float], float] = float) -> CellJson:
         return _cell(groups_M, lambda group: unit(token_mean(_profiles(group, name))), (unit(low), unit(high)))
 
     most = math.log(k)
@@ -133,7 +133,7 @@ def _curve(prompts_M: Sequence[PromptBranching]) -> list[dict[str, Any]]:
 
 def _cell(
     groups_M: Sequence[Sequence[Scored]], compute: Callable[[Sequence[Scored]], float], bounds: tuple[float, float]
-) -> Cell:
+) -> CellJson:
     return mean_interval([compute(group) for group in groups_M], bounds=bounds).as_cell()
 
 

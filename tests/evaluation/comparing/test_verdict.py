@@ -151,7 +151,6 @@ def test_where_both_solve_everything_millionths_are_no_shrinkage() -> None:
     changes = np.where(np.arange(100) % 2, 0.19, -0.18)
     found = compare_runs(simulate_report("a", EASY, N, 1), simulate_report("b", EASY + changes, N, 2))
     assert found["pass_at_k"]["32"]["p_value"] < 0.05
-    assert found["pass_at_k"]["32"]["high"] < 0
     assert found["verdict"]["word"] == "inconclusive"
     assert found["crossing"]["k_star"] is None
     assert found["verdict"]["needed"]["quantity"] == "pass@1"

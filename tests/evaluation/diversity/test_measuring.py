@@ -21,7 +21,7 @@ from rlkit.diversity.vendi import vendi_score
 from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import hill_number, simpson_diversity, split_diversity_loss
 from rlkit.evaluation.diversity.measuring import DiversityConfig, measure_diversity
-from rlkit.evaluation.sample_index import index_samples
+from rlkit.evaluation.samples.index import index_samples
 
 ROWS = [{"id": "varied", "prompt": "p"}, {"id": "collapsed", "prompt": "q"}, {"id": "empty", "prompt": "r"}]
 WORDS = [
@@ -46,7 +46,7 @@ def record(
     prompt: str, sample: int, text: str, correct: bool | None, answer: str | None, **more: Any
 ) -> dict[str, Any]:
     fields = {"num_tokens": 9, "finish_reason": "stop", "logp_sum": -4.5, "logp_mean": -0.5, "entropy_mean": 0.1}
-    graded = {"correct": correct, "verdict": "correct" if correct else "wrong", "answer": answer}
+    graded = {"correct": correct, "label": "correct" if correct else "wrong", "answer": answer}
     return {"prompt_id": prompt, "sample": sample, "completion": text, **fields, **graded, **more}
 
 

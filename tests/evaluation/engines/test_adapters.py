@@ -15,7 +15,7 @@ import torch
 from rlkit.cli import main
 from rlkit.errors import ConfigError
 from rlkit.evaluation import SamplingConfig, evaluate, store
-from rlkit.evaluation.engines.adapters import Policy, adapter_rank, locate_policy
+from rlkit.evaluation.engines.adapters import PolicySource, adapter_rank, locate_policy
 from rlkit.evaluation.engines.hf import HfEngine
 from tests.evaluation.conftest import FirstLetter, build_tiny_model
 
@@ -180,7 +180,7 @@ def test_engines_without_adapters_say_so(tiny_model: Path, adapter: Path, tmp_pa
 
 
 def test_names_that_servers_know_are_no_directories() -> None:
-    assert locate_policy("org/name", "mine", is_name=True) == Policy("org/name", "org/name", "mine", "mine")
+    assert locate_policy("org/name", "mine", is_name=True) == PolicySource("org/name", "org/name", "mine", "mine")
 
 
 def test_the_rank_is_the_largest(tiny_model: Path, tmp_path: Path) -> None:

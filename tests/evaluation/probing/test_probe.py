@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rlkit.errors import ConfigError, StoreError
 from rlkit.evaluation import evaluate
 from rlkit.evaluation.probing import probe
-from rlkit.evaluation.store import read_samples
+from rlkit.evaluation.samples.reading import read_samples
 from tests.evaluation.conftest import FirstLetter, build_tiny_model
 from tests.evaluation.probing.conftest import SAMPLING
 

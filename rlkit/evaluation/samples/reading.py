@@ -1,0 +1,114 @@
+"""The one reader of samples.jsonl: every line is checked, whoever reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rlkit.errors import StoreError
+from rlkit.files import refuse_constant
+from rlkit.parameters import show
+
+SAMPLES = "samples.jsonl"
+
+Record = dict[str, Any]
+"""One line of samples.jsonl."""
+
+_NUMBER, _TEXT, _NONE = (int, float), (str,), (type(None),)
+_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "prompt_id": _TEXT,
+    "sample": (int,),
+    "completion": _TEXT,
+    "num_tokens": _NUMBER + _NONE,
+    "finish_reason": _TEXT + _NONE,
+    "logp_sum": _NUMBER + _NONE,
+    "logp_mean": _NUMBER + _NONE,
+    "entropy_mean": _NUMBER + _NONE,
+    "correct": (bool, *_NONE),
+    "label": _TEXT,
+    "answer": _TEXT + _NONE,
+    "class": _TEXT + _NONE,
+}
+"""What a sample holds; older stores lack some of what may be None."""
+_NUMBERS = ("sample", "num_tokens", "logp_sum", "logp_mean", "entropy_mean")
+_OPTIONAL = [name for name, kinds in _FIELDS.items() if kinds[-1] is type(None)]
+
+_START = b'{"prompt_id": '
+
+
+def read_samples(directory: str | Path, prompt_ids: Collection[str] | None = None) -> Iterator[Record]:
+    """Yield the samples of a directory, of some prompts only where those are named; a torn last line is passed over.
+
+    Raises:
+        StoreError: a line before the last is not a sample.
+    """
+    return (record for _, record in place_samples(directory, prompt_ids))
+
+
+def place_samples(
+    directory: str | Path, prompt_ids: Collection[str] | None = None
+) -> Iterator[tuple[tuple[int, int], Record]]:
+    """Yield each sample as `read_samples`, after the number and the first byte of its line."""
+    path = Path(directory) / SAMPLES
+    if not path.is_file():
+        return
+    at = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            # Parsing is the cost of a large store; the id stands first in a line, so most need not be parsed whole.
+            if prompt_ids is None or _may_be_of(line, prompt_ids):
+                record = parse_sample(line, path, number)
+                if prompt_ids is None or record["prompt_id"] in prompt_ids:
+                    yield (number, at), record
+            at += len(line)
+
+
+def parse_sample(line: bytes, path: Path, number: int = 0) -> Record:
+    """Return the sample on a line, every field in it; what an older version called `verdict` is its label.
+
+    Raises:
+        StoreError: it is none, or one of its fields holds what cannot be in it.
+    """
+    try:
+        record = json.loads(line, parse_constant=refuse_constant)
+        if "verdict" in record:
+            record.setdefault("label", record.pop("verdict"))
+        fault = _find_fault(record)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        fault = "it is no JSON object"
+    if fault:
+        raise StoreError(
+            f"Line {number} of {path} is not a sample: {fault}; delete it, and the same command draws it anew."
+        )
+    for name in _OPTIONAL:
+        record.setdefault(name, None)
+    sample: Record = record
+    return sample
+
+
+def format_sample(record: Mapping[str, Any]) -> str:
+    """Return the line of samples.jsonl that a record is written as."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _find_fault(record: Mapping[str, Any]) -> str | None:
+    for name, kinds in _FIELDS.items():
+        value = record.get(name)
+        # To Python, True is a number.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and name in _NUMBERS):
+            return f"its {name} is {show(value)}" if name in record else f"it has no {name}"
+    return None
+
+
+def _may_be_of(line: bytes, prompt_ids: Collection[str]) -> bool:
+    if not line.startswith(_START):
+        return True
+    end = line.find(b'", "', len(_START))
+    try:
+        return end < 0 or json.loads(line[len(_START) : end + 1]) in prompt_ids
+    except ValueError:
+        return True

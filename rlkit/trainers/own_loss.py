@@ -1,0 +1,233 @@
+"""TRL's trainer with a loss of ours: the fast path or micro-batch by micro-batch, and what is logged of either.
+
+`DiverseGRPOTrainer` is built on it and adds where rewards and advantages come from. Overridden methods of
+`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `_prepare_inputs`, `training_step`, `_compute_loss`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from accelerate.utils.memory import clear_device_cache
+from trl import GRPOTrainer
+
+from rlkit.recipe.plan import LOSS_TYPES, Plan
+from rlkit.trainers.anchoring import Anchoring
+from rlkit.trainers.callbacks import AfterStep
+from rlkit.trainers.entropy_bonus import entropy_coefficient, steer_entropy_coefficient
+from rlkit.trainers.logprobs import LogProbs, TrlsPasses
+from rlkit.trainers.loss import (
+    BY_TOKENS,
+    MODEL_INPUTS,
+    LossResult,
+    LossSettings,
+    LossState,
+    Rows,
+    compute_loss,
+    weigh_inputs,
+)
+from rlkit.trainers.memory import RunMemory
+from rlkit.trainers.reference import ReferencePolicy
+from rlkit.trainers.rehearsing import Rehearser
+from rlkit.trainers.statistics import Statistics
+from rlkit.trainers.update import FastUpdate
+
+
+class OwnLossTrainer(GRPOTrainer):
+    """`trl.GRPOTrainer` whose loss may hold an objective and further losses, and is computed by the fast path."""
+
+    plan: Plan
+    """What the run is made of; set before `_prepare_loss`."""
+    memory: RunMemory
+    """What outlives a step; set before `_prepare_loss`."""
+
+    def auxiliary_losses(self, model: Any, rows: Rows) -> Mapping[str, torch.Tensor]:
+        """Return further losses of some rows by name, to be added to the policy's and logged as `loss/<name>`.
+
+        Called with every row that has a token, once an optimizer step, in parts that may be cut anywhere. So a loss is
+        a sum over rows of what the row's tokens lose, times `rows["row_weights"]` (B,), which normalise it as the
+        policy's: then the cut does not change it.
+
+        Args:
+            model: the policy as prepared for training.
+            rows: TRL's tensors, `row_weights`, and what `compute_advantages` put beside them.
+        """
+        return {}
+
+    def _prepare_loss(self) -> None:
+        objective = self.plan.objective
+        self._window: list[Rows] = []
+        self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
+        self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
+        self.logprobs = LogProbs(self, self.update)
+        self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
+        self.anchoring = Anchoring(self.plan, self.memory, self.reference)
+        if not objective.is_empty:
+            self.add_callback(AfterStep(self._finish_step))
+
+    def _can_be_fast(self) -> bool:
+        # The rest goes TRL's way: losses that are not ours, auxiliary losses, pictures, FSDP, split sequences.
+        is_ours = getattr(self.args, "fast_path", False) and self.args.loss_type in LOSS_TYPES
+        # A subclass that says what the loss of a micro-batch is must be asked, micro-batch by micro-batch.
+        is_ours = is_ours and type(self)._compute_loss is OwnLossTrainer._compute_loss
+        is_ours = is_ours and type(self).compute_loss is GRPOTrainer.compute_loss
+        is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
+        is_split = self.is_fsdp_enabled or getattr(self.accelerator, "parallelism_config", None) is not None
+        return is_ours and is_plain and not is_split and "lomo" not in str(self.args.optim).lower()
+
+    @cached_property
+    def _trls_passes(self) -> TrlsPasses:
+        return TrlsPasses(self)
+
+    @cached_property
+    def loss_settings(self) -> LossSettings:
+        """What the loss is, read off TRL's settings when it is first needed."""
+        return LossSettings.of(self, self.plan.objective)
+
+    @property
+    def loss_state(self) -> LossState:
+        """What of the loss moves, now."""
+        is_training, coef = self.model.training, self.anchoring.coef_in_loss
+        return LossState(
+            anchor_coef=coef,
+            may_anchor=coef != 0 or self.plan.has_moving_anchor_in_loss,
+            entropy_coef=entropy_coefficient(self),
+            num_microbatches=self.current_gradient_accumulation_steps if is_training else 1.0,
+            is_training=is_training,
+            needs_every_row=self._has_auxiliary_losses,
+        )
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up shorter rows."""
+        return int(self._tokenizer.pad_token_id)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many micro-batches of the present optimizer step have come before the one at hand."""
+        return len(self._window)
+
+    def forward(self, model: Any, rows: Rows, **wanted: Any) -> tuple[torch.Tensor, Any, Any]:
+        """Return what TRL's forward pass says of the completions of some rows.
+
+        Args:
+            model: the policy or a reference.
+            rows: TRL's tensors.
+            wanted: `compute_entropy`, `compute_aux_loss`, `batch_size`, as TRL takes them.
+
+        Returns:
+            Log-probs (B, T); entropies (B, T) and the auxiliary loss where they are wanted, else None.
+        """
+        found: tuple[torch.Tensor, Any, Any] = self._get_per_token_logps_and_entropies(
+            model,
+            torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1),
+            torch.cat([rows["prompt_mask"], rows["completion_mask"]], dim=1),
+            rows["completion_ids"].size(1),
+            **wanted,
+            **{key: rows[key] for key in MODEL_INPUTS if key in rows},
+        )
+        return found
+
+    def compute_policy_loss(self, model: Any, rows: Rows) -> LossResult:
+        """Return the loss of some rows, with what a subclass adds to it."""
+        result = compute_loss(self.loss_settings, self.loss_state, partial(self.forward, model), rows)
+        loss = result.loss
+        for name, auxiliary in self.auxiliary_losses(model, rows).items():
+            result.statistics.add_sum(f"loss/{name}", auxiliary)
+            loss = loss + auxiliary
+        return result._replace(loss=loss)
+
+    @property
+    def _has_auxiliary_losses(self) -> bool:
+        return type(self).auxiliary_losses is not OwnLossTrainer.auxiliary_losses
+
+    def record(self, name: str, value: float) -> None:
+        """Add a value to a metric of the current mode; the log shows the mean since it was last written."""
+        self._metrics["train" if self.model.training else "eval"][name].append(value)
+
+    def finish_update(self, statistics: Statistics, num_microbatches: int) -> None:
+        """Log what forward passes measured, and let the entropy bonus and the anchor see it; a collective.
+
+        Args:
+            statistics: what they measured.
+            num_microbatches: of how many micro-batches.
+        """
+        means = statistics.reduce(self.accelerator)
+        self._record_all(means)
+        self._record_sums(statistics, num_microbatches)
+        if self.model.training:
+            self.anchoring.observe_kl(means.get("kl", float("nan")))
+        entropies = statistics.sum_of("entropy")
+        if entropies is None or not self.model.training:
+            return
+        steer_entropy_coefficient(self, entropies, self.accelerator.sync_gradients)
+        if self.accelerator.sync_gradients:
+            self.record("entropy_coef", self.entropy_coef)
+
+    def _record_all(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.record(name, value)
+
+    def _record_sums(self, statistics: Statistics, num_microbatches: int) -> None:
+        """Log losses, as means over micro-batches and ranks, as TRL does."""
+        # By tokens, a micro-batch's part of the loss; else its own mean, which was scaled down to add up.
+        is_training = self.model.training
+        windows = float(self.current_gradient_accumulation_steps) if is_training else 1.0
+        scale = 1 / num_microbatches * (1.0 if self.loss_type in BY_TOKENS else windows)
+        names = ["policy_loss"] if self._entropy_bonus_enabled else []
+        for name in [*names, *statistics.names_of_sums("loss/")]:
+            if (total := statistics.sum_of(name)) is not None:
+                self.record(name, self.accelerator.gather(total * scale).nanmean().item())
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.update is not None and self.model.training and self._buffered_inputs is not before:
+            self.logprobs.fill_stale(self._buffered_inputs)
+        return inputs
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""
+        if self.update is None:
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+            return loss
+        started = time.perf_counter()
+        model.train()
+        # Schedule-free optimizers have a mode of their own.
+        if callable(getattr(self.optimizer, "train", None)):
+            self.optimizer.train()
+        self._window.append(self._prepare_inputs(inputs))
+        loss = torch.zeros((), device=self.accelerator.device)
+        if self.accelerator.sync_gradients:
+            window, self._window = self._window, []
+            with self.compute_loss_context_manager():
+                loss = self.update.run(model, window)
+            every = self.args.torch_empty_cache_steps
+            if every is not None and self.state.global_step % every == 0:
+                clear_device_cache()
+        self._step += 1
+        self._current_train_step_time: float = self._current_train_step_time + time.perf_counter() - started
+        if self.accelerator.sync_gradients:
+            self.record("step_time", self._current_train_step_time)
+            self._current_train_step_time = 0.0
+        return loss
+
+    def _compute_loss(self, model: Any, inputs: Rows) -> torch.Tensor:
+        if self.plan.objective.is_empty and not self._has_auxiliary_losses:
+            loss: torch.Tensor = super()._compute_loss(model, inputs)
+            return loss
+        is_training = self.model.training
+        rows = inputs | weigh_inputs(self.loss_settings, self.loss_state, inputs)
+        result = self.compute_policy_loss(model, rows)
+        loss = result.loss
+        if self.rehearser is not None and self.rehearser.has_rows and is_training:
+            loss = loss + self.rehearser.loss(model, self._step, 1 / self.loss_state.num_microbatches)
+        self.finish_update(result.statistics, 1)
+        return loss
+
+    def _finish_step(self) -> None:
+        self._record_all(self.anchoring.finish_step(self.state.global_step))
