@@ -108,8 +108,7 @@ def judge(bound: BoundReward, call: Call, value: Any) -> list[Outcome]:
         return [judge_value(value, bound.name)]
     if bound.form == "group" and isinstance(value, Mapping):
         return _judge_mapping(bound, call, value)
-    # A batch reward is TRL's own form, in which NaN says the same as None.
-    return judge_batch(value, call.num_scores, bound.name, is_nan_none=bound.form == "batch")
+    return judge_batch(value, call.num_scores, bound.name)
 
 
 def fail(bound: BoundReward, call: Call, status: str, reason: str, where: str | None = None) -> list[Outcome]:
@@ -143,9 +142,8 @@ def _choose(
     named = inspect.signature(bound.function).parameters
     if bound.form != "batch" or bound.run.isolation == "process":
         given = {key: value for key, value in given.items() if key not in TRL_OBJECTS or key in named}
-    known = {key: value for key, value in known.items() if bound.asks_for(key) and key not in given}
-    wanted = wanted_columns(bound.function, [*given, *known])
-    return {key: given[key] for key in wanted if key in given}, {key: known[key] for key in wanted if key in known}
+    known = {key: value for key, value in known.items() if key not in given and bound.asks_for(key)}
+    return {key: given[key] for key in wanted_columns(bound.function, given)}, known
 
 
 def _part(bound: BoundReward, num_rows: int, groups: Sequence[Hashable]) -> list[list[int]]:

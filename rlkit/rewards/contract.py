@@ -105,7 +105,7 @@ def _read(
             columns["log_metric"](f"rewards/{bound.name}/{name}", value)
     outcomes_B = share(calls, num_rows)
     for outcome in outcomes_B:
-        if outcome.reason is not None:
+        if outcome.status == "error":
             raise RewardError(outcome.reason)
     return [outcome.value for outcome in outcomes_B]
 
