@@ -139,30 +139,16 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
             problems for one generation batch.
     """
     from rlkit.recipe.generation_batch import GenerationBatch
-    from rlkit.rewards import check_columns
-    from rlkit.tasks.rows import load_rows
-    from rlkit.trainers.dataset import fit_prompts, make_dataset
     from rlkit.trainers.grpo import DiverseGRPOTrainer
-    from rlkit.trainers.trial import check_adapter, check_template
+    from rlkit.trainers.trial import check_adapter
     from rlkit.vllm_support import vllm_obstacle
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
-    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), load_tokenizer(plan.model, config)
-    rows = fit_prompts(
-        rows,
-        tokenizer,
-        _context(plan.model, config),
-        config.max_completion_length or 0,
-        config.chat_template_kwargs,
-    )
-    dataset = make_dataset(rows)
-    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
-        check_columns(reward, dataset.column_names)
+    dataset, tokenizer = load_data(plan, config)
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
-    GenerationBatch(*batch).check(num_rows=len(rows))
+    GenerationBatch(*batch).check(num_rows=len(dataset))
     if _samples_inside(config) and (obstacle := vllm_obstacle()):
         raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
-    check_template(tokenizer, rows[0]["prompt"], plan.model, config.chat_template_kwargs)
     if peft_config is not None:
         check_adapter(plan.model, vars(config), peft_config)
     return DiverseGRPOTrainer(
@@ -191,6 +177,37 @@ def _context(model: str, config: Any) -> int | None:
     )
     lengths = (context_length(stated), config.vllm_max_model_length if config.use_vllm else None)
     return min((length for length in lengths if length is not None), default=None)
+
+
+def load_data(plan: Plan, config: Any) -> tuple[Any, Any]:
+    """Load the rows of a run and its tokenizer, and check that they go with each other and with the rewards.
+
+    Args:
+        plan: of a recipe.
+        config: a `DiverseGRPOConfig`, or anything with its fields.
+
+    Returns:
+        A `datasets.Dataset`, and the tokenizer.
+
+    Raises:
+        ConfigError: they cannot be loaded, the tokenizer lacks a chat template, or a reward needs a column that is not
+            there.
+    """
+    from rlkit.rewards import check_columns
+    from rlkit.tasks.rows import load_rows
+    from rlkit.trainers.dataset import fit_prompts, make_dataset
+    from rlkit.trainers.trial import check_template
+
+    assert plan.model is not None, "the plan is of a recipe, which names a model"
+    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), load_tokenizer(plan.model, config)
+    if rows:
+        check_template(tokenizer, rows[0]["prompt"], plan.model, config.chat_template_kwargs)
+    room = config.max_completion_length or 0
+    rows = fit_prompts(rows, tokenizer, _context(plan.model, config), room, config.chat_template_kwargs)
+    dataset = make_dataset(rows)
+    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
+        check_columns(reward, dataset.column_names)
+    return dataset, tokenizer
 
 
 def load_tokenizer(model: str, config: Any) -> Any:

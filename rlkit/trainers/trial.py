@@ -7,6 +7,7 @@ try_run(checked)                # and then tokenizer, adapter, rows, and one bat
 from __future__ import annotations
 
 import copy
+import dataclasses
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,30 +142,25 @@ def try_run(checked: CheckedRun) -> str | None:
     Raises:
         RlkitError: naming what would stop the run.
     """
-    from rlkit.rewards import check_columns
     from rlkit.trainers.config import DiverseGRPOConfig
-    from rlkit.trainers.run import load_tokenizer
+    from rlkit.trainers.run import load_data
     from rlkit.trainers.settings import describe_batch
 
     plan, settings = checked.plan, checked.settings
     assert plan.model is not None, "the plan is of a recipe, which names a model"
     check_machine(settings)
-    rows = plan.task.load("train")
-    batch = describe_batch(settings, DiverseGRPOConfig)
-    batch.check(num_rows=len(rows))
-    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
-        check_columns(reward, rows[0])
-    wanted = {"model_init_kwargs": None, "trust_remote_code": False, **settings}
+    defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
     try:
-        tokenizer = load_tokenizer(plan.model, SimpleNamespace(**wanted))
+        rows, tokenizer = load_data(plan, SimpleNamespace(**{**defaults, **settings}))
     except ConfigError as error:
         if "couldn't connect" in str(error) and not Path(plan.model).exists():
             return f"{error} What it has to do with was not tried."
         raise
-    check_template(tokenizer, rows[0]["prompt"], plan.model, settings.get("chat_template_kwargs"))
+    batch = describe_batch(settings, DiverseGRPOConfig)
+    batch.check(num_rows=len(rows))
     if checked.peft is not None:
         check_adapter(plan.model, settings, checked.peft)
-    chosen = [row for row in rows[:_NUM_PROMPTS] for _ in range(batch.num_generations)]
+    chosen = [row for row in rows.select(range(min(_NUM_PROMPTS, len(rows)))) for _ in range(batch.num_generations)]
     _try_batch(plan, chosen, tokenizer, batch.num_generations)
     return None
 
