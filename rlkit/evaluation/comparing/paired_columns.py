@@ -34,6 +34,9 @@ Columns = Mapping[str, FloatArray]
 _METRICS_FREE_OF_N = ("token_entropy", "surprisal", "num_tokens", "truncated")
 _METRICS_AT_EQUAL_N = ("auc_log2", "answer_entropy")
 
+_SHARES = ("pass@", "pass^", "maj@", "solution_coverage", "truncated", "auc_log2")
+"""How the names of quantities begin that lie between 0 and 1 and reach both."""
+
 _MOST_VOTES = 1000
 
 DIVERSITY_PARTS = ("all", "correct")
@@ -187,11 +190,20 @@ def compare_columns(base: Columns, run: Columns, family: Collection[str], level:
         run_MK,
         resamples_RK,
         base_resamples_RK,
-        mean_intervals(differences_MK, level, resamples_RK=resamples_RK),
+        _difference_intervals(names, differences_MK, level),
         sign_flip_test(differences_MK, seed=seed, family_K=family_K),
         factors_K,
         level,
     )
+
+
+def _difference_intervals(names: Sequence[str], differences_MK: FloatArray, level: float) -> list[Interval]:
+    # One problem shows no spread, whatever its difference.
+    several_K = (~np.isnan(differences_MK)).sum(axis=0) > 1
+    is_share_K = several_K & [name.startswith(_SHARES) for name in names]
+    shares = iter(mean_intervals(differences_MK[:, is_share_K], level, bounds=(-1.0, 1.0)))
+    others = iter(mean_intervals(differences_MK[:, ~is_share_K], level))
+    return [next(shares) if is_share else next(others) for is_share in is_share_K]
 
 
 def _or_none(value: float) -> float | None:

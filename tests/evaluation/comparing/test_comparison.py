@@ -60,7 +60,10 @@ def test_the_other_way_round_flips_every_sign() -> None:
 def test_a_run_against_itself_differs_in_nothing() -> None:
     comparison = compare_runs(A, A)
     for cell in {**comparison["pass_at_k"], **comparison["metrics"]}.values():
-        assert (cell["difference"], cell["low"], cell["high"], cell["p_value"]) == (0, 0, 0, 1)
+        assert (cell["difference"], cell["p_value"]) == (0, 1)
+        # No difference on 80 problems leaves room for a small one on others.
+        assert -0.01 < cell["low"] == -cell["high"] <= 0
+    assert comparison["pass_at_k"]["1"]["low"] < 0
     assert comparison["crossing"]["k_star"] is None
     assert comparison["crossing"]["share_crossing"] == 0
     assert (comparison["support"]["gained"], comparison["support"]["lost"]) == (0, 0)
