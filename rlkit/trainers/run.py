@@ -141,14 +141,11 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
     from rlkit.recipe.generation_batch import GenerationBatch
     from rlkit.trainers.grpo import DiverseGRPOTrainer
     from rlkit.trainers.trial import check_adapter
-    from rlkit.vllm_support import vllm_obstacle
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
     dataset, tokenizer = load_data(plan, config)
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(dataset))
-    if _samples_inside(config) and (obstacle := vllm_obstacle()):
-        raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
     if peft_config is not None:
         check_adapter(plan.model, vars(config), peft_config)
     return DiverseGRPOTrainer(
