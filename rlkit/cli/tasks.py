@@ -41,9 +41,10 @@ def run_show(args: argparse.Namespace) -> int:
     """Print one problem."""
     from rlkit.errors import ConfigError
     from rlkit.tasks import resolve_task
+    from rlkit.tasks.rows import load_rows
 
     task = resolve_task(_read_spec(args.task))
-    rows = task.load(args.split)
+    rows = load_rows(task, args.split)
     if not 1 <= args.row <= len(rows):
         raise ConfigError(f"--row was given as {args.row}; write a number from 1 to {len(rows)}.")
     row = rows[args.row - 1]
@@ -59,11 +60,14 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_validate(args: argparse.Namespace) -> int:
-    """Run the task's own proof."""
+    """Check the rows, that `grade` keeps its contract, and the task's own proof."""
     from rlkit.tasks import resolve_task
+    from rlkit.tasks.proving import prove_task
+    from rlkit.terminal import note
 
     task = resolve_task(_read_spec(args.task))
-    task.validate()
+    counts = prove_task(task)
+    note(f"Read and checked: {', '.join(f'{split} {count:,}' for split, count in counts.items())}.")
     print(f"{task.name}: valid")
     return 0
 

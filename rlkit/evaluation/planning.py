@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from rlkit.evaluation.samples.grader_identity import describe_grader, grades_ali
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.evaluation.samples.store import check_directory, key_of
 from rlkit.tasks import resolve_task
+from rlkit.tasks.rows import load_rows
 from rlkit.terminal import note
 from rlkit.types import Row, Task
 
@@ -79,7 +79,7 @@ def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
     policy = locate_policy(request.model, request.adapter, is_name=is_name)
     _check_takes(engine, policy, request.chat_format)
     task = resolve_task(request.task)
-    rows = _load_rows(task, request.split, request.limit)
+    rows = load_rows(task, request.split)[: request.limit]
     _check_gold(task, rows)
     request.chat_format.apply_system(rows)
     plan = EvaluationPlan(
@@ -166,16 +166,6 @@ def _check_can_go_on(plan: EvaluationPlan) -> None:
             f"grade them again with rlkit grade {plan.output}, with the same options, or choose another output."
         )
     plan.engine.check()
-
-
-def _load_rows(task: Task, split: str, limit: int | None) -> list[Row]:
-    rows = list(task.load(split))[:limit]
-    if not rows:
-        raise ConfigError(f"The split {split!r} of task {task.name!r} has no problems; choose another split.")
-    ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
-    if count > 1:
-        raise ConfigError(f"The task {task.name!r} gives {count} problems the id {most_common!r}; ids must be unique.")
-    return rows
 
 
 def name_of(output: Path) -> str:

@@ -87,18 +87,16 @@ class Plan:
         """Find the model and build the task and everything else that a recipe names; `fit` it before it is used.
 
         Raises:
-            ConfigError: no such model, or neither the recipe nor the task names a reward.
+            ConfigError: no such model.
             PluginError: a task, reward, partition, advantage, objective or embedding cannot be found or built.
         """
         from rlkit.tasks import resolve_task
+        from rlkit.tasks.grade_reward import grade_reward
 
         model, task = locate_model(recipe.model), resolve_task(recipe.task)
         partition = recipe.partition if recipe.partition is not None else getattr(task, "default_partition", None)
         rewards = recipe.rewards if recipe.rewards is not None else getattr(task, "default_rewards", None)
-        if not rewards:
-            raise ConfigError(
-                f"The recipe names no rewards, and the task {task.name!r} brings none; write rewards: [...]."
-            )
+        rewards = [grade_reward(task) if reward == "grade" else reward for reward in rewards or ["grade"]]
         return replace(cls._build(recipe, rewards, partition), model=model, task=task)
 
     @classmethod

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rlkit.errors import ConfigError, RewardError, suggest
+from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_choice, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt, take
+from rlkit.tasks.proving import Fault, try_rows
 from rlkit.tasks.tables import Record, load_hub, read_path
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
 from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _AT_ONCE = 2
-_VALIDATED = 10
 _ASK_HUMANEVAL = (
     "Complete this Python function. Answer with the whole function in one block of code.\n\n```python\n{}\n```"
 )
@@ -86,20 +86,23 @@ class _CodeTask:
         return [known[key] for key in keys]
 
     def validate(self) -> None:
-        """Check that the gold code of some problems passes its tests, and that empty functions do not.
+        """Check that gold code passes its tests and that empty functions do not, as far as five minutes go.
 
         Raises:
-            RewardError: a gold solution fails, or no solution passes; names the problem.
+            RewardError: a gold solution fails, or tests accept no solution; names the problems.
         """
-        rows = self.load("test")[:_VALIDATED]
-        golds = grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows, self.sandbox)
+        for split in self.splits if self.path is None or Path(self.path).expanduser().is_dir() else ("test",):
+            try_rows(self.load(split), self._find_faults, f"Gold solutions of {self.name} ({split})")
+
+    def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
+        golds = [f"```python\n{row['gold']}\n```" for row in rows]
+        for row, grade in zip(rows, grade_code(golds, rows, self.sandbox), strict=True):
+            if not grade.correct:
+                yield row["id"], f"The gold solution of {row['id']!r} is graded {grade.label}; mend the row"
         for wrong in ("", "```python\npass\n```"):
-            failing = grade_code([wrong] * len(rows), rows, self.sandbox)
-            for row, gold, damaged in zip(rows, golds, failing, strict=True):
-                if not gold.correct:
-                    raise RewardError(f"The gold solution of {row['id']!r} is graded {gold.label}; mend the row.")
-                if damaged.correct:
-                    raise RewardError(f"The tests of {row['id']!r} accept {wrong!r}; mend the row.")
+            for row, grade in zip(rows, grade_code([wrong] * len(rows), rows, self.sandbox), strict=True):
+                if grade.correct:
+                    yield row["id"], f"The tests of {row['id']!r} accept {wrong!r}; mend the row"
 
     def _row(self, record: Record, place: str) -> Row:
         raise NotImplementedError

@@ -11,21 +11,24 @@ YAML file (`own_data.py`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rlkit.errors import ConfigError, RewardError, suggest
+from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_choice, check_flag, check_text
-from rlkit.tasks.prompting import FORMATS, build_prompt, columns_of, fill_template, take
+from rlkit.tasks.held_out import check_share, hold_out
+from rlkit.tasks.prompting import FORMATS, columns_of, is_plain, take, take_prompt, take_text
+from rlkit.tasks.proving import Fault, check_apart, try_rows
 from rlkit.tasks.tables import Record, load_hub, read_path, split_files
 from rlkit.tasks.verifiers import find_verifier
+from rlkit.terminal import note
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
 from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
-_VALIDATED = 20
-"""Problems of each split whose verifier `validate` tries."""
+_READ = {"math": ("last_number",), "multiple_choice": ("choices",)}
+"""What verifiers read of a row beside the gold answer."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,15 @@ class DatasetTask:
 
     name: str
     path: str | None = None
-    """A file (.jsonl, .json, .parquet, .csv), which is the split `test`, or a folder with one file or more a split."""
+    """A file (.jsonl, .json, .parquet, .csv), which is every split, or a folder with one file or more a split."""
     hub: str | None = None
     """Id of a data set on the Hugging Face hub."""
     subset: str | None = None
     """Its configuration, where it has several."""
     splits: Mapping[str, str] = field(default_factory=lambda: {"train": "train", "test": "test"})
     """Name of a split here -> its name in the data set."""
+    test: float | str | None = None
+    """The share of the split `train` that is held out as `test`, by the prompts alone; or a file that is `test`."""
     prompt: str = "question"
     """A template with `{column}`, or the name of the column that is the prompt."""
     gold: str = "answer"
@@ -72,6 +77,7 @@ class DatasetTask:
         for key in ("path", "hub", "subset", "id", "system"):
             if getattr(self, key) is not None:
                 check_text(self.name, key, getattr(self, key))
+        check_share(self.name, self.test)
         check_choice(self.name, "format", self.format, FORMATS)
         check_flag(self.name, "last_number", self.last_number)
         if self.path is None and self.hub is None:
@@ -86,12 +92,15 @@ class DatasetTask:
         """Return the rows of a split, in the order of the data set.
 
         Raises:
-            ConfigError: there is no such split or it is empty, a column is missing or empty, or two rows share an id.
+            ConfigError: there is no such split or it is empty, a column is missing or empty, holds what is no text, or
+                two rows share an id.
         """
         records = self._records(split)
-        if not records:
-            raise ConfigError(f"The split {split!r} of {self.name!r} is empty; give it problems or name another split.")
         rows = [self._row(record, split, number) for number, record in enumerate(records)]
+        if isinstance(self.test, float) and split in ("train", "test"):
+            rows = hold_out(rows, self.test, split == "test")
+        if not rows:
+            raise ConfigError(f"The split {split!r} of {self.name!r} is empty; give it problems or name another split.")
         ((most_common, count),) = Counter(row["id"] for row in rows).most_common(1)
         if count > 1:
             raise ConfigError(f"{self.name!r} gives {count} rows the id {most_common!r}; name a column of unique ids.")
@@ -106,35 +115,37 @@ class DatasetTask:
         return _grade_by_verifier(completions, rows)
 
     def validate(self) -> None:
-        """Check that gold answers of each split are correct and damaged ones are not, and that no two splits share one.
+        """Check that gold answers are correct and damaged ones are not, in every split, as far as five minutes go.
 
         Raises:
-            RewardError: the verifier does not accept a gold answer, or accepts a damaged one, or a problem is in two
-                splits; the message names the row.
+            RewardError: a problem is in two splits, or the verifier does not accept a gold answer, or accepts a damaged
+                one; the message names the row.
         """
-        seen: dict[str, str] = {}
-        for split in self._known_splits():
-            rows = self.load(split)
-            for row in rows:
-                other = seen.setdefault(str(row["prompt"]), split)
-                if other != split:
-                    raise RewardError(f"The problem {row['id']!r} is also in the split {other!r}; delete it from one.")
-            self._validate_rows(rows[:_VALIDATED])
+        loaded = {split: self.load(split) for split in self.known_splits()}
+        check_apart(loaded)
+        for split, rows in loaded.items():
+            try_rows(rows, self._find_faults, f"Gold answers of {self.name} ({split})")
 
-    def _validate_rows(self, rows: list[Row]) -> None:
+    def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
         verifier = find_verifier(self.verifier)
-        for row in rows:
-            gold = verifier.write_gold(row)
-            if gold is not None and not (grade := self.grade(gold, row)).correct:
-                raise RewardError(
-                    f"The gold answer of {row['id']!r}, {row['gold']!r}, is graded {grade.label}, not correct; mend "
-                    f"it, or choose another verifier than {self.verifier}."
-                )
-            for wrong in verifier.write_wrong(row):
-                if self.grade(wrong, row).correct:
-                    raise RewardError(f"The verifier {self.verifier} accepts {wrong!r} as the answer of {row['id']!r}.")
+        golds = [(gold, row) for row in rows if (gold := verifier.write_gold(row)) is not None]
+        for grade, (_, row) in self._grade_pairs(golds):
+            if not grade.correct:
+                mend = f"mend it, or choose another verifier than {self.verifier}"
+                said = f"{row['gold']!r}, is graded {grade.label}, not correct; {mend}"
+                yield row["id"], f"The gold answer of {row['id']!r}, {said}"
+        wrongs = [(wrong, row) for row in rows for wrong in verifier.write_wrong(row)]
+        for grade, (wrong, row) in self._grade_pairs(wrongs):
+            if grade.correct:
+                yield row["id"], f"The verifier {self.verifier} accepts {wrong!r} as the answer of {row['id']!r}"
 
-    def _known_splits(self) -> list[str]:
+    def _grade_pairs(self, pairs: list[tuple[str, Row]]) -> Iterator[tuple[Grade, tuple[str, Row]]]:
+        return zip(self.grade_all([text for text, _ in pairs], [row for _, row in pairs]), pairs, strict=True)
+
+    def known_splits(self) -> list[str]:
+        """Return the splits that the data have."""
+        if self.test is not None:
+            return ["train", "test"]
         if self.path is None:
             return list(self.splits)
         place = Path(self.path).expanduser()
@@ -146,41 +157,44 @@ class DatasetTask:
     def _records(self, split: str) -> list[Record]:
         if split not in self.splits:
             raise ConfigError(f"{self.name!r} has no split {split!r}.{suggest(split, self.splits)}")
-        source = self.splits[split]
+        if split == "test" and isinstance(self.test, str):
+            return read_path(self.test, "test")
+        source = self.splits["train" if split == "test" and self.test is not None else split]
         if self.path is None:
             assert self.hub is not None, "the constructor checked it"
             return load_hub(self.hub, self.subset, source)
         place = Path(self.path).expanduser()
-        if place.is_file() and split != "test":
-            raise ConfigError(
-                f"{self.path} is one file, which is the split 'test', so {self.name!r} has no {split!r}; put both "
-                f"into a folder as {split}{place.suffix} and test{place.suffix}, and name the folder."
-            )
+        if place.is_file() and split == "train" and self.test is None:
+            note(f"{self.path} is one file, so train and test are the same; test: 0.1 would hold a tenth out.")
         # A local copy may call a split as the hub does, or as it is called here.
         held = split_files(place) if place.is_dir() else {}
         return read_path(self.path, source if source in held or split not in held else split)
 
     def _row(self, record: Record, split: str, number: int) -> Row:
         place = f"Row {number + 1} of {self.name} ({split})"
-        own = record if ":" in self.verifier else {}
+        settings = {"choices": self.choices, "last_number": self.last_number}
         return {
-            **own,
+            # The user's own columns are there for rewards and verifiers, which may take other `choices` than letters.
+            **settings,
+            **record,
+            **{name: settings[name] for name in _READ.get(self.verifier, ())},
             "id": self._id(record, split, number, place),
-            "prompt": self._prompt(record, place),
-            "gold": read_gold(take(record, self.gold, place)),
+            "prompt": take_prompt(record, self.prompt, self.format, self.system, place),
+            "gold": self._gold(record, place),
             "verifier": self.verifier,
-            "choices": self.choices,
-            "last_number": self.last_number,
         }
 
     def _id(self, record: Record, split: str, number: int, place: str) -> str:
-        if self.id is not None:
-            return f"{self.name}/{split}/{take(record, self.id, place)}"
-        given = record.get("id")
-        return f"{self.name}/{split}/{number if given is None else given}"
+        column = "id" if self.id is None and record.get("id") is not None else self.id
+        return f"{self.name}/{split}/{number if column is None else take_text(record, column, place)}"
 
-    def _prompt(self, record: Record, place: str) -> Prompt:
-        return build_prompt(fill_template(self.prompt, record, place), self.format, self.system)
+    def _gold(self, record: Record, place: str) -> str:
+        value = take(record, self.gold, place)
+        if isinstance(value, list) and all(map(is_plain, value)):
+            return read_gold(value)
+        if not (gold := read_gold(take_text(record, self.gold, place))):
+            raise ConfigError(f"{place} has nothing behind the #### of its column {self.gold!r}; fill it.")
+        return gold
 
 
 def read_gold(value: Any) -> str:

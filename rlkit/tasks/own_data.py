@@ -16,6 +16,7 @@ from typing import Any
 from rlkit.errors import ConfigError
 from rlkit.plugins import factory
 from rlkit.tasks.dataset import DatasetTask
+from rlkit.tasks.tables import find_encoding
 
 
 @factory
@@ -24,6 +25,7 @@ def own_data(
     hub: str | None = None,
     subset: str | None = None,
     splits: Mapping[str, str] | None = None,
+    test: float | str | None = None,
     prompt: str = "question",
     gold: str = "answer",
     id: str | None = None,
@@ -50,6 +52,7 @@ def own_data(
         path=path,
         hub=hub,
         subset=subset,
+        test=test,
         prompt=prompt,
         gold=gold,
         id=id,
@@ -76,17 +79,18 @@ def read_task_file(path: str, known: Mapping[str, str]) -> dict[str, Any]:
 
     place = Path(path).expanduser()
     try:
-        spec = yaml.safe_load(place.read_text(encoding="utf-8"))
+        spec = yaml.safe_load(place.read_text(encoding=find_encoding(place)))
     except OSError as error:
         raise ConfigError(f"The task file {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError(f"The task file {path} is not YAML: {' '.join(str(error).split())[:200]}.") from error
     if not isinstance(spec, dict):
         raise ConfigError(
             f"The task file {path} holds no mapping; write lines such as path: my.jsonl and gold: answer."
         )
-    if isinstance(spec.get("path"), str):
-        spec["path"] = str(place.parent / Path(spec["path"]).expanduser())
+    for key in ("path", "test"):
+        if isinstance(spec.get(key), str):
+            spec[key] = str(place.parent / Path(spec[key]).expanduser())
     if isinstance(spec.get("verifier"), str):
         spec["verifier"] = _beside(place, spec["verifier"])
     if spec.get("name") in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import logging
@@ -15,6 +16,24 @@ Record = dict[str, Any]
 """One row of a data set as it is stored."""
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
+
+_MARKS = (
+    # UTF-32's begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LONGEST_CELL = 2**27
+"""Characters of a cell of a CSV file; Python's own limit of 131,072 is less than some books."""
+
+
+def find_encoding(path: Path) -> str:
+    """Return the encoding that a file's byte order mark announces; UTF-8 where there is none."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((encoding for mark, encoding in _MARKS if start.startswith(mark)), "utf-8")
 
 
 def read_path(path: str, split: str) -> list[Record]:
@@ -70,39 +89,60 @@ def read_file(path: Path) -> list[Record]:
         raise ConfigError(f"{path} is no data file that can be read; write one of {', '.join(SUFFIXES)}.")
     try:
         return list(readers[path.suffix](path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
 
 
 def _read_jsonl(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=find_encoding(path)) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(f"Line {number} of {path} is not JSON ({error}); mend or delete it.") from error
+            record = _parse(line, f"Line {number} of {path}", "mend or delete it")
             if not isinstance(record, dict):
                 raise ConfigError(f'Line {number} of {path} holds no JSON object; write {{"column": value, ...}}.')
             yield record
 
 
 def _read_json(path: Path) -> Iterator[Record]:
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(
-            f"{path} is not JSON ({error}); mend it, or write one object a line and call it .jsonl."
-        ) from error
+    text = path.read_text(encoding=find_encoding(path))
+    records = _parse(text, str(path), "mend it, or write one object a line and call it .jsonl")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ConfigError(f'{path} holds no list of JSON objects; write [{{"column": value, ...}}, ...].')
     yield from records
 
 
+def _parse(text: str, place: str, mend: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+            raise ConfigError(f"{place} gives {twice!r} twice in one object; leave one of the two.")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{place} is not JSON ({error}); {mend}.") from error
+
+
 def _read_csv(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(encoding=find_encoding(path), newline="") as file:
+        # Strictly: else a quote that is never closed swallows the rest of the file.
+        reader = csv.DictReader(file, strict=True)
+        names = list(reader.fieldnames or ())
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigError(f"{path} has two columns {twice!r}; rename one.")
+        for record in reader:
+            if None in record:
+                raise ConfigError(
+                    f"Line {reader.line_num} of {path} has {len(names) + len(record[None])} cells, but the first line "
+                    f"names {len(names)} columns; put a cell that holds a comma into quotes."
+                )
+            yield record
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:

@@ -136,16 +136,24 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
         ConfigError: the model cannot be loaded, a reward needs a column that is not there, or the task has too few
             problems for one generation batch.
     """
-    from datasets import Dataset
-
     from rlkit.recipe.generation_batch import GenerationBatch
     from rlkit.rewards import check_columns
+    from rlkit.tasks.rows import load_rows
+    from rlkit.trainers.dataset import fit_prompts, make_dataset
     from rlkit.trainers.grpo import DiverseGRPOTrainer
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
-    rows = plan.task.load("train")
+    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), _load_tokenizer(plan.model, config)
+    rows = fit_prompts(
+        rows,
+        tokenizer,
+        _context(plan.model, config),
+        config.max_completion_length or 0,
+        config.chat_template_kwargs,
+    )
+    dataset = make_dataset(rows)
     for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
-        check_columns(reward, rows[0] if rows else ())
+        check_columns(reward, dataset.column_names)
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
     GenerationBatch(*batch).check(num_rows=len(rows))
     if _samples_inside(config) and (obstacle := vllm_obstacle()):
@@ -153,8 +161,8 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
     return DiverseGRPOTrainer(
         model=plan.model,
         args=config,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=_load_tokenizer(plan.model, config),
+        train_dataset=dataset,
+        processing_class=tokenizer,
         peft_config=peft_config,
         plan=plan,
     )
@@ -162,6 +170,20 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
 
 def _samples_inside(config: DiverseGRPOConfig) -> bool:
     return bool(config.use_vllm and config.vllm_mode == "colocate")
+
+
+def _context(model: str, config: Any) -> int | None:
+    """Return the tokens of prompt and completion that model and engine take; None where neither states them."""
+    from transformers import AutoConfig
+
+    from rlkit.evaluation.engines.encoding import context_length
+
+    given = config.model_init_kwargs or {}
+    stated = AutoConfig.from_pretrained(
+        model, revision=given.get("revision"), trust_remote_code=config.trust_remote_code
+    )
+    lengths = (context_length(stated), config.vllm_max_model_length if config.use_vllm else None)
+    return min((length for length in lengths if length is not None), default=None)
 
 
 def _load_tokenizer(model: str, config: Any) -> Any:

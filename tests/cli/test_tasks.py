@@ -34,7 +34,9 @@ def test_a_task_without_one_gold_answer_shows_its_columns(capsys):
 
 def test_validate_proves_a_task_file(capsys):
     assert main(["tasks", "validate", str(DATA / "capitals.yaml")]) == 0
-    assert capsys.readouterr().out == "capitals: valid\n"
+    said = capsys.readouterr()
+    assert said.out == "capitals: valid\n"
+    assert "Read and checked: test 2." in said.err
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ from rlkit.tasks.countdown import countdown_reward
 COUNTDOWN = {"model": "countdown-tiny", "task": {"name": "countdown", "train_size": 8}, "output": "o"}
 
 OWN_TASK = """
+from rlkit.types import Grade
+
 class Own:
     name = "own"
     def load(self, split): return [{"id": "1", "prompt": "x"}]
-    def grade(self, completion, row): ...
+    def grade(self, completion, row): return Grade(completion == "x", "x")
     def validate(self): ...
 
 def always_one(completions, **columns):
@@ -43,13 +45,15 @@ def test_the_recipe_goes_before_the_task(tmp_path):
     assert type(plan.partition).__name__ == "NormalisedText"
 
 
-def test_a_task_without_rewards_needs_the_recipe_to_name_some(tmp_path):
+def test_a_task_without_rewards_is_rewarded_by_its_grade_also_beside_others(tmp_path):
     path = tmp_path / "own.py"
     path.write_text(OWN_TASK)
     values = {**COUNTDOWN, "task": f"{path}:Own"}
-    with pytest.raises(ConfigError, match="'own' brings none"):
-        Plan.from_recipe(build_recipe(values))
-    assert Plan.from_recipe(build_recipe({**values, "rewards": [f"{path}:always_one"]})).partition is None
+    both = {**values, "rewards": ["grade", f"{path}:always_one"]}
+    for plan in (Plan.from_recipe(build_recipe(values)), Plan.from_recipe(build_recipe(both))):
+        assert plan.rewards[0].function(completions=["x", "y"], prompts=["", ""]) == [1.0, 0.0]
+        assert plan.partition is None
+    assert len(plan.rewards) == 2
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ class MyTask:
     def __init__(self):
         built("task")
     def load(self, split): return [{"id": str(i), "prompt": f"{i} + 1 ="} for i in range(8)]
-    def grade(self, completion, row): ...
+    def grade(self, completion, row): return Grade(completion == "x", "x")
     def validate(self): ...
 """
 ONCE = ["answers", "coefficient", "held out", "partition", "reference", "reward", "task", "token weight", "transform"]

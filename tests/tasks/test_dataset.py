@@ -200,10 +200,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
             resolve_task({"name": "jsonl", "path": str(tmp_path / name)}).load("test")
 
 
-def test_a_single_file_is_the_test_split_and_a_folder_holds_the_others():
+def test_a_single_file_is_every_split_and_a_folder_holds_them_apart(capfd):
     one = resolve_task({"name": "jsonl", "path": str(DATA / "math500.jsonl"), "prompt": "problem"})
-    with pytest.raises(ConfigError, match=r"one file, which is the split 'test'.*train\.jsonl"):
-        one.load("train")
+    assert [row["prompt"] for row in one.load("train")] == [row["prompt"] for row in one.load("test")]
+    assert "train and test are the same; test: 0.1 would hold a tenth out" in capfd.readouterr().err
     with pytest.raises(ConfigError, match=r"has no split 'tset'\. Did you mean 'test'\?"):
         one.load("tset")
     folder = resolve_task({"name": "jsonl", "path": str(DATA / "gsm8k")})
@@ -245,3 +245,127 @@ def test_many_completions_are_graded_as_each_alone(tmp_path):
     together = task.grade_all(texts, rows)
     assert together == [task.grade(text, row) for text, row in zip(texts, rows, strict=True)]
     assert [grade.correct for grade in together].count(True) == 3
+
+
+def test_a_share_of_one_file_is_held_out_by_the_prompts_alone(tmp_path):
+    rows = [{"question": f"{number % 40} + 1?", "answer": str(number % 40 + 1)} for number in range(80)]
+    spec = {"name": "jsonl", "path": write_rows(tmp_path / "sums.jsonl", rows), "test": 0.25, "format": "plain"}
+    train, test = (resolve_task(spec).load(split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (60, 20)
+    assert {row["prompt"] for row in train}.isdisjoint(row["prompt"] for row in test)
+    write_rows(tmp_path / "sums.jsonl", rows[::-1])
+    assert {row["prompt"] for row in resolve_task(spec).load("test")} == {row["prompt"] for row in test}
+
+
+def test_the_test_split_can_be_another_file_named_beside_the_task_file(tmp_path):
+    for name in ("mine", "held"):
+        write_rows(tmp_path / f"{name}.jsonl", [{"question": name, "answer": "1"}])
+    (tmp_path / "task.yaml").write_text("path: mine.jsonl\ntest: held.jsonl\nformat: plain\n", encoding="utf-8-sig")
+    task = resolve_task(str(tmp_path / "task.yaml"))
+    assert [task.load(split)[0]["prompt"] for split in ("train", "test")] == ["mine", "held"]
+
+
+@pytest.mark.parametrize("test", [0, 1, 1.5, True, "", float("nan")])
+def test_a_share_that_is_none_is_refused(test):
+    with pytest.raises(ConfigError, match="was given test="):
+        resolve_task({"name": "jsonl", "path": "x.jsonl", "test": test})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "question,answer\n1+1=é?,2\n"),
+        ("a.jsonl", '{"question": "1+1=é?", "answer": 2}\n'),
+        ("a.json", '[{"question": "1+1=é?", "answer": 2}]'),
+    ],
+)
+def test_a_byte_order_mark_says_the_encoding(tmp_path, name, text, encoding):
+    (tmp_path / name).write_text(text, encoding=encoding)
+    row = resolve_task({"name": "jsonl", "path": str(tmp_path / name), "format": "plain"}).load("test")[0]
+    assert (row["prompt"], row["gold"]) == ("1+1=é?", "2")
+
+
+def test_messages_are_the_prompt_and_a_field_of_a_mapping_is_the_gold_answer(tmp_path):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}]
+    row = {"prompt": chat, "reward_model": {"ground_truth": "2"}, "extra": {"a": [1]}}
+    spec = {"name": "jsonl", "path": write_rows(tmp_path / "verl.jsonl", [row]), "prompt": "prompt"}
+    task = resolve_task(spec | {"gold": "reward_model.ground_truth"})
+    loaded = task.load("test")[0]
+    assert (loaded["prompt"], loaded["gold"], loaded["extra"]) == (chat, "2", {"a": [1]})
+    other = resolve_task(spec | {"gold": "reward_model.ground_truth", "system": "Think."}).load("test")[0]["prompt"]
+    assert other == [{"role": "system", "content": "Think."}, chat[1]]
+    with pytest.raises(ConfigError, match=r"Row 1 .* holds messages .* write format: chat"):
+        resolve_task(spec | {"gold": "reward_model.ground_truth", "format": "plain"}).load("test")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"question": "q", "answer": {"ground_truth": "2"}}, "'answer', which is no text.*answer.ground_truth"),
+        ({"question": "q", "answer": float("nan")}, "holds nan in its column 'answer'"),
+        ({"question": "q", "answer": float("inf")}, "holds inf in its column 'answer'"),
+        ({"question": "q", "answer": [1, None]}, "'answer', which is no text"),
+        ({"question": "q", "answer": "work ####"}, "nothing behind the ####"),
+        ({"question": "q", "answer": "  "}, "nothing in its column 'answer'"),
+        ({"question": {"text": "q"}, "answer": "2"}, "'question', which is no text.*question.text"),
+        ({"question": float("nan"), "answer": "2"}, "holds nan in its column 'question'"),
+        ({"question": ["a", "b"], "answer": "2"}, "'question'; write a text, or a list of messages"),
+        ({"question": [{"from": "human", "value": "q"}], "answer": "2"}, "write a text, or a list of messages"),
+        ({"question": [{"role": "user", "content": None}], "answer": "2"}, "write a text, or a list of messages"),
+        ({"question": "q", "answer": "2", "id": {"a": 1}}, "'id', which is no text"),
+        ({"question": "q", "answer": "2", "id": float("nan")}, "holds nan in its column 'id'"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_row_and_column(tmp_path, row, said):
+    path = write_rows(tmp_path / "data.jsonl", [{"question": "fine", "answer": "1"}, row])
+    with pytest.raises(ConfigError, match=f"^Row 2 of data .test. .*{said}"):
+        resolve_task({"name": "jsonl", "path": path}).load("test")
+
+
+@pytest.mark.parametrize("answer", [2, 2.5, True, [1, 2], "0"])
+def test_numbers_and_flags_have_a_text(tmp_path, answer):
+    path = write_rows(tmp_path / "data.jsonl", [{"question": 7, "answer": answer}])
+    row = resolve_task({"name": "jsonl", "path": path, "format": "plain"}).load("test")[0]
+    assert row["prompt"] == "7"
+    assert row["gold"] == {2: "2", 2.5: "2.5"}.get(answer if not isinstance(answer, list) else None, row["gold"])
+    assert row["answer"] == answer
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "question,answer\nWhat, exactly, is 1+1?,2\n", "Line 2 of .* has 4 cells.* names 2 columns"),
+        ("a.csv", "question,answer,answer\na,2,3\n", "two columns 'answer'"),
+        ("a.csv", 'question,answer\n"a,2\nb,3\n', "cannot be read: unexpected end of data"),
+        ("a.jsonl", '{"question": "a", "answer": 1, "answer": 2}\n', "Line 1 of .* gives 'answer' twice"),
+        ("a.jsonl", "[" * 100_000 + "\n", "Line 1 of .* is not JSON"),
+    ],
+)
+def test_files_whose_cells_cannot_be_told_apart_are_refused(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        resolve_task({"name": "jsonl", "path": str(tmp_path / name)}).load("test")
+
+
+def test_columns_of_ones_own_are_kept_beside_those_of_the_task(tmp_path):
+    own = {"tests": "assert f(1) == 1", "kind": {"a": [1, None]}, "choices": ["x", "y"], "verifier": "mine"}
+    path = write_rows(tmp_path / "data.jsonl", [{"question": "q", "answer": "B", **own}])
+    row = resolve_task({"name": "jsonl", "path": path, "verifier": "exact"}).load("test")[0]
+    assert (row["tests"], row["kind"], row["choices"], row["verifier"]) == (
+        own["tests"],
+        own["kind"],
+        own["choices"],
+        "exact",
+    )
+    lettered = resolve_task({"name": "jsonl", "path": path, "verifier": "multiple_choice"})
+    assert lettered.load("test")[0]["choices"] == "ABCDE"
+    lettered.validate()
+
+
+def test_every_gold_answer_is_tried_and_all_that_fail_are_counted(tmp_path):
+    rows = [{"question": f"q{at}", "answer": "F" if at >= 97 else "A"} for at in range(100)]
+    path = write_rows(tmp_path / "data.jsonl", rows)
+    task = resolve_task({"name": "jsonl", "path": path, "verifier": "multiple_choice"})
+    with pytest.raises(RewardError, match=r"'data/test/97', 'F', is graded .* 2 more of 100 rows .*test/98"):
+        task.validate()

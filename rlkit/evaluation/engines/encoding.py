@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation.engines.chat_format import ChatFormat
+from rlkit.tasks.rows import check_prompt
 from rlkit.types import Row
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def encode_prompts(
         ConfigError: a chat prompt but no chat template, a template that fails on it, an empty prompt, or one that
             leaves no room for an answer.
     """
+    for row in rows:
+        check_prompt(row["prompt"], f"Problem {row['id']!r}")
     encoded = [_encode(tokenizer, row, chat) for row in rows]
     for row, ids in zip(rows, encoded, strict=True):
         if not ids:

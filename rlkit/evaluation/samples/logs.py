@@ -12,8 +12,10 @@ log does not say which of them were right, so they stay unscored unless a verifi
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from rlkit.types import Prompt
 
 HARNESS, LIGHTEVAL = "lm-evaluation-harness", "lighteval"
 _DATE = r"_\d{4}-\d{2}-\d{2}T[\d.:-]+"
+_BOOKKEEPING = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics")
 _INVALID = "[invalid]"
 """What the harness's filters put where they find no answer."""
 
@@ -81,19 +84,69 @@ def read_log(path: Path, metric: str | None = None, filter: str | None = None) -
 
 
 def _read_harness(path: Path, records: list[dict[str, Any]], metric: str | None, filter: str | None) -> SampleLog:
+    records = _name_halves(path, records)
     chosen = _choose_filter(path, records, filter)
-    name = _choose_metric(path, records[0].get("metrics") or [], metric)
+    name = _choose_metric(path, _harness_metrics(records), metric)
     task = _task_of(path, "samples_")
     kept = [record for record in records if record.get("filter") == chosen]
-    problems = [_harness_problem(path, task, record, name) for record in kept]
+    problems = _read_each(path, kept, lambda record, _: _harness_problem(path, task, record, name))
     settings = _harness_arguments(kept[0])[1:2]
     return SampleLog(HARNESS, task, _harness_model(path), problems, _harness_sampling(*settings))
 
 
-def _harness_problem(path: Path, task: str, record: Mapping[str, Any], metric: str) -> LoggedProblem:
-    completions = record["resps"][0] if record["resps"] else []
-    if len(record["resps"]) != 1 or not all(isinstance(text, str) for text in completions):
+def _name_halves(path: Path, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records, each with a filter: older versions wrote the results of several under no name, in turn.
+
+    Raises:
+        ConfigError: some problems are there more often than others, or twice under one filter.
+    """
+    seen: Counter[tuple[str, Any]] = Counter()
+    named = []
+    for record in records:
+        seen[(str(record.get("doc_id")), record.get("filter"))] += 1
+        times = seen[(str(record.get("doc_id")), record.get("filter"))]
+        named.append(record if record.get("filter") is not None else {**record, "filter": str(times)})
+    ((problem, name), most), *others = seen.most_common()
+    if most > 1 and (name is not None or any(times != most for _, times in others)):
+        raise ConfigError(f"{path} holds problem {problem} {most} times; delete what was logged twice.")
+    return named if most > 1 else records
+
+
+def _harness_metrics(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the metrics that a log names; older versions only wrote their values."""
+    stated = records[0].get("metrics")
+    if isinstance(stated, list) and stated:
+        return [name for name in stated if isinstance(name, str)]
+    found = (key for record in records for key, value in record.items() if isinstance(value, bool | int | float))
+    return [key for key in dict.fromkeys(found) if key not in _BOOKKEEPING]
+
+
+def _read_each(
+    path: Path, records: Sequence[dict[str, Any]], read: Callable[[dict[str, Any], int], LoggedProblem]
+) -> list[LoggedProblem]:
+    """Return what `read` makes of each record and its number; ConfigError names one in which something is missing."""
+    problems = []
+    for number, record in enumerate(records):
+        try:
+            problems.append(read(record, number))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"Sample {number + 1} of {path} lacks something that such a log has ({type(error).__name__}: {error}); "
+                "mend or delete it."
+            ) from error
+    return problems
+
+
+def _completions(path: Path, texts: Any) -> list[str]:
+    """Return completions; null, which servers give for an empty one, is empty."""
+    completions = ["" if text is None else text for text in texts or ()]
+    if not completions or not all(isinstance(text, str) for text in completions):
         raise ConfigError(f"{path} holds log-likelihoods of given choices, not completions; log a task that generates.")
+    return completions
+
+
+def _harness_problem(path: Path, task: str, record: Mapping[str, Any], metric: str) -> LoggedProblem:
+    completions = _completions(path, record["resps"][0] if len(record["resps"]) == 1 else None)
     single = len(completions) == 1
     filtered = record["filtered_resps"][0] if record.get("filtered_resps") else None
     extracted = (
@@ -102,7 +155,7 @@ def _harness_problem(path: Path, task: str, record: Mapping[str, Any], metric: s
     return LoggedProblem(
         id=f"{task}/{record['doc_id']}",
         prompt=_prompt(_harness_arguments(record)[0]),
-        gold=record.get("target"),
+        gold=_gold(record.get("target")),
         completions=completions,
         num_tokens=None,
         score=_number(record.get(metric)) if single else None,
@@ -145,9 +198,11 @@ def _harness_model(path: Path) -> str | None:
 
 
 def _read_lighteval(path: Path, records: list[dict[str, Any]], metric: str | None) -> SampleLog:
-    name = _choose_metric(path, [key for key, value in records[0]["metric"].items() if value is not None], metric)
+    metrics = (record["metric"] or {} for record in records)
+    known = dict.fromkeys(key for found in metrics for key, value in found.items() if value is not None)
+    name = _choose_metric(path, [*known], metric)
     task = _task_of(path, "details_")
-    problems = [_lighteval_problem(path, task, record, number, name) for number, record in enumerate(records)]
+    problems = _read_each(path, records, lambda record, number: _lighteval_problem(path, task, record, number, name))
     size, stop = (records[0]["doc"].get(key) for key in ("generation_size", "stop_sequences"))
     stated = {"max_tokens": size, "stop": stop or None}
     return SampleLog(
@@ -157,9 +212,7 @@ def _read_lighteval(path: Path, records: list[dict[str, Any]], metric: str | Non
 
 def _lighteval_problem(path: Path, task: str, record: Mapping[str, Any], number: int, metric: str) -> LoggedProblem:
     doc, response = record["doc"], record["model_response"]
-    completions = list(response.get("text") or [])
-    if not completions:
-        raise ConfigError(f"{path} holds log-likelihoods of given choices, not completions; log a task that generates.")
+    completions = _completions(path, response.get("text"))
     tokens = response.get("output_tokens") or []
     identifier = doc.get("id")
     return LoggedProblem(
@@ -168,7 +221,7 @@ def _lighteval_problem(path: Path, task: str, record: Mapping[str, Any], number:
         gold=_lighteval_gold(doc),
         completions=completions,
         num_tokens=[len(one) for one in tokens] if len(tokens) == len(completions) else None,
-        score=_number(record["metric"].get(metric)) if len(completions) == 1 else None,
+        score=_number((record["metric"] or {}).get(metric)) if len(completions) == 1 else None,
     )
 
 
@@ -211,4 +264,10 @@ def _prompt(given: Any) -> Prompt:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, bool | int | float) else None
+    return float(value) if isinstance(value, bool | int | float) and math.isfinite(value) else None
+
+
+def _gold(target: Any) -> str | None:
+    if isinstance(target, list):
+        return ", ".join(map(str, target))
+    return str(target) if isinstance(target, str | bool | int | float) else None

@@ -27,6 +27,7 @@ from rlkit.evaluation.samples.solution_classes import classify_samples
 from rlkit.evaluation.samples.store import replace_graded
 from rlkit.files import as_store_error, locked, read_json, write_json
 from rlkit.tasks import resolve_task
+from rlkit.tasks.rows import load_rows
 from rlkit.types import PluginSpec, Task
 from rlkit.verifiers.reasoning import check_thinking_tag
 
@@ -144,7 +145,7 @@ def _resolve_task(spec: PluginSpec, source: Path, given: bool) -> Task:
 
 def _plan(source: Path, header: Mapping[str, Any], task: Task, output: Path) -> EvaluationPlan:
     config = EvaluationConfig.from_json(header["config"])
-    rows = list(task.load(config.split))[: config.limit]
+    rows = load_rows(task, config.split)[: config.limit]
     if prompts_digest(rows) != config.prompts_digest:
         raise StoreError(
             f"The task {task.name!r} gives other problems than those that {source} holds samples of; name a task whose "

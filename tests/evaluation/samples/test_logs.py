@@ -220,3 +220,56 @@ def test_an_imported_evaluation_is_graded_anew_by_importing_it_again(tmp_path):
     import_logs(two_runs(tmp_path), tmp_path / "out", model="m")
     with pytest.raises(StoreError, match=r"was imported from lm-evaluation-harness.* import the log again"):
         regrade(tmp_path / "out")
+
+
+def old_record(doc_id: int, correct: float | None) -> dict:
+    """Return a line as versions before 0.4.3 wrote it: no filter, no metrics, a list of requests."""
+    record = harness_record(doc_id, [f"{doc_id + 1}"], f"{doc_id + 1}", 1.0)
+    for name in ("filter", "metrics", "doc_hash", "prompt_hash", "target_hash"):
+        del record[name]
+    asked = [record["arguments"]["gen_args_0"]["arg_0"], {"until": ["Question:"]}]
+    return record | {"arguments": [asked], "exact_match": correct}
+
+
+def test_older_logs_are_read_and_their_halves_are_chosen_by_number(tmp_path):
+    once = write_harness(tmp_path, [old_record(at, float(at < 2)) for at in range(3)])
+    assert [problem.score for problem in read_log(once).problems] == [1.0, 1.0, 0.0]
+    assert read_log(once, metric="exact_match").sampling == {"stop": ["Question:"]}
+    halves = [old_record(at, 1.0) for at in range(3)] + [old_record(at, 0.0) for at in range(3)]
+    twice = write_harness(tmp_path, halves, "twice")
+    with pytest.raises(ConfigError, match="has the filters 1, 2; choose one with --filter"):
+        read_log(twice)
+    assert [problem.score for problem in read_log(twice, filter="2").problems] == [0.0] * 3
+
+
+@pytest.mark.parametrize("filter", [None, "none"])
+def test_a_problem_that_is_there_more_often_than_others_is_refused(tmp_path, filter):
+    records = [harness_record(at, ["x"], "x", 1.0) | {"filter": filter} for at in (0, 1, 1)]
+    with pytest.raises(ConfigError, match="holds problem 1 2 times"):
+        read_log(write_harness(tmp_path, records))
+
+
+def test_null_completions_are_empty_and_scores_that_are_no_numbers_leave_a_sample_unscored(tmp_path):
+    records = [harness_record(at, ["x"], "x", score) for at, score in enumerate([1.0, float("nan"), 0.0])]
+    records[2] |= {"resps": [[None]], "filtered_resps": [None], "target": None}
+    records[1]["exact_match"] = float("nan")
+    problems = read_log(write_harness(tmp_path, records)).problems
+    assert [(problem.completions, problem.score) for problem in problems] == [(["x"], 1.0), (["x"], None), ([""], 0.0)]
+    assert problems[2].gold is None
+
+
+@pytest.mark.parametrize("damage", [{"arguments": None}, {"arguments": []}, {"resps": None}, {"resps": 3}])
+def test_a_damaged_sample_is_named(tmp_path, damage):
+    records = [harness_record(0, ["x"], "x", 1.0), harness_record(1, ["x"], "x", 1.0) | damage]
+    with pytest.raises(ConfigError, match=r"Sample 2 of .* lacks something"):
+        read_log(write_harness(tmp_path, records))
+
+
+def test_a_row_of_lighteval_without_metric_is_unscored(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [lighteval_record(0, ["1"], {"acc": 1.0}), lighteval_record(1, ["x"], {"acc": 1.0}) | {"metric": None}]
+    path = tmp_path / f"details_toy_{DATE}.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert [problem.score for problem in read_log(path).problems] == [1.0, None]
