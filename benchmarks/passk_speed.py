@@ -101,7 +101,9 @@ def measure_intervals(args: argparse.Namespace) -> dict[str, Any]:
     """Return time and peak memory of the curve with an interval at every k, and of the bootstrap rows themselves."""
     n, correct = args.samples, make_counts(args.problems, args.samples)
     before = peak_mib()
-    seconds, intervals = timed(lambda: pass_at_k_intervals(n, correct, range(1, n + 1), num_resamples=args.resamples))
+    seconds, intervals = timed(
+        lambda: pass_at_k_intervals(n, correct, range(1, n + 1), method="bootstrap", num_resamples=args.resamples)
+    )
     after = peak_mib()
     assert all(each.low <= each.value <= each.high for each in intervals)
     groups, multiplicity = np.unique(correct, return_counts=True)

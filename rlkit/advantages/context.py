@@ -11,6 +11,7 @@ import torch
 from rlkit.errors import ConfigError, MissingInputError
 from rlkit.parameters import show
 
+_BY_A_TRAINER = "a trainer; it is not known offline"
 _PROVIDED_BY = {
     "rewards_PGK": "`rewards`",
     "correct_PG": "`train.correct_reward` (which reward is the verifier) and `train.correct_above`",
@@ -21,10 +22,10 @@ _PROVIDED_BY = {
     "answer_counts_PG": "`answers` (a partition that reads the final answer) and a trainer, which keeps the counts",
     "embeddings_PGE": "`embedding`",
     "summed_rewards_PG": "the chain that the transform stands in",
-    "lengths_PG": "a trainer; it is not known offline",
-    "mean_logps_PG": "a trainer; it is not known offline",
-    "logps_PGT": "a trainer; it is not known offline",
-    "prompt_logps_PS": "a trainer; it is not known offline",
+    "lengths_PG": _BY_A_TRAINER,
+    "mean_logps_PG": _BY_A_TRAINER,
+    "logps_PGT": _BY_A_TRAINER,
+    "prompt_logps_PS": _BY_A_TRAINER,
 }
 
 
@@ -80,6 +81,12 @@ class GroupContext:
         if value is None and field == "equivalent_PGG" and self.labels_PG is not None:
             labels_PG = self.require("labels_PG", needed_by)
             return (labels_PG[:, :, None] == labels_PG[:, None, :]).double()
+        if value is None and self.step is not None and _PROVIDED_BY[field] == _BY_A_TRAINER:
+            # A step is known inside a trainer only, which gathers these where a transform says so.
+            raise MissingInputError(
+                f"{needed_by} needs {field}, which this run did not gather because no transform of its chain says so; "
+                f"write `{needed_by}.needs = {{{field!r}}}` below the function, or `needs` in the class."
+            )
         if value is None:
             raise MissingInputError(
                 f"{needed_by} needs {field}, which is not known here; it comes from {_PROVIDED_BY[field]}."

@@ -2,9 +2,9 @@
 
 from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.closure import PairwisePartition, close_pairs, false_merge_chance, label_by_first_seen
-from rlkit.diversity.compression import compression_ratio, cross_compression_gain
+from rlkit.diversity.compression import compression_ratio
 from rlkit.diversity.contract import judge_pairs, label_group, read_features, read_vectors
-from rlkit.diversity.cosine import mean_cosine_distance, mean_cross_cosine, repetition_histogram
+from rlkit.diversity.cosine import mean_cosine_distance, mean_cross_cosine
 from rlkit.diversity.cross_encoder import CrossEncoder
 from rlkit.diversity.cross_input import measure_across_prompts
 from rlkit.diversity.embeddings import EMBEDDINGS, Embedding, HashedNgrams, SentenceEmbedding, resolve_embedding
@@ -12,10 +12,8 @@ from rlkit.diversity.formats import classify_format, dominant_share, effective_f
 from rlkit.diversity.group_metrics import summarise_groups
 from rlkit.diversity.key_partitions import CanonicalExpression, FinalAnswer, NormalisedText
 from rlkit.diversity.lexical import (
-    collect_ngrams,
     distinct_n,
     expectation_adjusted_distinct,
-    novel_ngram_share,
 )
 from rlkit.diversity.llm_judge import LlmJudge
 from rlkit.diversity.meanings import semantic_entropy
@@ -43,9 +41,7 @@ __all__ = [
     "SentenceEmbedding",
     "classify_format",
     "close_pairs",
-    "collect_ngrams",
     "compression_ratio",
-    "cross_compression_gain",
     "cut_after_answer",
     "distinct_n",
     "dominant_share",
@@ -60,11 +56,9 @@ __all__ = [
     "mean_cosine_distance",
     "mean_cross_cosine",
     "measure_across_prompts",
-    "novel_ngram_share",
     "read_answer",
     "read_features",
     "read_vectors",
-    "repetition_histogram",
     "resolve_embedding",
     "resolve_partition",
     "self_bleu",

@@ -6,8 +6,6 @@ import math
 import zlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from rlkit.parameters import check_count
 
 SMALLEST_BYTES = 2000
@@ -37,24 +35,6 @@ def compression_ratio(texts: Sequence[str], min_bytes: int = SMALLEST_BYTES) -> 
     check_count("compression_ratio", "min_bytes", min_bytes)
     joined = _join(texts)
     return len(joined) / _size(joined) if len(joined) >= min_bytes else math.nan
-
-
-def cross_compression_gain(texts: Sequence[str]) -> float:
-    """Return which share of a text the others save the compressor, mean over texts: 0 nothing, near 1 copies.
-
-    With Z the compressed size, the mean of `(Z(text) - (Z(all) - Z(all but text))) / Z(text)`. Unlike the ratio it is
-    not raised by repetition within a text. It compresses N + 1 times. NaN below two texts that are not blank.
-    """
-    written = [text for text in texts if text.strip()]
-    if len(written) < 2:
-        return math.nan
-    together = _size(_join(written))
-    gains = []
-    for at, text in enumerate(written):
-        alone = _size(_join([text]))
-        extra = together - _size(_join(written[:at] + written[at + 1 :]))
-        gains.append((alone - extra) / alone)
-    return float(np.mean(gains))
 
 
 def _join(texts: Sequence[str]) -> bytes:

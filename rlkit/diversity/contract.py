@@ -23,7 +23,8 @@ def read_features(partition: Any, completions: Sequence[str], **columns: Sequenc
         PluginError: it raises, or gives another number of features.
     """
     what = _name(partition, "partition")
-    features = _call(what, partition.features, completions, **columns)
+    copies = {name: list(values) for name, values in columns.items()}
+    features = _call(what, partition.features, list(completions), **copies)
     if isinstance(features, str) or not hasattr(features, "__len__") or len(features) != len(completions):
         raise PluginError(f"{what} gave {_count(features)} of {len(completions)} completions; give one each.")
     return list(features)
@@ -36,7 +37,7 @@ def label_group(partition: Any, features_G: Sequence[Any]) -> np.ndarray:
         PluginError: it raises, or gives anything but one whole number, 0 or more, a completion.
     """
     what = _name(partition, "partition")
-    labels_G = _to_array(_call(what, partition.labels, features_G))
+    labels_G = _to_array(_call(what, partition.labels, _copy_features(features_G)))
     fits = labels_G.shape == (len(features_G),) and labels_G.dtype.kind in "iufb"
     # NaN fails both comparisons.
     if not fits or not ((labels_G >= 0) & (labels_G < 2**53)).all() or (labels_G % 1 != 0).any():
@@ -60,13 +61,19 @@ def judge_pairs(partition: Any, features_G: Sequence[Any]) -> np.ndarray:
         labels_G = label_group(partition, features_G)
         return labels_G[:, None] == labels_G[None, :]
     what, size = _name(partition, "partition"), len(features_G)
-    judged_GG = _to_array(_call(what, judge, features_G))
+    judged_GG = _to_array(_call(what, judge, _copy_features(features_G)))
     if judged_GG.shape != (size, size) or not np.isin(judged_GG, (0, 1)).all():
         raise PluginError(
             f"{what} gave judgements of shape {judged_GG.shape} of {size} completions; give True or False for each "
             f"pair, shape {(size, size)}."
         )
-    return judged_GG.astype(bool) | np.eye(size, dtype=bool)
+    judged_GG = judged_GG.astype(bool) | np.eye(size, dtype=bool)
+    if not np.array_equal(judged_GG, judged_GG.T):
+        left, right = np.argwhere(judged_GG & ~judged_GG.T)[0].tolist()
+        raise PluginError(
+            f"{what} judges completion {left} the same as {right}, but not {right} as {left}; judge both ways alike."
+        )
+    return judged_GG
 
 
 def read_vectors(embedding: Any, texts: Sequence[str]) -> np.ndarray:
@@ -78,7 +85,7 @@ def read_vectors(embedding: Any, texts: Sequence[str]) -> np.ndarray:
     if not texts:
         return np.empty((0, 0), dtype=np.float32)
     what = _name(embedding, "embedding")
-    embeddings_NE = _to_array(_call(what, embedding.embed, texts))
+    embeddings_NE = _to_array(_call(what, embedding.embed, list(texts)))
     if embeddings_NE.ndim != 2 or len(embeddings_NE) != len(texts) or embeddings_NE.shape[1] == 0:
         raise PluginError(
             f"{what} gave vectors of shape {embeddings_NE.shape} for {len(texts)} texts; give one row of numbers each."
@@ -100,6 +107,11 @@ def _call(what: str, function: Callable[..., Any], *args: Any, **columns: Any) -
         raise
     except Exception as error:
         raise blame_plugin(error, what) from error
+
+
+def _copy_features(features_G: Sequence[Any]) -> list[Any]:
+    # What a plug-in writes to is its own: features are read again, for pairs and for other groups.
+    return [each.copy() if isinstance(each, np.ndarray | list | dict | set) else each for each in features_G]
 
 
 def _to_array(values: Any) -> np.ndarray:

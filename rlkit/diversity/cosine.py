@@ -58,16 +58,3 @@ def mean_cross_cosine(embeddings_a_NE: np.ndarray, embeddings_b_NE: np.ndarray) 
         lengths = f"{a_NE.shape[1] - 1} and {b_NE.shape[1] - 1}"
         raise ConfigError(f"Embeddings of lengths {lengths} were given; use one encoder for both.")
     return float(a_NE.sum(axis=0) @ b_NE.sum(axis=0)) / (len(a_NE) * len(b_NE)) if len(a_NE) and len(b_NE) else math.nan
-
-
-def repetition_histogram(mean_cosines_P: np.ndarray, num_bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of prompts by the mean cosine within their answers, and the edges of the bins, 0 to 1.
-
-    Negative cosines fall into the first bin, NaN into none; all shares are NaN when no prompt has a cosine. The share
-    of prompts above 0.8 is the headline of Infinity-Chat (arXiv 2510.22954) on repetition within a model.
-    """
-    edges = np.linspace(0.0, 1.0, num_bins + 1)
-    defined = np.asarray(mean_cosines_P, dtype=np.float64)
-    defined = np.clip(defined[~np.isnan(defined)], 0.0, 1.0)
-    counts, _ = np.histogram(defined, bins=edges)
-    return (counts / len(defined) if len(defined) else np.full(num_bins, np.nan)), edges

@@ -7,11 +7,11 @@ the length and the number of texts: compare at equal numbers, and mind the lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Sequence
 
 import numpy as np
 
-from rlkit.diversity.ngram_table import Tokens, number_ngrams, split_words
+from rlkit.diversity.ngram_table import Tokens, number_ngrams
 from rlkit.parameters import check_count
 
 DEFAULT_VOCABULARY = 50_257
@@ -67,28 +67,6 @@ def adjust_distinct(unique_BO: np.ndarray, totals_BO: np.ndarray, vocabulary_siz
     num_orders_B = (totals_BO > 0).sum(axis=1)
     means_B = np.full(len(unique_BO), np.nan)
     return np.divide(ratios_BO.sum(axis=1), num_orders_B, out=means_B, where=num_orders_B > 0)
-
-
-def collect_ngrams(texts: Sequence[Tokens], n: int) -> frozenset[tuple[Hashable, ...]]:
-    """Return the set of n-grams of texts, to be the reference of `novel_ngram_share`."""
-    check_count("collect_ngrams", "n", n)
-    tokens_N = [split_words(text) if isinstance(text, str) else list(text) for text in texts]
-    return frozenset(tuple(tokens[start : start + n]) for tokens in tokens_N for start in range(len(tokens) - n + 1))
-
-
-def novel_ngram_share(texts: Sequence[Tokens], reference: Set[tuple[Hashable, ...]], n: int) -> np.ndarray:
-    """Return for each text the share of its distinct n-grams that the reference does not hold, float64 (N,) in [0, 1].
-
-    With a base model's outputs for the same prompt as reference it says how far a run writes beyond the base's words
-    (it falls with the size of the reference: use one size); with training texts, how little is copied. NaN for texts
-    without n-grams.
-
-    Raises:
-        ConfigError: n is not a whole number of at least 1.
-    """
-    grams_N = [collect_ngrams([text], n) for text in texts]
-    shares = [len(grams - reference) / len(grams) if grams else math.nan for grams in grams_N]
-    return np.array(shares, dtype=np.float64)
 
 
 def _count_ngrams(texts: Sequence[Tokens], n: int) -> tuple[int, int]:

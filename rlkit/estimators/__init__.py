@@ -50,7 +50,7 @@ from rlkit.estimators.reliability import (
 from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
 from rlkit.estimators.resampling import SignFlipTest, bootstrap_means, sign_flip_test
 from rlkit.estimators.selection import best_of_eligible, best_of_k, selection_auroc, surprisal_guided_pick
-from rlkit.estimators.simultaneous import holm_p_values, simultaneous_intervals, widen, widening_factors
+from rlkit.estimators.simultaneous import holm_p_values, widen, widening_factors
 from rlkit.estimators.support import (
     Sharpening,
     SupportTable,
@@ -133,7 +133,6 @@ __all__ = [
     "sharpening_index",
     "sign_flip_test",
     "simpson_diversity",
-    "simultaneous_intervals",
     "singular_spectrum",
     "split_diversity_loss",
     "support_table",

@@ -21,8 +21,13 @@ FloatArray = NDArray[np.float64]
 
 _METHODS = ("auto", "bootstrap", "analytic")
 
-SMALL_BENCHMARK = 50
-"""Below this many problems percentile bootstrap intervals are too narrow, and `method="auto"` takes Student's t."""
+_TWO_MORE = {(0.0, 1.0): (0.0, 1.0), (-1.0, 1.0): (-0.25, 0.25)}
+"""Bounds of shares, and of differences of shares -> the values of two problems that are added before their interval.
+
+Where nearly all problems sit at a bound, or nearly all differences at 0, the few exceptions are often not among the
+problems, and the spread that is seen is too small. The two stand for what was not seen, as in Agresti & Coull 1998 for
+a proportion. They weigh 1 / M; elsewhere the limits hardly move. benchmarks/interval_coverage.py measures what holds.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,10 @@ def mean_interval(
     Args:
         values: shape (M,), one value a problem, NaN where undefined.
         level: confidence level, between 0 and 1.
-        method: `bootstrap` (percentiles over resampled problems), `analytic` (Student's t), or `auto`: the bootstrap
-            from 50 defined problems on, Student's t below; each column by its own.
+        method: `bootstrap` (percentiles over resampled problems), `analytic` (Student's t), or `auto`, which is the
+            latter, of the problems and two more where the bounds are those of shares or of differences of shares.
         bounds: smallest and largest possible value, where known, e.g. (0, 1). Limits stay within; where every problem
-            sits at one of two finite bounds, and both methods would claim certainty, the binomial limit is used.
+            sits at one of two finite bounds the binomial limit is used, where it reaches further.
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
 
@@ -107,12 +112,13 @@ def mean_intervals(
     num_defined_K = (multiplicity @ defined_MK).astype(int)
     with np.errstate(invalid="ignore"):
         means_K = (multiplicity @ np.where(defined_MK, values_MK, 0.0)) / num_defined_K
-    is_resampled_K = num_defined_K >= {"bootstrap": 0, "auto": SMALL_BENCHMARK, "analytic": math.inf}[method]
-    limits_2K = _analytic_limits(values_MK, means_K, multiplicity, level)
-    if is_resampled_K.any():
+    if method == "bootstrap":
         if resamples_RK is None:
             resamples_RK = bootstrap_means(values_MK, num_resamples, seed, multiplicity_M)
-        limits_2K[:, is_resampled_K] = _bootstrap_limits(resamples_RK[:, is_resampled_K], level)
+        limits_2K = _bootstrap_limits(resamples_RK, level)
+    else:
+        added = _TWO_MORE.get(bounds, ()) if method == "auto" and bounds is not None else ()
+        limits_2K = _analytic_limits(*_add_problems(values_MK, multiplicity, added), level)
     limits_2K[:, num_defined_K < 2] = np.nan
     if bounds is not None:
         limits_2K = _within_bounds(limits_2K, values_MK, num_defined_K, bounds, level)
@@ -190,9 +196,18 @@ def _bootstrap_limits(means_RK: FloatArray, level: float) -> FloatArray:
     return np.asarray(quantile(means_RK, [0.5 - level / 2, 0.5 + level / 2], axis=0))
 
 
-def _analytic_limits(values_MK: FloatArray, means_K: FloatArray, multiplicity: FloatArray, level: float) -> FloatArray:
+def _add_problems(
+    values_MK: FloatArray, multiplicity: FloatArray, added: Sequence[float]
+) -> tuple[FloatArray, FloatArray]:
+    rows = np.repeat(np.asarray(added, dtype=np.float64)[:, None], values_MK.shape[1], axis=1)
+    return np.vstack([values_MK, rows]), np.append(multiplicity, np.ones(len(added)))
+
+
+def _analytic_limits(values_MK: FloatArray, multiplicity: FloatArray, level: float) -> FloatArray:
     defined_MK = ~np.isnan(values_MK)
     num_K = multiplicity @ defined_MK
+    with np.errstate(invalid="ignore"):
+        means_K = (multiplicity @ np.where(defined_MK, values_MK, 0.0)) / num_K
     squares_K = multiplicity @ np.where(defined_MK, values_MK - means_K, 0.0) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         errors_K = np.sqrt(squares_K / (num_K - 1) / num_K)
@@ -220,5 +235,7 @@ def _within_bounds(
     undefined_MK = np.isnan(values_MK)
     for at, limits in ((highest, (lowest + reach_K, highest)), (lowest, (lowest, highest - reach_K))):
         stuck_K = ((values_MK == at) | undefined_MK).all(axis=0) & (num_defined_K > 0)
-        limits_2K = np.where(stuck_K, np.stack(np.broadcast_arrays(*limits)), limits_2K)
+        low_K, high_K = np.broadcast_arrays(*limits)
+        further_2K = np.stack([np.fmin(low_K, limits_2K[0]), np.fmax(high_K, limits_2K[1])])
+        limits_2K = np.where(stuck_K, further_2K, limits_2K)
     return limits_2K

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError
-from rlkit.estimators.intervals import SMALL_BENCHMARK, Interval
+from rlkit.estimators.intervals import Interval
 from rlkit.estimators.resampling import bootstrap_means
 from rlkit.estimators.student_t import critical_value
 
 FloatArray = NDArray[np.float64]
+
+_SMALL_BENCHMARK = 50
+"""Below this many problems percentiles of resamples are too narrow."""
 
 
 def ratio_of_means(
@@ -47,7 +50,7 @@ def ratio_of_means(
     if not num or below_D.mean() == 0:
         return Interval(math.nan, math.nan, math.nan, 0, len(above))
     low, high = math.nan, math.nan
-    if num >= SMALL_BENCHMARK:
+    if num >= _SMALL_BENCHMARK:
         if resamples_R2 is None:
             resamples_R2 = bootstrap_means(np.stack([above_D, below_D], axis=1), seed=seed)
         low, high = _percentile_limits(resamples_R2, level)

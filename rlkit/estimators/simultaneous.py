@@ -9,39 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlkit.estimators.intervals import Interval, mean_intervals
-from rlkit.estimators.resampling import bootstrap_means
+from rlkit.estimators.intervals import Interval
 
 FloatArray = NDArray[np.float64]
-
-
-def simultaneous_intervals(
-    values_MK: ArrayLike,
-    level: float = 0.95,
-    *,
-    method: str = "auto",
-    num_resamples: int = 2000,
-    seed: int = 0,
-    resamples_RK: FloatArray | None = None,
-) -> list[Interval]:
-    """Return the means of the columns with intervals that cover all their true means at once with this level.
-
-    Args:
-        values_MK: shape (M, K), one row a problem, NaN where undefined.
-        level, method, num_resamples, seed, resamples_RK: as for `mean_intervals`.
-
-    Returns:
-        `mean_intervals` of the same arguments, each limit moved away from the mean by `widening_factors`; never
-        narrower than they are.
-
-    Raises:
-        ConfigError: as `mean_intervals`.
-    """
-    if resamples_RK is None:
-        resamples_RK = bootstrap_means(values_MK, num_resamples, seed)
-    pointwise = mean_intervals(values_MK, level, method=method, seed=seed, resamples_RK=resamples_RK)
-    factors_K = widening_factors(resamples_RK, level)
-    return [widen(interval, float(factor)) for interval, factor in zip(pointwise, factors_K, strict=True)]
 
 
 def widening_factors(resamples_RK: FloatArray, level: float = 0.95) -> FloatArray:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -14,8 +12,9 @@ from rlkit.errors import ConfigError, PluginError
 from rlkit.estimators.divergence import ESTIMATORS, kl, policy_slope
 from rlkit.objective.coefficients import Coefficient, resolve_coefficient
 from rlkit.objective.references import Reference, resolve_reference
+from rlkit.objective.user_anchors import watch_method
 from rlkit.parameters import check_choice, check_flag, check_number
-from rlkit.plugins import PluginKind, factory
+from rlkit.plugins import PluginKind, preset
 from rlkit.plugins import resolve as resolve_plugin
 
 
@@ -69,6 +68,14 @@ class Anchor:
     """Whether the loss is multiplied by policy / old policy, for tokens that an older policy sampled. The ratio is
     detached, so that the table above holds off-policy too; except for k3, where as in TRL's `use_bias_correction_kl`
     the gradient passes through it, and what falls is then KL(policy, reference)."""
+
+    def __init_subclass__(cls) -> None:
+        """Watch what a user's anchor overrides: its numbers go straight into the loss."""
+        super().__init_subclass__()
+        for name in ("losses", "values", "penalties"):
+            method = cls.__dict__.get(name)
+            if callable(method) and not hasattr(method, "is_watched"):
+                setattr(cls, name, watch_method(method))
 
     def __post_init__(self) -> None:
         check_choice("anchor", "estimator", self.estimator, tuple(ESTIMATORS))
@@ -134,25 +141,18 @@ class Anchor:
         return policy_slope(*given, divergence, self.alpha, self.log_ratio_clamp)
 
 
-def _preset(estimator: str) -> Callable[..., Anchor]:
-    def build(**params: Any) -> Anchor:
-        return Anchor(estimator=estimator, **params)
-
-    signature = inspect.signature(Anchor)
-    kept = [parameter for name, parameter in signature.parameters.items() if name != "estimator"]
-    build.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    build.__doc__ = f"Anchor with the estimator {estimator}."
-    build.__name__ = build.__qualname__ = estimator
-    return factory(build)
-
-
-k2, k3, forward, js, alpha = (_preset(name) for name in ("k2", "k3", "forward", "js", "alpha"))
-
 ANCHORS = PluginKind(
     "anchor",
     "rlkit.anchors",
-    {"kl": "rlkit.objective.anchors:Anchor"}
-    | {name: f"rlkit.objective.anchors:{name}" for name in ("k2", "k3", "forward", "js", "alpha")},
+    {
+        "kl": Anchor,
+        **{
+            name: preset(
+                f"Anchor with the estimator {name}.", [partial(Anchor, estimator=name)], lambda built: next(iter(built))
+            )
+            for name in ("k2", "k3", "forward", "js", "alpha")
+        },
+    },
 )
 
 

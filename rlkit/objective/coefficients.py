@@ -6,12 +6,13 @@ A coefficient is pure: its whole state is the number that `update` returns and t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rlkit.errors import ConfigError, PluginError
-from rlkit.parameters import check_count, check_number
-from rlkit.plugins import PluginKind
+from rlkit.errors import ConfigError, PluginError, RlkitError
+from rlkit.parameters import check_count, check_number, show
+from rlkit.plugins import PluginKind, blame_plugin
 from rlkit.plugins import resolve as resolve_plugin
 
 
@@ -131,6 +132,36 @@ class TargetKL(Coefficient):
         return min(max(coef * (1.0 + error / self.horizon), self.lowest), self.highest)
 
 
+@dataclass(frozen=True)
+class OwnCoefficient(Coefficient):
+    """A coefficient of the user's own, watched: each number must be finite and 0 or more.
+
+    Raises:
+        PluginError: on call, it raises or returns anything else.
+    """
+
+    own: Any
+
+    def initial(self) -> float:
+        return self._ask(self.own.initial)
+
+    def update(self, coef: float, step: int, measured_kl: float) -> float:
+        return self._ask(self.own.update, coef, step, measured_kl)
+
+    def _ask(self, function: Callable[..., Any], *given: float) -> float:
+        what = f"The coefficient {type(self.own).__name__!r}"
+        try:
+            value = function(*given)
+            number = math.nan if isinstance(value, bool) else float(value)
+        except RlkitError:
+            raise
+        except Exception as error:
+            raise blame_plugin(error, what) from error
+        if not 0 <= number < math.inf:
+            raise PluginError(f"{what} gave {show(value)}; give a finite number, 0 or more.")
+        return number
+
+
 COEFFICIENTS = PluginKind(
     "coefficient",
     "rlkit.coefficients",
@@ -158,4 +189,5 @@ def resolve_coefficient(spec: Any) -> Coefficient:
     coefficient = resolve_plugin(spec, COEFFICIENTS)
     if not (callable(getattr(coefficient, "initial", None)) and callable(getattr(coefficient, "update", None))):
         raise PluginError(f"The coefficient {spec!r} is {coefficient!r}, which has no initial() and update().")
-    return coefficient
+    is_ours = isinstance(coefficient, Coefficient) and type(coefficient).__module__.startswith("rlkit.")
+    return coefficient if is_ours else OwnCoefficient(coefficient)

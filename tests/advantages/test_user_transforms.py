@@ -131,3 +131,18 @@ def test_a_transform_without_an_apply_says_so(tmp_path):
     with pytest.raises(PluginError, match=r"'mine' failed.*NotImplementedError"):
         resolve(write(tmp_path, "class mine(Transform):\n    pass"))(VALUES)
     assert isinstance(resolve("grpo"), Transform)
+
+
+@pytest.mark.parametrize("field", ["logps_PGT", "mean_logps_PG", "prompt_logps_PS"])
+def test_a_forgotten_need_is_told_as_such_where_a_trainer_would_have_met_it(tmp_path, field):
+    own = write(tmp_path, f"def mine(values_PG, ctx):\n    return ctx.require('{field}', 'mine')")
+    offline, training = GroupContext(), GroupContext(step=3)
+    with pytest.raises(MissingInputError, match="comes from a trainer; it is not known offline"):
+        chain(own)(VALUES, offline)
+    with pytest.raises(MissingInputError, match=rf"did not gather.*mine\.needs = \{{'{field}'\}}"):
+        chain(own)(VALUES, training)
+
+
+def test_a_function_that_says_its_needs_has_them(tmp_path):
+    own = write(tmp_path, "def mine(values_PG, ctx):\n    return values_PG\nmine.needs = {'logps_PGT'}")
+    assert chain(own).needs == {"logps_PGT"}

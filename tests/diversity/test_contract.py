@@ -75,8 +75,8 @@ def test_features_are_one_a_completion(returned):
 
 
 def test_judgements_are_truth_values_of_pairs_and_nobody_differs_from_himself():
-    judged = judge_pairs(Judge(lambda given: [[0, 1], [0, 0]]), ["a", "b"])
-    assert judged.tolist() == [[True, True], [False, True]]
+    judged = judge_pairs(Judge(lambda given: [[0, 1], [1, 0]]), ["a", "b"])
+    assert judged.tolist() == [[True, True], [True, True]]
     assert judge_pairs(Mine(lambda given: [0, 1]), ["a", "b"]).tolist() == [[True, False], [False, True]]
     for wrong in (
         [True, False],
@@ -167,3 +167,27 @@ def test_subclasses_that_lose_texts_or_pairs_are_refused():
         Loses().features(["a", "", "b"])
     with pytest.raises(PluginError, match=r"judgements of shape \(2,\) of 2 completions"):
         Flat().labels(Flat().features(["a", "b"]))
+
+
+def test_judgements_of_ones_own_go_both_ways():
+    with pytest.raises(PluginError, match="judges completion 0 the same as 1, but not 1 as 0"):
+        judge_pairs(Judge(lambda given: [[1, 1], [0, 1]]), ["a", "b"])
+
+
+def test_what_a_plugin_writes_to_touches_nobody_else():
+    class Greedy:
+        def features(self, completions, **columns):
+            completions.clear()
+            columns["answer"].clear()
+            return [np.zeros(2), np.ones(2)]
+
+        def labels(self, features_G):
+            features_G[0][:] = 1
+            del features_G[:1]
+            return [0, 1]
+
+    texts, answers = ["a", "b"], ["1", "2"]
+    features_G = read_features(Greedy(), texts, answer=answers)
+    assert (texts, answers) == (["a", "b"], ["1", "2"])
+    assert label_group(Greedy(), features_G).tolist() == [0, 1]
+    assert [each.tolist() for each in features_G] == [[0, 0], [1, 1]]

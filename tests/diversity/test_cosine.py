@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.diversity import HashedNgrams
-from rlkit.diversity.cosine import mean_cosine_distance, mean_cross_cosine, repetition_histogram
+from rlkit.diversity.cosine import mean_cosine_distance, mean_cross_cosine
 from rlkit.errors import ConfigError
 
 FOUR = np.array([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0.6, 0.8, 0]])
@@ -59,15 +59,6 @@ def test_unlike_texts_are_farther_apart_than_alike_ones():
     alike = embedding.embed(["3 + 5 [8] 8 * 2 [16]", "5 + 3 [8] 8 * 2 [16]"])
     unlike = embedding.embed(["3 + 5 [8] 8 * 2 [16]", "we try to divide first"])
     assert mean_cosine_distance(alike) < 0.5 < mean_cosine_distance(unlike)
-
-
-def test_histogram_of_repetition():
-    shares, edges = repetition_histogram(np.array([0.85, 0.95, 1.0, 0.1, -0.2, np.nan]))
-    assert shares.sum() == pytest.approx(1.0)
-    assert shares[8:].sum() == pytest.approx(3 / 5)
-    assert shares[0] == pytest.approx(1 / 5)
-    assert (len(edges), edges[-1]) == (11, 1.0)
-    assert np.isnan(repetition_histogram(np.array([np.nan]))[0]).all()
 
 
 def test_vectors_of_two_encoders_are_refused():

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.diversity.lexical import (
-    collect_ngrams,
     distinct_n,
     expectation_adjusted_distinct,
-    novel_ngram_share,
 )
 from rlkit.diversity.ngram_table import number_ngrams, split_words
 from rlkit.errors import ConfigError
@@ -86,14 +84,6 @@ def test_small_texts_need_no_adjustment_and_large_ones_much():
     assert expectation_adjusted_distinct([words[:900]], 10**9, [1]) == pytest.approx(distinct_n([words[:900]], 1))
     # Every word of a vocabulary of a thousand was used, and five thousand draws would hardly have missed one.
     assert expectation_adjusted_distinct([words], 1000, [1]) == pytest.approx(1 / (1 - 0.999**5000))
-
-
-def test_novelty_against_a_reference():
-    reference = collect_ngrams(["the cat sat on the mat"], 2)
-    shares = novel_ngram_share(["the cat sat", "the cat ran", "a dog ran", "a", ""], reference, 2)
-    np.testing.assert_array_equal(shares, [0, 0.5, 1, np.nan, np.nan])
-    assert novel_ngram_share([["a", "b"]], frozenset(), 2).tolist() == [1.0]
-    assert len(collect_ngrams(["the cat sat on the mat"], 13)) == 0
 
 
 def test_one_text_instead_of_several_and_wrong_orders_are_refused():

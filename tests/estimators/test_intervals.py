@@ -29,8 +29,7 @@ def test_the_two_methods_agree_on_many_problems() -> None:
     bootstrap, analytic = (mean_interval(values, method=method) for method in ("bootstrap", "analytic"))
     assert bootstrap.low == pytest.approx(analytic.low, abs=1e-3)
     assert bootstrap.high == pytest.approx(analytic.high, abs=1e-3)
-    assert mean_interval(values) == bootstrap
-    assert mean_interval(values[:30]) == mean_interval(values[:30], method="analytic")
+    assert mean_interval(values) == analytic
 
 
 @pytest.mark.parametrize(("num_problems", "method"), [(12, "auto"), (80, "auto"), (80, "analytic")])

@@ -97,3 +97,17 @@ def test_numbers_names_and_objects_resolve():
 def test_bad_input_is_refused_with_a_sentence(spec, error, words):
     with pytest.raises(error, match=words):
         resolve_coefficient(spec)
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf, -0.1, True, None, "x", [1.0, 2.0]])
+def test_a_coefficient_of_ones_own_that_is_no_number_stops_the_run(given):
+    own = resolve_coefficient(SimpleNamespace(initial=lambda: 0.5, update=lambda coef, step, kl: given))
+    assert own.initial() == 0.5
+    with pytest.raises(PluginError, match=r"The coefficient 'SimpleNamespace' (gave|failed)"):
+        own.update(0.5, 1, 0.1)
+
+
+def test_a_coefficient_of_ones_own_that_raises_is_named():
+    own = resolve_coefficient(SimpleNamespace(initial=lambda: 1 / 0, update=len))
+    with pytest.raises(PluginError, match=r"'SimpleNamespace' failed in line .*ZeroDivisionError"):
+        own.initial()

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.diversity import HashedNgrams, resolve_embedding
-from rlkit.estimators import mean_intervals
-from rlkit.estimators.intervals import SMALL_BENCHMARK
+from rlkit.estimators import mean_interval
 from rlkit.evaluation.diversity.samples_pass import DiversityConfig, DiversityPass, Values
 from rlkit.evaluation.metrics.cells import CellJson
 from rlkit.evaluation.samples.index import SampleSource, index_samples
@@ -79,20 +78,14 @@ def _embeddings(spec: Any) -> dict[str, Any]:
 
 
 def _cells(values: Sequence[Values], seed: int) -> dict[str, CellJson]:
-    """Return a cell a metric; those of one kind of interval share their resamples."""
+    """Return a cell a metric."""
     names = list(values[0]) if values else []
     columns = np.array(
         [[math.nan if row[name] is None else row[name] for name in names] for row in values], dtype=float
     )
-    is_large = (~np.isnan(columns)).sum(axis=0) >= SMALL_BENCHMARK if names else []
-    kinds: dict[tuple[Any, ...], list[int]] = {}
-    for at, name in enumerate(names):
-        kinds.setdefault((_bounds(name), bool(is_large[at])), []).append(at)
-    cells: dict[str, CellJson] = {}
-    for (bounds, _), places in kinds.items():
-        intervals = mean_intervals(columns[:, places], bounds=bounds, seed=seed)
-        cells |= {names[at]: interval.as_cell() for at, interval in zip(places, intervals, strict=True)}
-    return {name: cells[name] for name in names}
+    return {
+        name: mean_interval(columns[:, at], bounds=_bounds(name), seed=seed).as_cell() for at, name in enumerate(names)
+    }
 
 
 def _bounds(name: str) -> tuple[float, float]:

@@ -57,14 +57,15 @@ def g_pass_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int 
 def bayes_pass_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> Cells:
     """Return the cell of the mean posterior pass@k under Jeffreys' prior for each k.
 
-    The interval is over problems; `sd` beside it is the posterior standard deviation of this mean, problems fixed.
-    Problems without a scored sample, of which the posterior is the prior, are left out.
+    There are no limits: the mean is drawn towards the prior, and an interval of it over problems seldom holds what
+    other problems of this kind would give. `sd` is the posterior standard deviation, problems fixed. Problems without
+    a scored sample, of which the posterior is the prior, are left out.
     """
     n_M1, c_M1 = _counts(problems)
     seen_M = n_M1[:, 0] > 0
     values_MK = np.full((len(problems), len(ks)), np.nan)
     values_MK[seen_M] = bayes_pass_at_k(n_M1[seen_M], c_M1[seen_M], np.asarray(ks))
-    cells = _cells(values_MK, ks, seed)
+    cells = _without_limits(_cells(values_MK, ks, seed))
     for k in ks:
         sd = bayes_benchmark_pass_at_k(n_M1[seen_M, 0], c_M1[seen_M, 0], k).sd
         cells[str(k)]["sd"] = None if np.isnan(sd) else sd
@@ -79,11 +80,14 @@ def cover_at_tau_cells(problems: Sequence[Problem], seed: int = 0) -> Cells:
 
 
 def cover_posterior_at_tau_cells(problems: Sequence[Problem], seed: int = 0) -> Cells:
-    """Return the cell of the mean posterior probability of reaching tau; without 0 and 1, where nothing is at stake."""
+    """Return the cell of the mean posterior probability of reaching tau; without 0 and 1, where nothing is at stake.
+
+    There are no limits, for the reason given at `bayes_pass_at_k_cells`.
+    """
     taus = [tau for tau in COVER_TAUS if 0.0 < tau < 1.0]
     n_M1, c_M1 = _counts(problems)
     values = [np.asarray(cover_posterior_at_tau(n_M1[:, 0], c_M1[:, 0], tau)) for tau in taus]
-    return _cells(np.stack(values, axis=1), taus, seed)
+    return _without_limits(_cells(np.stack(values, axis=1), taus, seed))
 
 
 def maj_at_k_votes(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> list[MajorityVote]:
@@ -148,3 +152,7 @@ def _cells(values_MK: FloatArray, keys: Sequence[float], seed: int) -> Cells:
         f"{key:g}" if isinstance(key, float) else str(key): each.as_cell()
         for key, each in zip(keys, intervals, strict=True)
     }
+
+
+def _without_limits(cells: Cells) -> Cells:
+    return {key: cell | {"low": None, "high": None} for key, cell in cells.items()}

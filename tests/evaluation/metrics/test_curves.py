@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -136,9 +135,8 @@ def test_extrapolation_stands_beside_the_estimate_and_goes_on(problems: list[dic
     for k in KS:
         assert found["pass_at_k"][str(k)]["value"] == pytest.approx(passes[str(k)]["value"], abs=0.05)
     assert np.all(np.diff(means(found["pass_at_k"])) > 0)
-    for cell in found["pass_at_k"].values():
-        assert cell["low"] < cell["value"] < cell["high"]
-    assert extrapolate(problems, N) == found
+    # An interval of the model would not hold the truth: see `extrapolate`.
+    assert {(cell["low"], cell["high"]) for cell in found["pass_at_k"].values()} == {(None, None)}
 
 
 def test_extrapolation_from_nothing_is_undefined(problems: list[dict[str, Any]]) -> None:
@@ -177,5 +175,6 @@ def test_posterior_means_lie_beside_the_unbiased_ones(problems: list[dict[str, A
     cells = bayes_pass_at_k_cells(problems, [1, 2])
     c = np.array([problem["num_correct"] for problem in problems])
     assert cells["2"]["value"] == pytest.approx(np.mean(pass_at_k(N, c, 2)), abs=0.05)
-    assert 0 < cells["2"]["sd"] < (cells["2"]["high"] - cells["2"]["low"]) / 2
-    assert not math.isnan(cells["2"]["sd"])
+    assert 0 < cells["2"]["sd"] < 0.1
+    for family in (cells, cover_posterior_at_tau_cells(problems)):
+        assert {(cell["low"], cell["high"]) for cell in family.values()} == {(None, None)}

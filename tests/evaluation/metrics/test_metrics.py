@@ -217,7 +217,8 @@ def test_a_task_without_answers_has_none_to_parse_or_vote_on() -> None:
 
 
 def test_pass_at_k_says_what_drawing_anew_would_change(problems: list[dict[str, Any]]) -> None:
-    cells = pass_at_k_cells(problems, range(1, 5))
-    expected = math.sqrt(pass_at_k_variance(4, 3, 1) + 0) / 2
+    cells = pass_at_k_cells(problems * 20, range(1, 5))
+    expected = math.sqrt(20 * pass_at_k_variance(4, 3, 1)) / 40
     assert cells["1"]["se_samples"] == pytest.approx(expected)
     assert cells["4"]["se_samples"] is None
+    assert pass_at_k_cells(problems * 19, [1])["1"]["se_samples"] is None
