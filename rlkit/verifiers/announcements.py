@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rlkit.verifiers.reasoning import USUAL_TAG, blank_reasoning
@@ -64,6 +66,7 @@ def last_boxed(text: str) -> Announcement | None:
     return Announcement(text[boxes[-1].start : boxes[-1].end - 1], boxes[-1].end, True) if boxes else None
 
 
+_MOST_BOXES = 64
 # Possessive, so that no text costs more than linear time.
 _BRACE = re.compile(r"\\f?boxed\s*\{|\\[{}]|[{}]")
 _BETWEEN_BOXES = re.compile(
@@ -85,9 +88,9 @@ class _Box(NamedTuple):
     end: int
 
 
-def _find_boxes(text: str) -> list[_Box]:
-    """Return the boxes that are closed and in no other, in reading order."""
-    boxes: list[_Box] = []
+def _find_boxes(text: str) -> Sequence[_Box]:
+    """Return the last boxes that are closed and in no other, in reading order."""
+    boxes: deque[_Box] = deque(maxlen=_MOST_BOXES)
     opened: list[tuple[int, int] | None] = []
     for match in _BRACE.finditer(text):
         mark = match[0]
@@ -109,7 +112,7 @@ def _last_boxes(text: str) -> Announcement | None:
     first = len(boxes) - 1
     while first and _BETWEEN_BOXES.fullmatch(text, boxes[first - 1].end, boxes[first].begin):
         first -= 1
-    contents = [text[box.start : box.end - 1] for box in boxes[first:]]
+    contents = [text[box.start : box.end - 1] for box in list(boxes)[first:]]
     return Announcement(", ".join(dict.fromkeys(contents)), boxes[-1].end, True)
 
 
