@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.estimators import Interval, widen
-from rlkit.estimators.intervals import SMALL_BENCHMARK
 from rlkit.estimators.student_t import critical_value
 from rlkit.evaluation.comparing.margins import Answer, answer
 from rlkit.evaluation.comparing.paired_columns import Columns, PairedStatistics
@@ -148,9 +147,9 @@ def at_least_one_problem(change: Interval) -> Interval:
 
 
 def widen_for_few(interval: Interval, level: float) -> Interval:
-    """Return an interval of percentiles; below 50 problems, where it is too narrow, wider as Student's t is."""
+    """Return an interval of percentiles, wider as Student's t is: of few problems it would be too narrow."""
     num = interval.num_defined
-    if num >= SMALL_BENCHMARK or num < 2 or not math.isfinite(interval.value):
+    if num < 2 or not math.isfinite(interval.value):
         return interval
     normal = statistics.NormalDist().inv_cdf(0.5 + level / 2)
     return widen(interval, critical_value(level, num - 1) * math.sqrt(num / (num - 1)) / normal)
