@@ -2,7 +2,7 @@
 
 A *kind* is described by a `PluginKind`: its word for messages, its entry-point group and its built-in names.
 Built-ins are `name -> "package.module:attribute"`, so that naming one imports only that one. Files are loaded by
-path; nothing is added to `sys.path` and nothing needs to have been imported before.
+path, and may import what lies beside them; nothing needs to have been imported before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -172,6 +173,21 @@ def find(name: str, kind: PluginKind) -> Any:
     )
 
 
+def find_code(spec: Any) -> str | None:
+    """Return what in a spec would have a file or module imported that is not installed for it, or None.
+
+    For specs that come with somebody's directory: `file.py:thing`, `module:thing` or a file of YAML that may name them.
+    """
+    if isinstance(spec, Mapping):
+        return next((found for value in spec.values() if (found := find_code(value))), None)
+    if isinstance(spec, list | tuple):
+        return next((found for value in spec if (found := find_code(value))), None)
+    return spec if isinstance(spec, str) and _CODE.search(spec) else None
+
+
+_CODE = re.compile(r"^\S.*:[^\W\d]\w*$|\.(py|ya?ml)$", re.IGNORECASE | re.DOTALL)
+
+
 def load_target(target: str, word: str) -> Any:
     """Import `path/to/file.py:thing` or `package.module:thing` and return the thing.
 
@@ -211,6 +227,9 @@ def load_file(path: Path, word: str) -> Any:
     assert loader.loader is not None, "a .py path always has a source loader"
     module = importlib.util.module_from_spec(loader)
     sys.modules[name] = module
+    # Last, so that it shadows nothing: what lies beside the file can be imported by it, as where Python runs the file.
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         loader.loader.exec_module(module)
     except (Exception, SystemExit) as error:

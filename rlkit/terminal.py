@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,27 @@ def console() -> Console:
 def note(sentence: str) -> None:
     """Tell the user something, once however many processes the run has."""
     if is_first_process():
-        console().print(sentence, markup=False)
+        console().print(show_controls(sentence), markup=False)
+
+
+def say(text: str) -> None:
+    """Print a result on standard output, in which no text of a model or of a stranger's file draws on the terminal."""
+    print(show_controls(text))
+
+
+def show_controls(text: str) -> str:
+    """Return a text in which control, format and private characters are written out, but for line breaks and tabs.
+
+    Escape sequences move cursors and set titles, marks of direction turn text around, and characters without width
+    hide in names.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else _write_out(c) for c in text)
+
+
+def _write_out(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def is_first_process() -> bool:

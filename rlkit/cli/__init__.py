@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from rlkit import __version__
 from rlkit.errors import ConfigError, RlkitError, suggest
-from rlkit.terminal import is_first_on_machine
+from rlkit.terminal import is_first_on_machine, show_controls
 
 COMMANDS = (
     "train",
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RlkitError as error:
         # Every process of a machine finds the same mistake.
         if is_first_on_machine():
-            print(f"rlkit: {error}", file=sys.stderr)
+            print(f"rlkit: {show_controls(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         sentence = str(interrupt) or "interrupted; the same command goes on from what is already done."
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         # A path the user named; anything of ours that is missing would have failed a test.
-        print(f"rlkit: {error.filename} cannot be used: {error.strerror}.", file=sys.stderr)
+        print(f"rlkit: {show_controls(str(error.filename))} cannot be used: {error.strerror}.", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader (`| head`) went away; pointing stdout nowhere keeps the interpreter from complaining at exit.

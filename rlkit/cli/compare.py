@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             comparison["outputs"]["similarity"] = similarity
     if args.json:
         # One run keeps the shape that it has always had.
-        print(json.dumps(comparisons[0] if len(comparisons) == 1 else found, indent=1, ensure_ascii=False))
+        print(json.dumps(comparisons[0] if len(comparisons) == 1 else found, indent=1))
     else:
         _print_comparisons(comparisons, args.ids, args.all)
     return 1 if any(comparison["verdict"]["word"] in refused for comparison in comparisons) else 0
@@ -119,13 +119,14 @@ def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool, all_mea
         describe_front,
         describe_verdict,
     )
+    from rlkit.terminal import show_controls
 
     # Off a terminal nothing limits the width; rich would assume 80 columns and cut the numbers.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     for comparison in comparisons:
-        console.print(describe_verdict(comparison), markup=False, soft_wrap=True)
+        console.print(show_controls(describe_verdict(comparison)), markup=False, soft_wrap=True)
         for line in describe_front(comparison):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(show_controls(line), markup=False, soft_wrap=True)
     if len(comparisons) > 1:
         console.print(build_overview(comparisons))
     if len(comparisons) > _DETAILED_RUNS and not all_measures:
@@ -139,4 +140,4 @@ def _print_comparisons(comparisons: list[dict[str, Any]], all_ids: bool, all_mea
             table = build_table(comparison, all_measures, for_each_k_alone=True)
         console.print(table)
         for line in describe_comparison(comparison, all_ids, all_measures):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(show_controls(line), markup=False, soft_wrap=True)

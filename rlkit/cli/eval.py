@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from rlkit.evaluation.evaluate import run_evaluation
     from rlkit.evaluation.planning import plan_evaluation
     from rlkit.evaluation.request import EvaluationRequest
-    from rlkit.terminal import note
+    from rlkit.terminal import note, say
 
     settings = {
         "engine": read_spec(args.engine, "--engine"),
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     plans = [plan_evaluation(request) for request in requests]
     for plan in plans:
         report = run_evaluation(plan)
-        print(summarise(report))
+        say(summarise(report))
         for warning in warnings_of(report):
             note(warning)
         note(f"Wrote {plan.output / 'report.json'}")

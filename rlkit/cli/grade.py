@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit grade`."""
     from rlkit.evaluation.samples.regrade import KEEP, regrade
-    from rlkit.terminal import note
+    from rlkit.terminal import note, say
 
     tag = KEEP if args.thinking_tag is None else args.thinking_tag or None
     done = regrade(
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         thinking_tag=tag,
         output=args.output,
     )
-    print(json.dumps(as_json(done), indent=1, ensure_ascii=False) if args.json else summarise(done))
+    say(json.dumps(as_json(done), indent=1) if args.json else summarise(done))
     for error, count in done.errors.most_common(1):
         note(f"The verifier failed on {count} samples, which count as unscored: {error}")
     note(f"Wrote {args.output or args.directory}")

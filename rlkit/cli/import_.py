@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit import`."""
     from rlkit.evaluation.samples.importing import import_logs
-    from rlkit.terminal import note
+    from rlkit.terminal import note, say
 
     report = import_logs(
         args.logs,
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     )
     cell = report["pass_at_k"]["1"]
     found = "undefined" if cell["value"] is None else f"{cell['value']:.3f}"
-    print(f"{report['name']}: {report['num_problems']} problems x {report['n']} samples, pass@1 {found}")
+    say(f"{report['name']}: {report['num_problems']} problems x {report['n']} samples, pass@1 {found}")
     if unscored := report["metrics"]["unscored"]["value"]:
         note(f"{unscored:.1%} of the samples have no grade of their own in the log; --verifier grades them anew.")
     note(f"Wrote {args.output}/report.json")

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `rlkit probe`."""
     from rlkit.evaluation.directory import find_evaluation
     from rlkit.evaluation.probing import probe
-    from rlkit.terminal import note
+    from rlkit.terminal import note, say
 
     found = probe(
         args.directory,
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         dtype=args.dtype,
     )
-    print(summarise(found))
+    say(summarise(found))
     for sentence in notes_of(found):
         note(sentence)
     note(f"Wrote {find_evaluation(args.directory)}/probe.json")

@@ -42,20 +42,21 @@ def run_show(args: argparse.Namespace) -> int:
     from rlkit.errors import ConfigError
     from rlkit.tasks import resolve_task
     from rlkit.tasks.rows import load_rows
+    from rlkit.terminal import say
 
     task = resolve_task(_read_spec(args.task))
     rows = load_rows(task, args.split)
     if not 1 <= args.row <= len(rows):
         raise ConfigError(f"--row was given as {args.row}; write a number from 1 to {len(rows)}.")
     row = rows[args.row - 1]
-    print(f"{row['id']} ({args.row} of {len(rows)})")
+    say(f"{row['id']} ({args.row} of {len(rows)})")
     prompt = row["prompt"]
     for turn in [{"role": "text", "content": prompt}] if isinstance(prompt, str) else prompt:
-        print(f"\n[{turn['role']}]\n{turn['content']}")
+        say(f"\n[{turn['role']}]\n{turn['content']}")
     shown = {key: value for key, value in row.items() if key not in ("id", "prompt", "entry")}
-    print(f"\n[gold]\n{shown.pop('gold')}" if "gold" in shown else "\n[columns]")
+    say(f"\n[gold]\n{shown.pop('gold')}" if "gold" in shown else "\n[columns]")
     if "gold" not in row:
-        print("\n".join(f"{key}: {value}" for key, value in shown.items()))
+        say("\n".join(f"{key}: {value}" for key, value in shown.items()))
     return 0
 
 

@@ -13,6 +13,7 @@ from rlkit.report.support import TITLES as SUPPORT_TITLES
 from rlkit.report.support import support_texts, supports
 from rlkit.report.verdicts import read_verdict
 from rlkit.report.wording import ARROWS, caveats, describe_comparison, difference_interval, measure_title
+from rlkit.terminal import show_controls
 
 _MARKS = (
     "Brackets: 95 % intervals over problems. ▲ ▼: the paired difference to the reference is beyond noise, all columns "
@@ -22,8 +23,8 @@ _MARKS = (
 
 def to_markdown(report: Report) -> str:
     """Return the sentence, the table, the verdicts and how to read the marks."""
-    lines = ["# Pass@k and diversity", "", describe_comparison(report), ""]
-    lines += [f"> {caveat}\n" for caveat in caveats(report)]
+    lines = ["# Pass@k and diversity", "", _escape(describe_comparison(report)), ""]
+    lines += [f"> {_escape(caveat)}\n" for caveat in caveats(report)]
     lines.append(_row(["run", *(column.title for column in report.columns)]))
     lines.append(_row(["---"] + ["---:"] * len(report.columns)))
     for i, name in enumerate(report.names):
@@ -122,5 +123,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keep names from becoming markup: backslashes before what Markdown and its tables give a meaning."""
-    return "".join(f"\\{c}" if c in "\\|*_`<>[]" else c for c in " ".join(text.split()))
+    """Keep a text from becoming markup, a link or an escape sequence: backslashes before what has a meaning."""
+    escaped = "".join(f"\\{c}" if c in "\\|*_`<>[]~$&" else c for c in " ".join(show_controls(text).split()))
+    # GitHub makes links of bare addresses too.
+    return escaped.replace("://", "\\://").replace("www.", "www\\.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 
@@ -40,16 +43,26 @@ def to_html(report: Report) -> str:
         browser_section(report),
         provenance_section(report),
     )
+    scripts = {name: _data_file(f"{name}.js") for name in ("page", "browser")}
     return Template(_data_file("page.html")).substitute(
+        policy=_content_policy(scripts.values()),
         title=join([title]),
         style="".join(map(_data_file, STYLES)),
         body=join([_bar(report), body, tag("div", id="tip", role="status", hidden=True)]),
         data=script_json(as_json(report)),
         readouts=script_json(charts.readouts),
         samples=script_json(browser_json(report)),
-        script=_data_file("page.js"),
-        browser=_data_file("browser.js"),
+        script=scripts["page"],
+        browser=scripts["browser"],
     )
+
+
+def _content_policy(scripts: Iterable[str]) -> str:
+    """Return what a browser may run and load: our own two scripts by their digests, our styles, and nothing else."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    rest = "img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; {rest}"
 
 
 def page_title(report: Report) -> str:

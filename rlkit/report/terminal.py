@@ -9,6 +9,7 @@ from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.verdicts import read_verdict
 from rlkit.report.wording import ARROWS, describe_comparison, difference_tone
+from rlkit.terminal import show_controls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,17 +23,18 @@ def print_report(report: Report, console: Console) -> None:
     """Print the sentence, the table and one line per run with its verdict."""
     from rich.text import Text
 
-    console.print(Text(describe_comparison(report)))
+    console.print(Text(show_controls(describe_comparison(report))))
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
         changes, verdict = report.changes(i), read_verdict(report.comparison(i))
         if verdict is None:
-            console.print(Text.assemble((f"{name}: ", "bold"), "; ".join(map(str, changes.numbers))))
+            numbers = show_controls("; ".join(map(str, changes.numbers)))
+            console.print(Text.assemble((f"{name}: ", "bold"), numbers))
             continue
-        console.print(Text.assemble((f"{name}: {verdict.word}. ", "bold"), verdict.sentence))
+        console.print(Text.assemble((f"{name}: {verdict.word}. ", "bold"), show_controls(verdict.sentence)))
         if verdict.command:
-            console.print(Text(" ".join(verdict.further), style="dim"))
-            console.print(Text(f"  {verdict.command}"), soft_wrap=True)
+            console.print(Text(show_controls(" ".join(verdict.further)), style="dim"))
+            console.print(Text(show_controls(f"  {verdict.command}")), soft_wrap=True)
     console.print(
         Text(
             "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, all columns and runs "

@@ -1,7 +1,7 @@
 """TRL's trainer with a loss of ours: the fast path or micro-batch by micro-batch, and what is logged of either.
 
 `DiverseGRPOTrainer` is built on it and adds where rewards and advantages come from. Overridden methods of
-`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `_prepare_inputs`, `training_step`, `_compute_loss`.
+`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `training_step`, `_compute_loss`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class OwnLossTrainer(GRPOTrainer):
         self._window: list[Rows] = []
         self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
         self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
-        self.logprobs, self._trls_passes = LogProbs(self, self.update), TrlsPasses(self)
+        self.logprobs = LogProbs(self, self.update)
         self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
         if not objective.is_empty:
@@ -78,6 +78,10 @@ class OwnLossTrainer(GRPOTrainer):
         is_plain = not self.aux_loss_enabled and not hasattr(self.processing_class, "image_processor")
         is_split = self.is_fsdp_enabled or getattr(self.accelerator, "parallelism_config", None) is not None
         return is_ours and is_plain and not is_split and "lomo" not in str(self.args.optim).lower()
+
+    @cached_property
+    def _trls_passes(self) -> TrlsPasses:
+        return TrlsPasses(self)
 
     @cached_property
     def loss_settings(self) -> LossSettings:
@@ -178,13 +182,6 @@ class OwnLossTrainer(GRPOTrainer):
         for name in [*names, *statistics.names_of_sums("loss/")]:
             if (total := statistics.sum_of(name)) is not None:
                 self.record(name, self.accelerator.gather(total * scale).nanmean().item())
-
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
-        inputs = super()._prepare_inputs(generation_batch)
-        if self.update is not None and self.model.training and self._buffered_inputs is not before:
-            self.logprobs.fill_stale(self._buffered_inputs)
-        return inputs
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""

@@ -16,7 +16,7 @@ from accelerate.utils import gather_object
 from trl.trainer.utils import pad
 
 from rlkit.errors import StoreError
-from rlkit.files import write_text
+from rlkit.files import refuse_constant, write_text
 from rlkit.objective import Rehearsal
 from rlkit.terminal import note
 from rlkit.trainers.groups import split_groups
@@ -25,6 +25,41 @@ from rlkit.trainers.statistics import Statistics
 
 FILE = "rehearsal.jsonl"
 """Its name in the output directory: one JSON object a row."""
+
+
+_COUNT = "num_rows"
+"""What the first line says, so that a file that was cut short is known; older versions wrote none."""
+_KINDS = {"prompt_ids": int, "completion_ids": int, "logps": float}
+
+
+def read_rows(path: Path) -> list[dict[str, list]]:
+    """Return the rows of a rehearsal file.
+
+    Raises:
+        StoreError: a line is no row, or some are missing.
+    """
+    rows, count = [], None
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(line, parse_constant=refuse_constant)
+        except (ValueError, RecursionError):
+            row = None
+        if number == 1 and isinstance(row, dict) and isinstance(row.get(_COUNT), int):
+            count = row[_COUNT]
+        elif _is_row(row):
+            rows.append(row)
+        else:
+            raise StoreError(f"Line {number} of {path} is no row to rehearse on, as if cut short; start the run anew.")
+    if count is not None and count != len(rows):
+        raise StoreError(f"{path} holds {len(rows)} of {count} rows to rehearse on; start the run anew.")
+    return rows
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), list) for key in _KINDS):
+        return False
+    has_kinds = all(type(value) in (kind, int) for key, kind in _KINDS.items() for value in row[key])
+    return has_kinds and 0 < len(row["completion_ids"]) == len(row["logps"])
 
 
 class Rehearser:
@@ -67,7 +102,7 @@ class Rehearser:
         note(f"Rehearsing {len(rows)} completions of the initial policy." if rows else _NOTHING_MASTERED)
         if host.accelerator.is_main_process:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+            write_text(self._path, "".join(json.dumps(line) + "\n" for line in [{_COUNT: len(rows)}, *rows]))
 
     def _sample(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the completions of all ranks in world order, with their log-probs and whether each is correct."""
@@ -102,7 +137,7 @@ class Rehearser:
         """
         if not self._path.is_file():
             raise StoreError(f"{self._path} is missing, but this run rehearses on it; start the run anew.")
-        self._rows = [json.loads(line) for line in self._path.read_text().splitlines()]
+        self._rows = read_rows(self._path)
 
     def loss(self, model: Any, turn: int = 0, share: float = 1.0) -> torch.Tensor:
         """Return the rehearsal loss of a micro-batch, coefficient included; there must be rows.

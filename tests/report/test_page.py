@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -11,6 +13,7 @@ import pytest
 
 from rlkit.report import as_json, build_report
 from rlkit.report.fronts import find_sweeps
+from rlkit.report.markdown import to_markdown
 from rlkit.report.page import to_html
 from rlkit.report.provenance import commands
 from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
@@ -200,3 +203,25 @@ def test_a_sweep_over_temperatures_is_joined(tmp_path):
     page = to_html(built)
     assert page.count('class="sweep run run-1"') == 2
     assert "T 0.4" in page
+
+
+def test_the_page_runs_our_scripts_and_nothing_else(report):
+    page = to_html(report)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    assert len(digests) == 2
+    assert "script-src " + " ".join(f"'sha256-{digest}'" for digest in digests) + ";" in policy
+    assert policy.startswith("default-src 'none'")
+    # A policy only holds for what comes after it.
+    assert page.index("Content-Security-Policy") < min(page.index("<style"), page.index("<script"), page.index("<link"))
+
+
+def test_a_name_is_no_markup_in_markdown(tmp_path):
+    name = "[click](https://evil.example) | www.evil.example \x1b[2J `x` ~y~ <b> $z$"
+    folders = [write_evaluation(tmp_path / "base", BASE), write_evaluation(tmp_path / "run", GRPO, name=name)]
+    text = to_markdown(build_report(folders))
+    assert "evil" in text
+    assert "\x1b" not in text
+    for mark in ("](", "https://evil", "www.evil", " | www", "<b>"):
+        assert mark not in text.replace("\\" + mark[0], "")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rlkit.errors import StoreError
+from rlkit.trainers.rehearsing import read_rows
 from tests.trainers.test_grpo import build_trainer
 
 
@@ -27,7 +28,7 @@ def test_rows_are_correct_completions_of_mastered_prompts_with_the_initial_log_p
     trainer = build(tmp_path)
     before = {key: list(values) for key, values in trainer._metrics["train"].items()}
     trainer.rehearser.draw(8)
-    rows = [json.loads(line) for line in (tmp_path / "rehearsal.jsonl").read_text().splitlines()]
+    rows = read_rows(tmp_path / "rehearsal.jsonl")
     assert 2 <= len(rows) <= 24
     for row in rows:
         text = trainer.processing_class.decode(row["completion_ids"], skip_special_tokens=True)
@@ -86,3 +87,23 @@ def test_nothing_mastered_is_said_and_costs_nothing(tmp_path, capfd):
 def test_a_run_that_lost_its_rows_says_so(tmp_path):
     with pytest.raises(StoreError, match="start the run anew"):
         build(tmp_path).rehearser.load()
+
+
+def test_a_file_that_was_cut_short_is_said(tmp_path):
+    path = tmp_path / "rehearsal.jsonl"
+    row = {"prompt_ids": [1, 2], "completion_ids": [3], "logps": [-0.5]}
+    lines = [json.dumps(line) + "\n" for line in ({"num_rows": 2}, row, row)]
+    path.write_text("".join(lines))
+    assert read_rows(path) == [row, row]
+    # As older versions wrote it.
+    path.write_text("".join(lines[1:]))
+    assert read_rows(path) == [row, row]
+    for text, said in (
+        ("".join(lines[:2]), "holds 1 of 2 rows"),
+        ("".join(lines)[:-9], "Line 3 of .* is no row"),
+        (lines[1] + json.dumps({**row, "logps": []}) + "\n", "Line 2 of .* is no row"),
+        (lines[1] + "[1]\n", "Line 2 of .* is no row"),
+    ):
+        path.write_text(text)
+        with pytest.raises(StoreError, match=said):
+            read_rows(path)

@@ -298,3 +298,14 @@ def test_steps_without_signal_move_the_weights_as_trls(tmp_path, changes):
         assert {key for key, value in reference.items() if value is not None} <= {
             key for key, value in mine.items() if value is not None
         }
+
+
+def test_what_a_rollout_function_returns_is_taken_by_a_trainer_that_was_put_together_by_hand():
+    trainer = object.__new__(DiverseGRPOTrainer)
+    # No more of a trainer than TRL's own method needs.
+    trainer.rollout_func = lambda prompts, trainer: {"prompt_ids": [[1]], "completion_ids": [[2]]}
+    trainer.use_vllm, trainer.tools = False, None
+    trainer.accelerator, trainer.model = trainer, trainer
+    trainer.device, trainer.training = torch.device("cpu"), True
+    with pytest.raises(ValueError, match="rollout_func must return keys"):
+        trainer._generate(["prompt"])
