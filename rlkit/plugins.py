@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -170,6 +171,21 @@ def find(name: str, kind: PluginKind) -> Any:
         f"No {kind.word} is called {name!r}.{suggest(name, kind.names(), _LISTED_BY.get(kind.group))} "
         "Your own is named as file.py:thing or module:thing."
     )
+
+
+def find_code(spec: Any) -> str | None:
+    """Return what in a spec would have a file or module imported that is not installed for it, or None.
+
+    For specs that come with somebody's directory: `file.py:thing`, `module:thing` or a file of YAML that may name them.
+    """
+    if isinstance(spec, Mapping):
+        return next((found for value in spec.values() if (found := find_code(value))), None)
+    if isinstance(spec, list | tuple):
+        return next((found for value in spec if (found := find_code(value))), None)
+    return spec if isinstance(spec, str) and _CODE.search(spec) else None
+
+
+_CODE = re.compile(r"^\S.*:[^\W\d]\w*$|\.(py|ya?ml)$", re.IGNORECASE | re.DOTALL)
 
 
 def load_target(target: str, word: str) -> Any:

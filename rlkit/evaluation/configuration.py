@@ -68,10 +68,11 @@ class EvaluationConfig:
             )
         known = {each.name for each in fields(cls)}
         parts = {name: value for name, value in values.items() if name in known}
-        parts |= {
-            "sampling": SamplingConfig.from_mapping(values["sampling"]),
-            "chat": ChatFormat(**values.get("chat", {})),
-        }
+        try:
+            chat = ChatFormat(**values.get("chat", {}))
+        except TypeError as error:
+            raise ConfigError(f"The configuration has chat settings {values['chat']!r}, which are none.") from error
+        parts |= {"sampling": SamplingConfig.from_mapping(values["sampling"]), "chat": chat}
         return cls(**parts)
 
     @property

@@ -8,12 +8,13 @@ Called again with the same arguments, it continues where it stopped; when nothin
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import StoreError
-from rlkit.evaluation.directory import REPORT, read_config
+from rlkit.evaluation.directory import CLASSES, REPORT, labels_are_pending, read_config
 from rlkit.evaluation.engines.contract import SampleKey
 from rlkit.evaluation.metrics.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, plan_evaluation, settings_of
@@ -22,7 +23,7 @@ from rlkit.evaluation.request import EvaluationRequest
 from rlkit.evaluation.samples.grading import Grader
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.evaluation.samples.solution_classes import classify_samples
-from rlkit.evaluation.samples.store import CLASSES, SampleStore, key_of, labels_are_pending, replace_graded
+from rlkit.evaluation.samples.store import SampleStore, key_of, replacing_graded
 from rlkit.files import write_json
 from rlkit.terminal import note
 from rlkit.types import PluginSpec
@@ -60,10 +61,9 @@ def run_evaluation(plan: EvaluationPlan) -> dict[str, Any]:
             except KeyboardInterrupt as interrupt:
                 kept = f"{len(wanted & store.done):,} of {len(wanted):,} samples are kept in {plan.output}"
                 raise KeyboardInterrupt(f"interrupted: {kept}; the same command goes on from there.") from interrupt
-        if plan.partition is not None:
-            _assign_classes(plan)
-        report = build_report(plan)
-        write_json(plan.output / REPORT, report)
+        with _classes_assigned(plan) if plan.partition is not None else contextlib.nullcontext():
+            report = build_report(plan)
+            write_json(plan.output / REPORT, report)
     return report
 
 
@@ -87,7 +87,7 @@ def _draw_missing(plan: EvaluationPlan, store: SampleStore, wanted: set[SampleKe
         note(f"The verifier of {plan.task.name} failed on {count} samples, which count as unscored: {error}")
 
 
-def _assign_classes(plan: EvaluationPlan) -> None:
+def _classes_assigned(plan: EvaluationPlan) -> contextlib.AbstractContextManager[None]:
     assert plan.partition is not None
     assert plan.grader is not None
     header = read_config(plan.output)
@@ -95,8 +95,8 @@ def _assign_classes(plan: EvaluationPlan) -> None:
     stored = dict(header.get("grader") or plan.grader)
     if labels_are_pending(stored):
         raise StoreError(f"Grading {plan.output} again was broken off; finish it with rlkit grade {plan.output}.")
-    grader = Grader(plan.task, plan.rows, stored["thinking_tag"])
+    grader = Grader(plan.task, plan.rows, stored.get("thinking_tag", "think"))
     classes = classify_samples(plan.output, plan.rows, plan.partition, grader)
     records = ({**record, "class": classes.get(key_of(record))} for record in read_samples(plan.output))
     stored = {name: value for name, value in stored.items() if name != "pending"}
-    replace_graded(plan.output, header, {**stored, "partition": plan.grader["partition"]}, records, CLASSES)
+    return replacing_graded(plan.output, header, {**stored, "partition": plan.grader["partition"]}, records, CLASSES)

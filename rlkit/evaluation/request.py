@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
+from rlkit.evaluation.directory import MOST_SAMPLES
 from rlkit.evaluation.engines.chat_format import ChatFormat
 from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.parameters import check_count
 from rlkit.types import PluginSpec
 from rlkit.verifiers.reasoning import check_thinking_tag
-
-MOST_SAMPLES = 1 << 16
-"""Samples a prompt; pass@k of every k up to their number is in the report."""
 
 
 @dataclass(frozen=True)

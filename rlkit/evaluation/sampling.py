@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rlkit.errors import ConfigError, suggest
+from rlkit.parameters import show
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class SamplingConfig:
         object.__setattr__(self, "stop", (stop,) if isinstance(stop, str) else tuple(self.stop))
         _require(0.0 <= self.temperature < math.inf, "temperature", self.temperature, "a number of 0 or more")
         _require(0.0 < self.top_p <= 1.0, "top_p", self.top_p, "a share above 0 and up to 1 (1 keeps every token)")
-        _require(self.top_k >= 0, "top_k", self.top_k, "0 (keep every token) or a number of tokens")
+        _require(0 <= self.top_k < 2**31, "top_k", self.top_k, "0 (keep every token) or a number of tokens")
         _require(0.0 <= self.min_p < 1.0, "min_p", self.min_p, "a share from 0 (drop none) to below 1")
-        _require(self.max_tokens >= 1, "max_tokens", self.max_tokens, "at least 1")
+        _require(1 <= self.max_tokens < 2**31, "max_tokens", self.max_tokens, "a number of tokens, at least 1")
         _require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to 2**63 - 1")
         _require(all(self.stop), "stop", self.stop, "texts that are not empty")
 
@@ -58,7 +59,7 @@ class SamplingConfig:
                 else int
             )
             if not isinstance(value, allowed) or isinstance(value, bool):
-                raise ConfigError(f"{field.name} was given as {value!r}; write a {_TYPE_WORDS[type(default)]}.")
+                raise ConfigError(f"{field.name} was given as {show(value)}; write a {_TYPE_WORDS[type(default)]}.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SamplingConfig:
@@ -84,4 +85,4 @@ _TYPE_WORDS = {float: "number", int: "whole number", tuple: "text or list of tex
 
 def _require(holds: bool, name: str, given: object, allowed: str) -> None:
     if not holds:
-        raise ConfigError(f"{name} was given as {given!r}; write {allowed}.")
+        raise ConfigError(f"{name} was given as {show(given)}; write {allowed}.")

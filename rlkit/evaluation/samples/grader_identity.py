@@ -11,7 +11,7 @@ from typing import Any
 
 from rlkit import __version__
 from rlkit.evaluation.configuration import describe_spec, digest_of
-from rlkit.evaluation.samples.store import labels_are_pending
+from rlkit.evaluation.directory import labels_are_pending
 from rlkit.types import PluginSpec, Task
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import StoreError
+from rlkit.evaluation.directory import CONFIG, read_config
 from rlkit.files import refuse_constant
 from rlkit.parameters import show
 
@@ -33,6 +34,9 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 """What a sample holds; older stores lack some of what may be None."""
 _NUMBERS = ("sample", "num_tokens", "logp_sum", "logp_mean", "entropy_mean")
+_NOT_NEGATIVE = ("sample", "num_tokens")
+_LARGEST = 1e12
+"""Of any number in a sample; also keeps out infinity, which JSON can spell as 1e999."""
 _OPTIONAL = [name for name, kinds in _FIELDS.items() if kinds[-1] is type(None)]
 
 _START = b'{"prompt_id": '
@@ -54,21 +58,27 @@ def place_samples(
     path = Path(directory) / SAMPLES
     if not path.is_file():
         return
-    at = 0
+    at, n = 0, read_config(directory)["config"]["n"] if (Path(directory) / CONFIG).is_file() else None
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
             # Parsing is the cost of a large store; the id stands first in a line, so most need not be parsed whole.
             if prompt_ids is None or _may_be_of(line, prompt_ids):
-                record = parse_sample(line, path, number)
+                record = parse_sample(line, path, number, n)
                 if prompt_ids is None or record["prompt_id"] in prompt_ids:
                     yield (number, at), record
             at += len(line)
 
 
-def parse_sample(line: bytes, path: Path, number: int = 0) -> Record:
+def parse_sample(line: bytes, path: Path, number: int = 0, n: int | None = None) -> Record:
     """Return the sample on a line, every field in it; what an older version called `verdict` is its label.
+
+    Args:
+        line: with its newline.
+        path: the file, for the error.
+        number: of the line, for the error.
+        n: samples a prompt; None where it is not known.
 
     Raises:
         StoreError: it is none, or one of its fields holds what cannot be in it.
@@ -77,7 +87,9 @@ def parse_sample(line: bytes, path: Path, number: int = 0) -> Record:
         record = json.loads(line, parse_constant=refuse_constant)
         if "verdict" in record:
             record.setdefault("label", record.pop("verdict"))
-        fault = _find_fault(record)
+        fault = _find_fault(record) or (
+            f"its sample is {record['sample']}, of 0 to {n - 1}" if n is not None and record["sample"] >= n else None
+        )
     except (ValueError, AttributeError, TypeError, RecursionError):
         fault = "it is no JSON object"
     if fault:
@@ -86,6 +98,8 @@ def parse_sample(line: bytes, path: Path, number: int = 0) -> Record:
         )
     for name in _OPTIONAL:
         record.setdefault(name, None)
+    if b"\\ud" in line.lower():
+        record = _replace_halves(record)
     sample: Record = record
     return sample
 
@@ -101,7 +115,13 @@ def _find_fault(record: Mapping[str, Any]) -> str | None:
         # To Python, True is a number.
         if not isinstance(value, kinds) or (isinstance(value, bool) and name in _NUMBERS):
             return f"its {name} is {show(value)}" if name in record else f"it has no {name}"
+        if name in _NUMBERS and value is not None and not _is_in_range(name, value):
+            return f"its {name} is {show(value)}"
     return None
+
+
+def _is_in_range(name: str, value: Any) -> bool:
+    return bool((0 if name in _NOT_NEGATIVE else -_LARGEST) <= value <= _LARGEST)
 
 
 def _may_be_of(line: bytes, prompt_ids: Collection[str]) -> bool:
@@ -112,3 +132,11 @@ def _may_be_of(line: bytes, prompt_ids: Collection[str]) -> bool:
         return end < 0 or json.loads(line[len(_START) : end + 1]) in prompt_ids
     except ValueError:
         return True
+
+
+def _replace_halves(record: Mapping[str, Any]) -> Record:
+    """Return a record in which half a surrogate pair, which no encoding has, is a question mark."""
+    return {
+        name: value.encode("utf-8", errors="replace").decode() if isinstance(value, str) else value
+        for name, value in record.items()
+    }

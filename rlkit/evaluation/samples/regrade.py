@@ -6,6 +6,8 @@ does config.json call the labels `pending`; whoever finds that word runs `rlkit 
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +26,9 @@ from rlkit.evaluation.samples.grading import Grader
 from rlkit.evaluation.samples.logs import HARNESS, LIGHTEVAL
 from rlkit.evaluation.samples.reading import SAMPLES, Record, read_samples
 from rlkit.evaluation.samples.solution_classes import classify_samples
-from rlkit.evaluation.samples.store import replace_graded
+from rlkit.evaluation.samples.store import replacing_graded
 from rlkit.files import as_store_error, locked, read_json, write_json
+from rlkit.plugins import find_code
 from rlkit.tasks import resolve_task
 from rlkit.tasks.rows import load_rows
 from rlkit.types import PluginSpec, Task
@@ -75,7 +78,8 @@ def regrade(
 
     Args:
         directory: of an evaluation, finished or not, or a training run with one in `eval/`.
-        task: whose verifier to use, with the same problems; None takes the one that graded before.
+        task: whose verifier to use, with the same problems; None takes the one that graded before, unless it is code
+            of its own: what a directory says is nobody's order to run something.
         partition: what `class` is to mean; None takes the answer.
         thinking_tag: of the reasoning to leave out, None for none; KEEP takes the one that was left out before.
         output: an empty or new directory for the result; None puts it in the place of what was there.
@@ -96,6 +100,11 @@ def regrade(
         thinking_tag = (header.get("grader") or {}).get("thinking_tag", "think")
     check_thinking_tag(thinking_tag)
     spec = task if task is not None else (header.get("grader") or {}).get("task", header["config"]["task"])
+    if task is None and (code := find_code(spec)):
+        raise StoreError(
+            f"{source} names {code!r}, which is code; if you trust it, name the task yourself with --task "
+            f"{shlex.quote(spec if isinstance(spec, str) else json.dumps(spec))}."
+        )
     resolved = _resolve_task(spec, source, given=task is not None)
     resolved_partition = None if partition is None else resolve_partition(partition)
     plan = _plan(source, header, resolved, Path(output).expanduser() if output is not None else source)
@@ -106,8 +115,8 @@ def regrade(
         grader = Grader(resolved, plan.rows, thinking_tag)
         described = describe_grader(resolved, spec, thinking_tag, partition)
         records = _regraded(source, plan, grader, resolved_partition, done)
-        replace_graded(plan.output, header, described, records)
-        write_json(plan.output / REPORT, build_report(plan))
+        with replacing_graded(plan.output, header, described, records):
+            write_json(plan.output / REPORT, build_report(plan))
     done.errors = grader.errors
     return done
 
@@ -154,6 +163,7 @@ def _plan(source: Path, header: Mapping[str, Any], task: Task, output: Path) -> 
     if output != source and output.is_dir() and any(output.iterdir()):
         raise StoreError(f"{output} is not empty; choose an empty or new directory, or leave the output out.")
     name = read_json(source / REPORT).get("name") if (source / REPORT).is_file() else None
+    name = name if isinstance(name, str) else None
     if not (source / SAMPLES).is_file():
         raise StoreError(f"{source} holds no samples yet; rlkit eval draws them.")
     return EvaluationPlan(name or name_of(source), config.model, task, rows, GradesOnly(), config, output)

@@ -7,20 +7,17 @@ DIR/samples.jsonl   one graded sample a line, appended in whole batches
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig, differences
-from rlkit.evaluation.directory import CONFIG, read_config
+from rlkit.evaluation.directory import CONFIG, LABELS, read_config
 from rlkit.evaluation.engines.contract import SampleKey
 from rlkit.evaluation.samples.reading import SAMPLES, Record, format_sample, read_samples
 from rlkit.files import LineFile, as_store_error, is_ours, locked, replacing, write_json
-
-LABELS, CLASSES = "labels", "classes"
-"""What config.json calls `pending` while samples.jsonl is replaced; an older version called labels `verdicts`."""
 
 
 class SampleStore:
@@ -111,24 +108,24 @@ def check_directory(path: str | Path, config: EvaluationConfig) -> None:
         )
 
 
-def replace_graded(
+@contextlib.contextmanager
+def replacing_graded(
     path: Path, header: Mapping[str, Any], grader: Mapping[str, Any], records: Iterable[Record], what: str = LABELS
-) -> None:
+) -> Iterator[None]:
     """Put records in the place of those that are there, and their grader into config.json; the caller holds the lock.
+
+    Until the block ends, in which the caller writes the report anew, config.json calls `what` pending: whoever finds
+    that word after a kill knows that samples and report may be of two graders.
 
     Args:
         path: sample directory.
         header: what config.json holds, or is to hold.
         grader: see `describe_grader`.
         records: all lines of samples.jsonl; may be read from the file that is replaced.
-        what: `labels` or `classes`, of which a kill at the wrong moment leaves it open whose they are.
+        what: `labels` or `classes`.
     """
     with replacing(path / SAMPLES, map(format_sample, records)) as put_in_place:
         write_json(path / CONFIG, {**header, "grader": {**grader, "pending": what}})
         put_in_place()
+    yield
     write_json(path / CONFIG, {**header, "grader": dict(grader)})
-
-
-def labels_are_pending(grader: Mapping[str, Any] | None) -> bool:
-    """Return whether a kill has left it open which grader the labels are of."""
-    return (grader or {}).get("pending") in (LABELS, "verdicts")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ import pytest
 
 from rlkit.cli import main
 from rlkit.errors import PluginError, StoreError
-from rlkit.evaluation import Sample, evaluate
+from rlkit.evaluation import Sample, evaluate, read_report
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.evaluation.samples.regrade import regrade
 from rlkit.evaluation.samples.store import SampleStore
@@ -81,7 +83,7 @@ def test_samples_of_other_problems_stay_as_they_are(finished: Path, thinking_tag
     foreign = lines[3].replace('"prompt_id": "test-0"', '"prompt_id": "elsewhere"')
     assert foreign != lines[3]
     (finished / "samples.jsonl").write_text("\n".join([*lines[:3], foreign, *lines[4:]]) + "\n")
-    done = regrade(finished, thinking_tag=thinking_tag, partition="normalised_text")
+    done = regrade(finished, task=TASK, thinking_tag=thinking_tag, partition="normalised_text")
     assert done.errors == {}
     assert (finished / "samples.jsonl").read_text().splitlines()[3] == foreign
 
@@ -131,7 +133,7 @@ def test_another_verifier_changes_verdicts_and_nothing_else(finished: Path) -> N
 
 def test_graded_again_the_same_way_nothing_changes(finished: Path) -> None:
     files = {path.name: path.read_bytes() for path in finished.iterdir()}
-    assert regrade(finished).num_changed == 0
+    assert regrade(finished, task=TASK).num_changed == 0
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == files
 
 
@@ -142,15 +144,15 @@ def test_another_output_leaves_the_directory_as_it_is(finished: Path, tmp_path: 
     assert {record["label"] for record in read_samples(tmp_path / "other")} == {"last", "unclosed_thinking"}
     assert config_of(tmp_path / "other")["hash"] == config_of(finished)["hash"]
     with pytest.raises(StoreError, match="is not empty"):
-        regrade(finished, output=tmp_path / "other")
+        regrade(finished, task=TASK, output=tmp_path / "other")
 
 
 def test_the_thinking_tag_stays_unless_another_is_given(finished: Path) -> None:
-    regrade(finished, thinking_tag=None)
+    regrade(finished, task=TASK, thinking_tag=None)
     assert fields(finished, "label")[3] == ("wrong_letter",)
     assert config_of(finished)["grader"]["thinking_tag"] is None
-    assert regrade(finished).num_changed == 0
-    assert regrade(finished, thinking_tag="think").changes["wrong_letter", "unclosed_thinking"] == 6
+    assert regrade(finished, task=TASK).num_changed == 0
+    assert regrade(finished, task=TASK, thinking_tag="think").changes["wrong_letter", "unclosed_thinking"] == 6
 
 
 def test_crashes_are_counted_and_score_nothing(finished: Path) -> None:
@@ -163,15 +165,15 @@ def test_crashes_are_counted_and_score_nothing(finished: Path) -> None:
 
 
 def test_a_partition_says_what_class_means(finished: Path) -> None:
-    regrade(finished, partition="normalised_text")
+    regrade(finished, task=TASK, partition="normalised_text")
     assert [name for (name,) in fields(finished, "class")[:6]] == ["a b", "b a", "b", "<empty>", "<empty>", "a b"]
     assert config_of(finished)["grader"]["partition"] == "normalised_text"
-    regrade(finished, partition={"name": "ngram_overlap", "n": 1, "threshold": 0.9})
+    regrade(finished, task=TASK, partition={"name": "ngram_overlap", "n": 1, "threshold": 0.9})
     classes = [name for (name,) in fields(finished, "class")[:6]]
     assert classes[0] == classes[1] == classes[5] == "class 0"
     assert classes[2] == "class 1"
     assert classes[3] == classes[4]
-    regrade(finished)
+    regrade(finished, task=TASK)
     assert fields(finished, "class") == fields(finished, "answer")
 
 
@@ -187,7 +189,7 @@ def test_an_evaluation_with_a_partition_tells_classes_apart_when_all_is_drawn(ti
     evaluate(str(tiny_model), TASK, 6, tmp_path / "out", engine=Scripted(), partition="normalised_text")
     assert fields(tmp_path / "out", "class")[0] == ("a b",)
     assert config_of(tmp_path / "out")["grader"]["partition"] == "normalised_text"
-    assert regrade(tmp_path / "out", partition="normalised_text").num_changed == 0
+    assert regrade(tmp_path / "out", task=TASK, partition="normalised_text").num_changed == 0
 
 
 def test_other_problems_and_lost_tasks_are_one_sentence(finished: Path, tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_a_directory_that_is_being_written_is_left_alone(tiny_model: Path, finis
 
     config = EvaluationConfig.from_json(config_of(finished)["config"])
     with SampleStore(finished, config), pytest.raises(StoreError, match="being written by another process"):
-        regrade(finished)
+        regrade(finished, task=TASK)
 
 
 def test_drawing_goes_on_only_under_the_same_grader(tiny_model: Path, finished: Path) -> None:
@@ -219,7 +221,7 @@ def test_drawing_goes_on_only_under_the_same_grader(tiny_model: Path, finished: 
     arguments = (str(tiny_model), TASK, 6, finished)
     with pytest.raises(StoreError, match=r"graded in another way .* rlkit grade"):
         evaluate(*arguments, engine=Scripted(), thinking_tag=None)
-    regrade(finished, thinking_tag=None)
+    regrade(finished, task=TASK, thinking_tag=None)
     evaluate(*arguments, engine=Scripted(), thinking_tag=None)
     assert len(fields(finished, "label")) == 36
     assert fields(finished, "label").count(("unclosed_thinking",)) == 0
@@ -232,7 +234,7 @@ def test_old_directories_go_on_and_are_graded(tiny_model: Path, finished: Path) 
     records = [{k: v for k, v in record.items() if k != "class"} for record in read_samples(finished)]
     (finished / "samples.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records[:12]))
     evaluate(str(tiny_model), TASK, 6, finished, engine=Scripted())
-    assert regrade(finished).num_samples == 36
+    assert regrade(finished, task=TASK).num_samples == 36
     assert fields(finished, "class") == fields(finished, "answer")
 
 
@@ -292,11 +294,76 @@ def test_on_the_command_line(finished: Path, capsys: pytest.CaptureFixture[str])
     assert printed.out.splitlines()[0] == "30 of 36 labels changed"
     assert "empty -> last" in printed.out
     assert "test-0, sample 0: correct -> last" in printed.out
-    assert main(["grade", str(finished), "--json"]) == 0
+    assert main(["grade", str(finished), "--task", task, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "num_samples": 36, "num_changed": 0, "changes": [], "examples": [], "num_errors": 0
     }  # fmt: skip
-    assert main(["grade", str(finished), "--thinking-tag", "<think>"]) == 2
+    assert main(["grade", str(finished), "--task", task, "--thinking-tag", "<think>"]) == 2
     assert "the tag's name without brackets" in capsys.readouterr().err
     assert main(["grade", str(finished / "none")]) == 2
     assert "is not a directory" in capsys.readouterr().err
+
+
+def test_code_that_a_directory_names_is_run_only_when_the_user_names_it(tiny_model: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "task.py"
+    runs = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n"
+    plugin.write_text(f"{runs}from tests.evaluation.conftest import FirstLetter\n")
+    evaluate(str(tiny_model), TASK, 6, tmp_path / "out", engine=Scripted())
+    spec = f"{plugin}:FirstLetter"
+    for named in (spec, {"name": "dataset", "path": "x.jsonl", "verifier": spec}, str(tmp_path / "task.yaml")):
+        header = config_of(tmp_path / "out")
+        header["grader"]["task"] = named
+        (tmp_path / "out" / "config.json").write_text(json.dumps(header))
+        with pytest.raises(StoreError, match=r"which is code; if you trust it, name the task yourself with --task"):
+            regrade(tmp_path / "out")
+    assert not (tmp_path / "ran").exists()
+    assert regrade(tmp_path / "out", task=spec).num_changed == 0
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_kill_before_the_report_is_written_is_noticed_and_mended(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"{HERE / 'test_regrade.py'}:LastLetter"
+    before = (finished / "report.json").read_bytes()
+
+    def killed(plan: object) -> dict[str, Any]:
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rlkit.evaluation.samples.regrade.build_report", killed)
+        with pytest.raises(SystemExit):
+            regrade(finished, task=other)
+    assert (finished / "report.json").read_bytes() == before
+    assert {label for (label,) in fields(finished, "label")} == {"last", "unclosed_thinking"}
+    with pytest.raises(StoreError, match=r"was broken off.*rlkit grade .* finishes it"):
+        read_report(finished)
+    assert regrade(finished, task=other).num_changed == 0
+    assert "last" in read_report(finished)["labels"]
+
+
+def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Path) -> None:
+    program = f"""
+        import os, sys
+        from rlkit.evaluation.samples.regrade import regrade
+        from rlkit.tasks import resolve_task
+        resolve_task({TASK!r})
+        os.setgid(65534), os.setuid(65534)
+        print(regrade(sys.argv[1], task={TASK!r}, output=sys.argv[2]).num_samples)
+        try:
+            regrade(sys.argv[1], task={TASK!r})
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    if os.geteuid() != 0:
+        pytest.skip("needs another user to be without rights")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        shutil.copytree(finished, Path(folder, "base"))
+        command = [sys.executable, "-c", textwrap.dedent(program), f"{folder}/base", f"{folder}/out"]
+        ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    first, second = ran.stdout.splitlines()
+    assert first == "36"
+    assert second.startswith("StoreError")
+    assert "cannot be written" in second

@@ -18,7 +18,7 @@ from rlkit.errors import StoreError
 from rlkit.evaluation.configuration import EvaluationConfig
 from rlkit.evaluation.directory import read_config
 from rlkit.evaluation.samples.reading import Record, read_samples
-from rlkit.evaluation.samples.store import SampleStore, check_directory, replace_graded
+from rlkit.evaluation.samples.store import SampleStore, check_directory, replacing_graded
 from rlkit.evaluation.sampling import SamplingConfig
 
 CONFIG = EvaluationConfig(
@@ -80,16 +80,20 @@ def test_lines_are_replaced_all_at_once_or_not_at_all(tmp_path: Path) -> None:
         store.append([record("a", 0), record("a", 1)])
     header, before = read_config(tmp_path), (tmp_path / "samples.jsonl").read_bytes()
 
+    def put(records: Iterator[Record]) -> None:
+        with replacing_graded(tmp_path, header, {"task": "t"}, records):
+            assert read_config(tmp_path)["grader"] == {"task": "t", "pending": "labels"}
+
     def breaks_off() -> Iterator[Record]:
         yield record("a", 0, "new")
         raise RuntimeError("the verifier went mad")
 
     with pytest.raises(RuntimeError):
-        replace_graded(tmp_path, header, {"task": "t"}, breaks_off())
+        put(breaks_off())
     assert (tmp_path / "samples.jsonl").read_bytes() == before
     assert read_config(tmp_path) == header
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json", "samples.jsonl"]
-    replace_graded(tmp_path, header, {"task": "t"}, iter([record("a", 0, "new")]))
+    put(iter([record("a", 0, "new")]))
     assert stored(tmp_path) == [record("a", 0, "new")]
     assert read_config(tmp_path) == {**header, "grader": {"task": "t"}}
 
