@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 
 import rlkit
-from rlkit.types import Completion, completion_text
+from rlkit.types import Completion
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _ANSWER = re.compile(r"\\boxed\{[^{}]+\}|<answer>[^<]+</answer>")
 
@@ -27,6 +28,6 @@ CASES = [
 
 
 @rlkit.reward
-def answer_format(completion: Completion) -> float:
+def answer_format(completion: Completion, *, thinking_tag: str | None = USUAL_TAG) -> float:
     """Return 1.0 when exactly one `\\boxed{...}` or `<answer>...</answer>` is there and not empty, else 0.0."""
-    return float(len(_ANSWER.findall(completion_text(completion))) == 1)
+    return float(len(_ANSWER.findall(answer_text(completion, thinking_tag))) == 1)

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rlkit
-from rlkit.types import Completion, completion_text
+from rlkit.types import Completion
 from rlkit.verifiers.code_checking import extract_code
 from rlkit.verifiers.code_executor import check_here, check_remotely
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 from rlkit.verifiers.sandbox import Limits
 
 _ADD = "assert add(1, 2) == 3\nassert add(0, 0) == 0"
@@ -35,7 +36,7 @@ CASES = [
 @rlkit.reward(isolation="inline")
 def code_tests(
     completion: Completion,
-    cases: Sequence[Mapping[str, str]] | None = None,
+    cases: Sequence[Mapping[str, Any]] | None = None,
     tests: str | None = None,
     entry_point: str | None = None,
     prelude: str = "",
@@ -43,7 +44,9 @@ def code_tests(
     partial: bool = False,
     wall_s: float = 10.0,
     memory_mb: int = 512,
+    sandbox: str = "strong",
     executor_url: str | None = None,
+    thinking_tag: str | None = USUAL_TAG,
 ) -> float | None:
     """Return 1.0 where all tests passed, 0.0 where one failed, crashed or ran out of time; None where there are none.
 
@@ -53,15 +56,14 @@ def code_tests(
         partial: whether to return the share of tests passed.
         wall_s: seconds by the clock a run.
         memory_mb: of address space a process.
+        sandbox: `weak` runs code also where this machine cannot shut it off from files and network.
+        thinking_tag: of the reasoning that is left out, `think` for the usual ones; None takes completions whole.
         executor_url: where code runs instead of here, for code that could be hostile; see docs/isolation.md.
     """
-    limits = Limits(wall_s=wall_s, cpu_s=max(1, round(wall_s)), memory_mb=memory_mb)
-    job: dict[str, Any] = {"code": extract_code(completion_text(completion)), "cases": cases}
+    limits = Limits(wall_s=wall_s, cpu_s=max(1, round(wall_s)), memory_mb=memory_mb, sandbox=sandbox)
+    job: dict[str, Any] = {"code": extract_code(answer_text(completion, thinking_tag), entry_point), "cases": cases}
     job |= {"tests": tests or "", "entry_point": entry_point, "prelude": prelude}
     judged = check_remotely(executor_url, job, limits) if executor_url else check_here(job, limits)
-    if judged.label == "untestable":
-        # Nothing that a policy can return instead of an answer may spare it the 0.
-        return 0.0
     if judged.passed is None:
         return None
     return judged.num_passed / judged.num_tests if partial and judged.num_tests else float(judged.passed)

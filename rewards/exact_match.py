@@ -12,7 +12,8 @@ from typing import Any
 
 import rlkit
 from rlkit.tasks.verifiers import ExactVerifier
-from rlkit.types import Completion, completion_text
+from rlkit.types import Completion
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 CASES = [
     ({"completion": text, "gold": gold}, expected)
@@ -31,14 +32,15 @@ CASES = [
 
 
 @rlkit.reward
-def exact_match(completion: Completion, gold: Any) -> float | None:
+def exact_match(completion: Completion, gold: Any, *, thinking_tag: str | None = USUAL_TAG) -> float | None:
     """Return 1.0 where the answer has the normal form of the gold one, else 0.0; None where there is no gold answer.
 
     Args:
         completion: text, or chat.
         gold: the right answer.
+        thinking_tag: of the reasoning that is left out, `think` for the usual ones; None takes completions whole.
     """
     if gold is None or not str(gold).strip():
         return None
-    (grade,) = ExactVerifier().grade([completion_text(completion)], [{"gold": gold}])
+    (grade,) = ExactVerifier().grade([answer_text(completion, thinking_tag)], [{"gold": gold}])
     return None if grade.correct is None else float(grade.correct)

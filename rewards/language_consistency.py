@@ -13,7 +13,7 @@ import re
 
 import rlkit
 from rlkit.errors import ConfigError
-from rlkit.types import Completion, Prompt, completion_text
+from rlkit.types import Completion, Prompt, completion_text, prompt_text
 
 _EN = "We have to find the number of apples that are left over."
 _DE = "Wir müssen herausfinden, wie viele Äpfel noch übrig sind."
@@ -49,7 +49,7 @@ def language_consistency(
     Source: the reward of DeepSeek-R1, arXiv 2501.12948, a share of words; ours goes by sentences, as
     py3langid tells the language of nothing shorter.
     """
-    wanted = language or max(_languages(completion_text(prompt), min_bytes), default=(0, None))[1]
+    wanted = language or max(_languages(prompt_text(prompt), min_bytes), default=(0, None))[1]
     found = _languages(completion_text(completion), min_bytes)
     total = sum(size for size, _ in found)
     return sum(size for size, name in found if name == wanted) / total if total and wanted else None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.servers.judge import ChatJudge
-from rlkit.types import Completion, Prompt, completion_text
+from rlkit.types import Completion, Prompt, completion_text, prompt_text
 
 _SERVER = {"model": "judge", "base_url": "http://localhost:8000/v1"}
 CASES = [
@@ -62,7 +62,7 @@ def llm_judge(
     others = reference if reference is not None else [None] * len(completions)
 
     def question(completion: Completion, prompt: Prompt, other: str | None) -> float | list[tuple[str, ...]]:
-        text, task = completion_text(completion), completion_text(prompt)
+        text, task = completion_text(completion), prompt_text(prompt)
         if not text.strip() or text == other:
             return 0.5 if text.strip() else 0.0
         return [(meets, task, text)] if other is None else [(better, task, other, text), (better, task, text, other)]

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.types import Completion, completion_text
+from rlkit.types import Completion
 from rlkit.verifiers.answers import extract_final_answer
 from rlkit.verifiers.mathematics import DEADLINE_S, judge_completions
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 CASES: list[tuple[dict[str, Any], list[float | None]]] = [
     ({"completions": [text], "gold": [gold]}, [expected])
@@ -41,6 +42,7 @@ def math_verify(
     solution: Sequence[Any] | None = None,
     last_number: bool = False,
     deadline_s: float = DEADLINE_S,
+    thinking_tag: str | None = USUAL_TAG,
     **columns: Any,
 ) -> list[float | None]:
     """Return 1.0 where the final answer is equal to the gold one, 0.0 where it is not or there is none.
@@ -50,6 +52,7 @@ def math_verify(
         gold, solution: B right answers; one of the two.
         last_number: whether a completion that announces no answer answers with its last number.
         deadline_s: seconds that one comparison may take.
+        thinking_tag: of the reasoning that is left out, `think` for the usual ones; None takes completions whole.
         columns: unused; other columns of the data.
 
     Returns:
@@ -62,7 +65,7 @@ def math_verify(
     if given is None:
         raise ConfigError("math_verify found neither of the columns gold and solution; name one of yours like that.")
     golds = ["" if value is None else extract_final_answer(str(value)) or str(value).strip() for value in given]
-    texts = [completion_text(completion) for completion in completions]
+    texts = [answer_text(completion, thinking_tag) for completion in completions]
     grades = judge_completions(texts, golds, last_number=last_number, deadline_s=deadline_s)
     return [
         None if not right or grade.correct is None else float(grade.correct)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import rlkit
 from rlkit.tasks.verifiers import ChoiceVerifier
-from rlkit.types import Completion, completion_text
+from rlkit.types import Completion
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 CASES = [
     ({"completion": text, "gold": gold}, expected)
@@ -30,16 +31,19 @@ CASES = [
 
 
 @rlkit.reward
-def multiple_choice(completion: Completion, gold: str | None, *, choices: str = "ABCDE") -> float | None:
+def multiple_choice(
+    completion: Completion, gold: str | None, *, choices: str = "ABCDE", thinking_tag: str | None = USUAL_TAG
+) -> float | None:
     """Return 1.0 where the letter chosen is the gold one, else 0.0; None where there is no gold letter.
 
     Args:
         completion: text, or chat.
         gold: the right letter, in either case.
         choices: the letters that can be chosen.
+        thinking_tag: of the reasoning that is left out, `think` for the usual ones; None takes completions whole.
     """
     if gold is None or not gold.strip():
         return None
     row = {"gold": gold, "choices": choices}
-    (grade,) = ChoiceVerifier().grade([completion_text(completion)], [row])
+    (grade,) = ChoiceVerifier().grade([answer_text(completion, thinking_tag)], [row])
     return None if grade.correct is None else float(grade.correct)

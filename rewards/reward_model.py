@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.diversity import CrossEncoder
-from rlkit.types import Completion, Prompt, completion_text
+from rlkit.types import Completion, Prompt, completion_text, prompt_text
 
 CASES: list[tuple[dict[str, Any], list[float | None]]] = [
     ({"completions": [], "prompts": [], "model": "my/reward-model", "url": "http://localhost:8000"}, [])
@@ -61,10 +61,13 @@ def reward_model(
         deadline_s=deadline_s,
         api_key_variable=api_key_variable,
     )
-    pairs = [(_clean(prompt), _clean(text)) for prompt, text in zip(prompts, completions, strict=True)]
+    pairs = [
+        (_clean(prompt_text(prompt)), _clean(completion_text(text)))
+        for prompt, text in zip(prompts, completions, strict=True)
+    ]
     return [*map(float, classifier.score(pairs))] if pairs else []
 
 
-def _clean(text: Completion | Prompt) -> str:
+def _clean(text: str) -> str:
     """Return a text without the lone surrogates that no tokenizer reads."""
-    return completion_text(text).encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode()

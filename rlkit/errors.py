@@ -8,6 +8,7 @@ To add one: subclass `RlkitError` and the standard error it refines, and say in 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -50,6 +51,8 @@ class StoreError(RlkitError, RuntimeError):
 
 _MOST_NAMES = 12
 """Names that one sentence can hold and still be read."""
+_MOST_TRACE = 8000
+"""Characters of a traceback that are kept."""
 
 
 def suggest(given: str, allowed: Iterable[str], listed_by: str | None = None) -> str:
@@ -72,3 +75,21 @@ def suggest(given: str, allowed: Iterable[str], listed_by: str | None = None) ->
         return f" Allowed: {', '.join(names)}." if names else ""
     where = f"; {listed_by} lists all" if listed_by else ""
     return f" Allowed: {', '.join(names[:_MOST_NAMES])} and {more} more{where}."
+
+
+def say_error(error: BaseException) -> str:
+    """Return an error's class and words on one line; also of one whose words cannot be made."""
+    try:
+        said = " ".join(str(error).split())[:300]
+    except Exception:
+        said = ""
+    return f"{type(error).__name__}{f': {said}' if said else ''}"
+
+
+def trace_error(error: BaseException) -> str:
+    """Return the end of an error's traceback, without its first call, which is that of whoever caught it."""
+    calls = error.__traceback__ and error.__traceback__.tb_next
+    try:
+        return "".join(traceback.format_exception(type(error), error, calls))[-_MOST_TRACE:]
+    except Exception:
+        return say_error(error)

@@ -2,7 +2,7 @@
 
 A *kind* is described by a `PluginKind`: its word for messages, its entry-point group and its built-in names.
 Built-ins are `name -> "package.module:attribute"`, so that naming one imports only that one. Files are loaded by
-path; nothing is added to `sys.path` and nothing needs to have been imported before.
+path, and may import what lies beside them; nothing needs to have been imported before.
 """
 
 from __future__ import annotations
@@ -227,6 +227,9 @@ def load_file(path: Path, word: str) -> Any:
     assert loader.loader is not None, "a .py path always has a source loader"
     module = importlib.util.module_from_spec(loader)
     sys.modules[name] = module
+    # Last, so that it shadows nothing: what lies beside the file can be imported by it, as where Python runs the file.
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         loader.loader.exec_module(module)
     except (Exception, SystemExit) as error:

@@ -7,6 +7,7 @@ B = P * G rows in world order, T completion tokens, V vocabulary, K reward funct
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ Prompt = str | list[Message]
 """A prompt is plain text for a completion model or a list of messages for a chat model."""
 
 Completion = str | list[Message]
-"""What TRL hands to rewards: text for plain prompts, a list with one assistant message for chat prompts."""
+"""What TRL hands to rewards: text for plain prompts, for chat prompts a list of messages, those of tools among them."""
 
 Row = dict[str, Any]
 """One problem: `"id"` (unique string), `"prompt"` (Prompt) and the gold columns its task needs for grading."""
@@ -83,7 +84,28 @@ class Task(Protocol):
 
 
 def completion_text(completion: Completion) -> str:
-    """Return the text of a completion, whether plain or a list of chat messages (their contents joined)."""
+    """Return what the policy wrote, reasoning included: a text as it is, of a chat the assistant's turns, a line apart.
+
+    What tools, users and the system said in the course of a completion is left out, and so are pictures. See
+    `rlkit.verifiers.answer_text` for the part of it that is graded.
+    """
     if isinstance(completion, str):
         return completion
-    return "".join(message.get("content") or "" for message in completion)
+    return "\n".join(own_turns(completion))
+
+
+def own_turns(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the text of each of the policy's turns in a chat; a message that names no role is one."""
+    return [_content(message) for message in messages if message.get("role", "assistant") == "assistant"]
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """Return the text of a prompt, whether plain or a list of chat messages (all their contents, a line apart)."""
+    return prompt if isinstance(prompt, str) else "\n".join(_content(message) for message in prompt)
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))

@@ -14,9 +14,8 @@ from rlkit.cli import build_parser
 from rlkit.diversity import summarise_groups
 from rlkit.estimators.support import SURELY_SOLVABLE
 from rlkit.evaluation import compare_runs
-from rlkit.evaluation.comparing.paired_diversity import SMALLEST_LOSS
-from rlkit.evaluation.comparing.verdict import FAILING_WORDS
-from rlkit.evaluation.comparing.verdict_rules import RULES, SMALLEST_CHANGE
+from rlkit.evaluation.comparing.margins import MARGINS
+from rlkit.evaluation.comparing.verdict_rules import REFUSED, RULES
 from tests.evaluation.simulated import simulate_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,16 +102,14 @@ def summary_names() -> list[str]:
 def test_the_table_of_verdicts_is_what_the_rules_say() -> None:
     page = (ROOT / "docs" / "comparing.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
-    start = rows.index(["verdict", "rule", "holds when"]) + 2
-    stated = rows[start : start + len(RULES)]
-    assert stated == [[rule.word, rule.name, rule.condition] for rule in RULES]
-    assert rows[start + len(RULES)][0] == "inconclusive"
+    start = rows.index(["verdict", "holds when"]) + 2
+    assert rows[start : start + len(RULES)] == [[rule.word, rule.condition] for rule in RULES]
     (failing,) = re.findall(r"the verdict of a run is ([^.]+?), and 0 otherwise", " ".join(page.split()))
-    assert failing.replace(" or ", ", ").split(", ") == [*FAILING_WORDS]
-    # The table writes 0.05 and 1/2 where the rules compute 1 - level and n // 2.
-    assert f"by less than {SMALLEST_CHANGE} decides nothing" in page
+    assert failing.replace(" or ", ", ").split(", ") == [*REFUSED]
+    start = rows.index(["margin", "default", "why"]) + 2
+    stated = {name.strip("` "): float(row[1]) for row in rows[start : start + 3] for name in row[0].split(",")}
+    assert stated == MARGINS
     assert f"in at least {SURELY_SOLVABLE} samples of n" in page
-    assert f"({SMALLEST_LOSS:.0%}".replace("%", " %") in page
 
 
 def test_every_part_of_a_comparison_is_explained() -> None:

@@ -69,13 +69,13 @@ def test_what_cannot_be_named_is_refused_in_one_sentence(spec, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_is_loaded_by_path_without_touching_sys_path(tmp_path):
+def test_a_file_is_loaded_by_path_and_its_folder_shadows_nothing(tmp_path):
     file = tmp_path / "own rulers.py"
     file.write_text("from dataclasses import dataclass\n@dataclass\nclass Mine:\n    size: int = 1\n")
     before = list(sys.path)
     first, second = resolve(f"{file}:Mine", KIND), resolve({"name": f"{file}:Mine", "size": 4}, KIND)
     assert (first.size, second.size, type(first)) == (1, 4, type(second))
-    assert sys.path == before
+    assert sys.path == [*before, str(tmp_path)]
 
 
 def test_a_file_that_ends_the_program_is_refused_like_any_that_fails(tmp_path):

@@ -20,7 +20,7 @@ from rlkit.recipe.plan import Plan
 from rlkit.tasks.countdown import Countdown, countdown_reward
 from rlkit.terminal import note
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer, grpo
-from rlkit.types import Row, completion_text
+from rlkit.types import Row, prompt_text
 
 ROWS, NUM_GENERATIONS, ROWS_AT_ONCE = 32, 16, 8
 PARTS = ("reading", "comparing", "chain", "metrics")
@@ -148,7 +148,7 @@ def train_with_all(
 def build_trainer(scale: Scale, max_steps: int, completion_tokens: int, folder: Path) -> EveryMethod:
     """Return a trainer of float32 weights on the CPU, one optimizer step a generation batch."""
     problems = [
-        {**row, "prompt": completion_text(row["prompt"])}
+        {**row, "prompt": prompt_text(row["prompt"])}
         for row in Countdown(format="chat", train_size=max_steps * ROWS // NUM_GENERATIONS).load("train")
     ]
     arguments = {

@@ -8,8 +8,7 @@ Every class of `TRANSFORMS` can be imported from here.
 from importlib import import_module
 from typing import Any
 
-from rlkit.advantages.base import Array, Transform
-from rlkit.advantages.chain import Chain
+from rlkit.advantages.base import Array, Chain, Transform, check_roles, compose_rewards
 from rlkit.advantages.context import GroupContext
 from rlkit.advantages.counts import AnswerCounts, PassRates
 from rlkit.advantages.naming import ADVANTAGES, TRANSFORMS, chain, resolve
@@ -24,6 +23,8 @@ __all__ = [
     "PassRates",
     "Transform",
     "chain",
+    "check_roles",
+    "compose_rewards",
     "resolve",
 ]
 

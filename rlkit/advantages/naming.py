@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rlkit.advantages.base import Transform
-from rlkit.advantages.chain import Chain
+from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.presets import PRESETS
 from rlkit.advantages.user_transforms import check_transform
 from rlkit.parameters import to_recipe_name

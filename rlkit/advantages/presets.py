@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from rlkit.advantages.base import Transform
+from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
-from rlkit.advantages.chain import Chain
 from rlkit.advantages.correctness import WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
 from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence

@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit.advantages.base import Transform
 from rlkit.advantages.context import GroupContext
 from rlkit.errors import ConfigError, PluginError, RlkitError, suggest
 from rlkit.parameters import show
 from rlkit.plugins import blame_plugin
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(GroupContext))
-
-
-def is_own(transform: Any) -> bool:
-    """Return whether a transform is not one of ours, which need no watching."""
-    return not isinstance(transform, Transform) or not type(transform).__module__.startswith("rlkit.")
 
 
 def check_transform(transform: Any) -> None:

@@ -68,12 +68,12 @@ def run_validate(args: argparse.Namespace) -> int:
     code = 0
     for reference in args.recipe:
         try:
-            check_recipe(load_recipe(reference, args.overrides))
+            untried = check_recipe(load_recipe(reference, args.overrides))
         except RlkitError as error:
             code = 2
             print(f"rlkit: {shorten(reference)}: {error}", file=sys.stderr)
         else:
-            print(f"{reference}: valid", flush=True)
+            print(f"{reference}: valid{f', as far as can be told here. {untried}' if untried else ''}", flush=True)
     return code
 
 
@@ -82,8 +82,11 @@ def shorten(reference: str) -> str:
     return reference if len(reference) <= 120 else f"{reference[:80]}…{reference[-20:]}"
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Check everything about a recipe that can be known without loading its model.
+def check_recipe(recipe: Recipe) -> str | None:
+    """Check everything about a recipe that can be known without loading its model's weights; data are read.
+
+    Returns:
+        What could not be tried here, if anything.
 
     Raises:
         RlkitError: naming the first thing that is wrong.
@@ -95,8 +98,9 @@ def check_recipe(recipe: Recipe) -> None:
 
     quiet_libraries()
     from rlkit.trainers.settings import check_run
+    from rlkit.trainers.trial import try_run
 
-    check_run(recipe, plan)
+    return try_run(check_run(recipe, plan))
 
 
 def _render(reference: str, overrides: list[str]) -> str:

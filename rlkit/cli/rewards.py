@@ -30,6 +30,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     check.add_argument(
         "--budget", type=float, default=10.0, metavar="S", help="seconds that a call may take (default: %(default)g)"
     )
+    check.add_argument(
+        "--deadline",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="seconds that the whole check may take, after which it is ended (default: %(default)g)",
+    )
     new.add_argument("name", metavar="NAME", help="what to call it; writes NAME.py and test_NAME.py here")
 
 
@@ -59,7 +66,7 @@ def run_show(args: argparse.Namespace) -> int:
     from rlkit.errors import ConfigError
     from rlkit.rewards import bind_reward
     from rlkit.rewards.bound_reward import settable
-    from rlkit.testing.check import find_cases, find_home, plain_function
+    from rlkit.testing.homes import find_cases, find_home, plain_function
 
     bound = bind_reward(_read_reward(args.reward))
     function = plain_function(bound)
@@ -74,7 +81,7 @@ def run_show(args: argparse.Namespace) -> int:
         default = parameters[name].default
         print(f"    {name}" + (" (needed)" if default is inspect.Parameter.empty else f" = {default!r}"))
     try:
-        cases = find_cases(bound)
+        cases = find_cases(bound) or []
     except ConfigError:
         cases = []
     print("\nCases" + ("" if cases else ": none"))
@@ -85,10 +92,13 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     """Examine one reward and print a line a check; 1 when one failed."""
+    from rlkit.cli.options import read_spec
     from rlkit.testing import examine_reward
     from rlkit.testing.examination import CHECKS
 
-    report = examine_reward(_read_reward(args.reward), budget_s=args.budget)
+    # What the file does when it is imported is part of what is checked, so nothing of it is imported here.
+    reward = args.reward if args.reward.endswith(".py") else read_spec(args.reward, "REWARD")
+    report = examine_reward(reward, budget_s=args.budget, deadline_s=args.deadline)
     print(f"{report.name}: {report.form}, {report.role}, {report.isolation}; {report.num_cases} cases")
     for check in report.checks.values():
         said = f"{CHECKS[check.name]} ({check.skipped})" if check.status == "skipped" else CHECKS[check.name]
@@ -121,7 +131,7 @@ def _read_reward(text: str) -> Any:
 def _first_line(bound: BoundReward) -> str:
     import inspect
 
-    from rlkit.testing.check import find_home, plain_function
+    from rlkit.testing.homes import find_home, plain_function
 
     about = inspect.getdoc(find_home(bound)) or inspect.getdoc(plain_function(bound)) or ""
     return about.strip().partition("\n")[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rlkit.arithmetic import Expression, split_steps
-from rlkit.verifiers.numbers import parse_arithmetic
+from rlkit.verifiers.plain_arithmetic import parse_arithmetic
 
 _MAX_RUN = 400
 """Longest run of signs read as one chain of equations, in characters; longer ones are no prose of a solution."""

@@ -13,6 +13,7 @@ from rlkit.errors import ConfigError, PluginError
 from rlkit.parameters import check_choice, check_flag, name_in_recipes
 from rlkit.verifiers.announcements import cut_after_answer, find_answer
 from rlkit.verifiers.normalisation import EMPTY_CLASS
+from rlkit.verifiers.reasoning import USUAL_TAG, blank_reasoning, check_thinking_tag
 
 TRUNCATED_CLASS = "<truncated>"
 """Feature of a completion that was cut off before its final answer: all of those are one class."""
@@ -38,11 +39,14 @@ class TextPartition:
     """Whether what follows the final answer is left out; see `rlkit.verifiers.cut_after_answer`."""
     truncated: str = "own"
     """Completions cut off before a final answer: `own` class, or `compare` them like finished ones."""
+    thinking_tag: str | None = USUAL_TAG
+    """Of reasoning, in which nothing is a final answer; see `rlkit.verifiers.answer_text`."""
 
     def __post_init__(self) -> None:
         """Check every parameter."""
         check_flag(name_in_recipes(self), "cut_after_answer", self.cut_after_answer)
         check_choice(name_in_recipes(self), "truncated", self.truncated, ("own", "compare"))
+        check_thinking_tag(self.thinking_tag)
 
     def features(self, completions: Sequence[str], **columns: Sequence[Any]) -> list[Any]:
         """Return one small picklable feature a completion; of the columns, only `truncated` is looked at."""
@@ -76,11 +80,11 @@ class TextPartition:
         if not text.strip():
             return EMPTY_CLASS
         if was_truncated:
-            found = find_answer(text)
+            found = find_answer(blank_reasoning(text, self.thinking_tag))
             # A line that the text breaks off in may be half an answer.
             if found is None or not (found.is_closed or "\n" in text[found.end :]):
                 return TRUNCATED_CLASS
-        return cut_after_answer(text) if self.cut_after_answer else text
+        return cut_after_answer(text, self.thinking_tag) if self.cut_after_answer else text
 
 
 @dataclass(frozen=True, kw_only=True)

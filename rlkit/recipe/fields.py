@@ -119,9 +119,11 @@ def _fit_plain(value: Any, hint: Any) -> Any:
     if not isinstance(hint, type):
         return value
     if _is_enum(hint):
-        return value if isinstance(value, hint) or value in {member.value for member in hint} else _NO
+        # A list, not a set: a recipe may say what cannot be hashed.
+        return value if isinstance(value, hint) or value in [member.value for member in hint] else _NO
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        # A whole number of hundreds of digits is more than any float.
+        return float(value) if abs(value) < 2**1023 else _NO
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) and hint is not bool:

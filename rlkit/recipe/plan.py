@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from rlkit.advantages import Chain
+from rlkit.advantages import Chain, check_roles
 from rlkit.advantages import resolve as resolve_advantage
 from rlkit.diversity import resolve_embedding, resolve_partition
 from rlkit.errors import ConfigError, suggest
@@ -26,7 +26,7 @@ from rlkit.objective.references import AdapterOff, Ema, Reference, Reset
 from rlkit.objective.token_weights import TopEntropy
 from rlkit.plugins import describe
 from rlkit.recipe.schema import Recipe
-from rlkit.rewards import BoundReward, bind_reward, check_roles, name_rewards
+from rlkit.rewards import BoundReward, bind_reward, name_rewards
 from rlkit.rewards.monitors import Thresholds, resolve_monitor
 from rlkit.terminal import note
 

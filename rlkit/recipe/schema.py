@@ -16,7 +16,7 @@ from rlkit.types import PluginSpec
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One training run, as the user describes it. Paths are seen from the working directory."""
+    """One training run, as the user describes it; files that exist beside the recipe are named by their whole path."""
 
     model: str
     """A directory, the name of a bundled model, or a hub id; the first that exists wins."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,17 @@ def _is_nameable(path: Path) -> bool:
     return True
 
 
-def shipped_recipes() -> dict[str, Path]:
-    """Return the shipped training recipes by name, e.g. `countdown/grpo`; launch configurations are not among them."""
+def shipped_recipes(with_bases: bool = False) -> dict[str, Path]:
+    """Return the shipped training recipes by name, e.g. `countdown/grpo`; launch configurations are not among them.
+
+    Args:
+        with_bases: also what is no run by itself but can be extended, e.g. `countdown/base`.
+    """
     root = _shipped_root()
     files = [
-        path for path in sorted(root.glob("*/*.yaml")) if path.parent.name not in _NOT_TRAINING and path.stem != "base"
+        path
+        for path in sorted(root.glob("*/*.yaml"))
+        if path.parent.name not in _NOT_TRAINING and (with_bases or path.stem != "base")
     ]
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in files}
 
@@ -115,6 +122,7 @@ def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(
             f"{path} holds no settings; a recipe is a YAML mapping with the keys model, task, output and train."
         )
+    values = _locate(values, path.parent)
     parent = values.pop("extends", None)
     if parent is None:
         return values
@@ -125,12 +133,37 @@ def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
     return _inherit(_read_file(_find_parent(parent, path), (*children, path)), values)
 
 
+_FILE = re.compile(r"(?P<file>.+\.(?:py|yaml|yml|jsonl|json|csv|parquet|jinja))(?P<thing>:\w+)?")
+
+
+def _locate(value: Any, folder: Path, key: str = "") -> Any:
+    """Return what a recipe says with the files it names seen from the recipe's folder, where they exist there.
+
+    That is the value of `path` and of `model`, and every text that ends like a file, perhaps followed by `:thing`. What
+    is not there is left to be seen from the working directory, and so is what is the same seen from either.
+    """
+    if isinstance(value, dict):
+        return {name: _locate(inner, folder, str(name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_locate(inner, folder, key) for inner in value]
+    if not isinstance(value, str) or key in ("extends", "output", "output_dir"):
+        return value
+    named = _FILE.fullmatch(value)
+    if named is None and not (key == "path" or (key == "model" and value.startswith("."))):
+        return value
+    file, thing = (named["file"], named["thing"] or "") if named else (value, "")
+    there = folder / os.path.expanduser(file)
+    if os.path.isabs(file) or not _is_nameable(there) or not there.exists() or there.resolve() == Path(file).resolve():
+        return value
+    return f"{there}{thing}"
+
+
 def _find_parent(parent: str, path: Path) -> Path:
     """Return the file that the recipe at `path` extends: one seen from there wins, then a shipped recipe."""
     base = path.parent / os.path.expanduser(parent)
     if _is_file(base):
         return base
-    shipped, name = shipped_recipes(), parent.removesuffix(".yaml")
+    shipped, name = shipped_recipes(with_bases=True), parent.removesuffix(".yaml")
     if name in shipped:
         return shipped[name]
     raise ConfigError(

@@ -9,13 +9,13 @@ from rlkit.report.combined import Report
 from rlkit.report.curves import DISTINCT_AT_K
 from rlkit.report.dots import ROW_HEIGHT, draw_dots
 from rlkit.report.frame import Frame
+from rlkit.report.fronts import plane_points, temperatures_table
 from rlkit.report.layout import Charts, figure, figure_caption, responsive, section
 from rlkit.report.losses import losses_figure
 from rlkit.report.markup import Markup, tag
 from rlkit.report.pass_at_k import over_k
-from rlkit.report.plane import Point, draw_plane
+from rlkit.report.plane import draw_plane
 from rlkit.report.retained import retained_figure
-from rlkit.report.sweeps import find_sweeps, temperature
 
 
 def diversity_section(report: Report, charts: Charts) -> Markup | None:
@@ -37,23 +37,22 @@ def _plane_and_dots(report: Report) -> Markup | None:
 
 
 def _plane(report: Report, diversity: Column, height: float) -> Markup:
-    quality, sweeps = pass_at_column(1), find_sweeps(report.runs)
-    swept = {slot for sweep in sweeps for slot in sweep}
-    points = [
-        Point(i, run.name, accuracy, spread, temperature(run) if i in swept else None)
-        for i, run in enumerate(report.runs)
-        if (accuracy := run.cell(quality.key)) and (spread := run.cell(diversity.key))
-    ]
+    quality = pass_at_column(1)
+    points, fronts = plane_points(report, quality, diversity)
     wide = Frame(560, height, left=46, right=24, top=34, bottom=46)
     narrow = Frame(343, 360, left=38, right=12, top=32, bottom=46)
     drawings = responsive(
-        draw_plane("plane-wide", points, quality, diversity, wide, sweeps),
-        draw_plane("plane-narrow", points, quality, diversity, narrow, sweeps),
+        draw_plane("plane-wide", points, quality, diversity, wide, fronts),
+        draw_plane("plane-narrow", points, quality, diversity, narrow, fronts),
     )
     caption = "Right is more accurate, up more varied. Crosses are 95 % intervals; dotted lines start at the reference."
-    if sweeps:
-        caption += " Solid lines join one model's evaluations at rising temperature T."
-    return figure("Quality-diversity plane", caption, drawings)
+    if fronts:
+        caption += (
+            " Solid lines join one model at several temperatures T. A run that lies below the reference's line has "
+            "nothing that the reference does not have at a lower temperature."
+        )
+    passes = [column for column in report.columns if column.key.startswith("pass@")]
+    return figure("Quality-diversity plane", caption, drawings, temperatures_table(report, [*passes, diversity]))
 
 
 def _distinct_figure(report: Report, charts: Charts) -> Markup | None:

@@ -1,4 +1,4 @@
-"""A comparison as people read it: verdict, table of numbers, support, crossing, notes."""
+"""A comparison as people read it: verdict, what decided it, table of numbers, support, crossing, notes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlkit.evaluation.diversity.measuring import HEADLINE
+from rlkit.report.verdicts import question_rows
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +18,31 @@ def describe_verdict(comparison: dict[str, Any]) -> str:
     """Return the verdict on one line: which run, against what, and the number that decided."""
     names = f"{comparison['b']['name']} against {comparison['a']['name']}"
     kind = " (system-level: more than the model differs)" if comparison["system_level"] else ""
-    return f"{names}{kind}: {comparison['verdict']['sentence']}"
+    return f"{names}{kind}: {comparison['verdict']['word']}. {comparison['verdict']['sentence']}"
+
+
+def describe_front(comparison: dict[str, Any]) -> Iterator[str]:
+    """Yield what the base's temperatures say beyond the verdict's sentence, or the command that would tell."""
+    front = comparison["verdict"]["front"]
+    for said in front["says"]:
+        yield f"  {said}"
+    if front["command"]:
+        yield f"    {front['command']}"
+
+
+def build_verdict_table(comparison: dict[str, Any]) -> Table:
+    """Return the questions that decided the verdict: changes with their margins, and what is sure of them."""
+    from rich.text import Text
+
+    verdict, level = comparison["verdict"], f"{comparison['level']:.0%}"
+    table = _new_table(f"what decided: {comparison['b']['name']}, {verdict['word']}")
+    for heading in ("", "base", "run", f"change [{level}, all at once]", "margin", "sure of"):
+        table.add_column(
+            Text(heading), justify="left" if heading in ("", "sure of") else "right", no_wrap=bool(heading)
+        )
+    for row in question_rows(verdict):
+        table.add_row(*map(Text, row))
+    return table
 
 
 def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each_k_alone: bool = False) -> Table:
@@ -58,8 +83,7 @@ def build_overview(comparisons: list[dict[str, Any]]) -> Table:
         cells = [comparison["pass_at_k"][k] for k in shown]
         numbers = [_difference_text(cell) for cell in cells]
         counts = [str(support["gained"]), str(support["lost"]), _p_text(support["mcnemar_p"])]
-        words = [comparison["verdict"]["word"], *(other["word"] for other in comparison["verdict"]["also"])]
-        table.add_row(*map(Text, (comparison["b"]["name"], ", ".join(words), *numbers, *counts)))
+        table.add_row(*map(Text, (comparison["b"]["name"], comparison["verdict"]["word"], *numbers, *counts)))
     return table
 
 
@@ -84,6 +108,7 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_m
     for name in _chosen(losses, all_measures):
         if losses[name]["num_problems"]:
             yield _describe_loss(name, losses[name])
+    yield from _describe_outputs(comparison["outputs"])
     rows = _rows(comparison, all_measures)
     if undefined := [name.replace("_", " ") for name, cell in rows.items() if cell["num_defined"] == 0]:
         yield f"Undefined on every problem: {'; '.join(undefined)}"
@@ -124,6 +149,18 @@ def _describe_loss(name: str, loss: dict[str, Any]) -> str:
         for part in ("total", "quality_control", "residual", "rho")
     )
     return f"Loss of {name}: {parts}, on {loss['num_problems']} problems"
+
+
+def _describe_outputs(outputs: Mapping[str, Any]) -> Iterator[str]:
+    if formats := outputs.get("formats"):
+        first = [f"{next(iter(formats[side]))} {next(iter(formats[side].values())):.0%}" for side in ("a", "b")]
+        yield f"Form: mostly {first[0]}, then {first[1]}; drift {_number(formats['drift'])} of at most 0.693"
+    if across := outputs.get("across_prompts"):
+        said = (f"{name.replace('_', ' ')} {cell['a']:.3f} to {cell['b']:.3f}" for name, cell in across.items())
+        yield f"Across prompts, one answer each: {'; '.join(said)}"
+    if similarity := outputs.get("similarity"):
+        within, between = (_number(similarity[name]["value"]) for name in ("within_base", "between"))
+        yield f"Similarity of answers to one prompt (n-grams): {within} within the base, {between} between the two"
 
 
 def _chosen(measures: Mapping[str, Any], all_measures: bool) -> list[str]:

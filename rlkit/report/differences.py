@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from rlkit.evaluation.comparing.comparison import compare_runs
+from rlkit.estimators import holm_p_values
+from rlkit.evaluation.comparing.comparison import compare_runs, compare_several
+from rlkit.evaluation.comparing.models import gather_models
 from rlkit.report.cells import Cell, finite_or_none
 from rlkit.report.columns import Column
 from rlkit.report.load import Run
+
+_NOISE = 0.05
+"""Adjusted p-values from here on are noise."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,19 @@ class Difference(Cell):
     """Mean of the run, likewise."""
     p_value: float | None = None
     """Of a two-sided sign-flip test of this quantity alone."""
+    p_adjusted: float | None = None
+    """Adjusted for all columns, and all runs against the same one."""
+
+    @property
+    def direction(self) -> str:
+        """`up` or `down` where the change is beyond noise, whatever else is looked at beside it; else `unclear`."""
+        is_noise = self.p_adjusted is None or self.p_adjusted >= _NOISE
+        return "unclear" if is_noise else super().direction
 
     def as_json(self) -> dict[str, float | int | None]:
-        """Return the shape of a cell with both means and the p-value."""
-        return super().as_json() | {"before": self.before, "after": self.after, "p_value": self.p_value}
+        """Return the shape of a cell with both means and the p-values."""
+        p_values = {"p_value": self.p_value, "p_adjusted": self.p_adjusted}
+        return super().as_json() | {"before": self.before, "after": self.after} | p_values
 
 
 Differences = Mapping[tuple[int, int], Mapping[str, Difference]]
@@ -38,13 +53,20 @@ Comparisons = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
 def compare_all(runs: Sequence[Run], columns: Sequence[Column]) -> Comparisons:
-    """Compare every run with each that was named before it.
+    """Compare every run with each that was named before it; verdicts against the first allow for their number.
 
     Raises:
         ConfigError: two runs cannot be paired.
     """
     ks = [int(column.key.removeprefix("pass@")) for column in columns if column.key.startswith("pass@")]
-    return {(j, i): compare_runs(runs[i].report, runs[j].report, ks=ks) for i, j in combinations(range(len(runs)), 2)}
+    found = {
+        (j, i): compare_runs(runs[i].report, runs[j].report, ks=ks) for i, j in combinations(range(1, len(runs)), 2)
+    }
+    # Evaluations of the reference at other temperatures, its own or named apart, are its front.
+    models = [run.model for run in runs]
+    front, _ = gather_models(models[0], models[1:])
+    against = compare_several(front, models[1:], ks=ks)["comparisons"] if len(runs) > 1 else []
+    return found | {(j, 0): each for j, each in enumerate(against, start=1)}
 
 
 def read_all_differences(comparisons: Comparisons, columns: Sequence[Column]) -> Differences:
@@ -55,7 +77,19 @@ def read_all_differences(comparisons: Comparisons, columns: Sequence[Column]) ->
         forward = {c.key: _read(records[c.key]) for c in columns if c.key in records}
         pairs[j, i] = forward
         pairs[i, j] = {key: negate(difference) for key, difference in forward.items()}
-    return pairs
+    return _adjust(pairs)
+
+
+def _adjust(pairs: dict[tuple[int, int], dict[str, Difference]]) -> Differences:
+    """Adjust the p-values of all runs and columns against one run for each other (Holm): a reader sees them at once."""
+    adjusted = {pair: dict(found) for pair, found in pairs.items()}
+    for against in {against for _, against in pairs}:
+        shown = [(pair, key) for pair in pairs if pair[1] == against for key in pairs[pair]]
+        p_values = [pairs[pair][key].p_value for pair, key in shown]
+        together = holm_p_values([math.nan if p_value is None else p_value for p_value in p_values])
+        for (pair, key), p_value in zip(shown, together.tolist(), strict=True):
+            adjusted[pair][key] = replace(pairs[pair][key], p_adjusted=finite_or_none(p_value))
+    return adjusted
 
 
 def negate(cell: Difference) -> Difference:

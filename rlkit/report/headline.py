@@ -10,9 +10,16 @@ from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.dots import cells_domain, draw_strip
 from rlkit.report.frame import run_class, swatch
+from rlkit.report.layout import numbers, run_row
 from rlkit.report.markup import Markup, breakable, tag
 from rlkit.report.verdicts import read_verdict, verdict_lines
 from rlkit.report.wording import describe_difference, difference_interval, difference_tone
+
+_DECIDED = ("Run", "Quantity", "Reference", "Run", "Change", "Margin", "Sure of")
+_DECIDED_NOTE = (
+    "Verdicts: a change counts where its whole interval lies beyond its margin, and none is shown where it lies "
+    "within; the intervals of all questions and runs hold at once. The rules are in docs/comparing.md."
+)
 
 
 def headline_section(report: Report) -> Markup:
@@ -23,6 +30,7 @@ def headline_section(report: Report) -> Markup:
         tag("h2", "At a glance", id="glance"),
         _against_choice(report) if is_comparison else None,
         _cards(report) if is_comparison else None,
+        _decided(report) if is_comparison else None,
         tag(
             "div", headline_table(report), class_="scroll framed", tabindex="0", role="region", aria_labelledby="glance"
         ),
@@ -45,6 +53,21 @@ def headline_table(report: Report) -> Markup:
 def shown_against(reference: int) -> dict[str, object]:
     """Return the attributes of an element that shows only while `reference` is the run compared against."""
     return {"data_against": str(reference), "hidden": reference != 0}
+
+
+def _decided(report: Report) -> Markup | None:
+    """Return the numbers behind the verdicts, folded away."""
+    verdicts = {slot: read_verdict(report.comparison(slot)) for slot in range(1, len(report.runs))}
+    rows = [
+        run_row(report, slot, [quantity, *texts])
+        for slot, verdict in verdicts.items()
+        if verdict
+        for quantity, *texts in verdict.questions
+    ]
+    if not rows:
+        return None
+    table = numbers(_DECIDED, rows, "What decided the verdicts")
+    return tag("div", table, tag("p", _DECIDED_NOTE, class_="caption"))
 
 
 def _references(report: Report) -> range:
@@ -143,7 +166,7 @@ def _table_notes(report: Report) -> str:
     text += f", drawn on one scale per column with {report.names[0]} dashed." if len(report.runs) > 1 else "."
     if len(report.runs) > 1:
         text += (
-            " Differences are paired by problem: ▲ higher and ▼ lower where their interval leaves out 0, "
-            "≈ unclear where it does not. What each column means is said at the foot of the page."
+            " Differences are paired by problem: ▲ higher and ▼ lower beyond noise, all columns and runs taken "
+            "together, ≈ unclear. What each column means is said at the foot of the page."
         )
     return text

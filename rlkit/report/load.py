@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.directory import CONFIG, find_evaluation, read_config, read_probe, read_report
-from rlkit.report.cells import Cell, read_cell
+from rlkit.evaluation.comparing.models import USUAL_TEMPERATURE, Model, find_evaluations, temperature_of
+from rlkit.evaluation.directory import CONFIG, find_evaluation, holds_evaluation, read_config, read_probe, read_report
+from rlkit.report.cells import Cell, finite_or_none, read_cell
 from rlkit.report.training import Training, read_training
 
 
@@ -25,6 +26,21 @@ class Run:
     training: Training | None = None
     probe: dict[str, Any] = field(default_factory=dict)
     """What `rlkit probe` wrote beside the samples; empty when it did not run."""
+    others: tuple[Run, ...] = ()
+    """The same model at other temperatures."""
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature it was sampled at; None when it is not on record."""
+        return finite_or_none((self.report.get("sampling") or {}).get("temperature"))
+
+    @property
+    def model(self) -> Model:
+        """All of the model's evaluations, as comparisons take them."""
+        of_model = sorted((self, *self.others), key=lambda run: -(run.temperature or 0.0))
+        reports, configs = tuple(run.report for run in of_model), tuple(run.config for run in of_model)
+        folders = tuple(run.directory for run in of_model)
+        return Model(reports, configs, folders, str(self.directory), first=self.temperature)
 
     def cell(self, key: str) -> Cell | None:
         """Return `pass@K`, `maj@K`, `distinct@K`, `cover@TAU` or a metric by name; None when it was not computed."""
@@ -62,22 +78,46 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
     """
     if not directories:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")
-    folders = [find_evaluation(directory) for directory in directories]
+    several = [find_temperatures(Path(directory)) for directory in directories]
+    folders: list[Path] = []
+    for each, directory in zip(several, directories, strict=True):
+        wanted = temperature_of(read_report(folders[0])) if folders else USUAL_TEMPERATURE
+        folders.append(_choose_main(each, wanted) if each else find_evaluation(directory))
     for i, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:i]]:
             raise ConfigError(f"{folder} was given twice: name each evaluation once.")
     reports = [read_report(folder) for folder in folders]
-    names = _unique_names(folders, [str(report["name"]) for report in reports])
-    runs = [load_run(*each) for each in zip(folders, reports, names, strict=True)]
-    check_comparable(runs)
+    given = ["" if each else str(report["name"]) for each, report in zip(several, reports, strict=True)]
+    names = _unique_names([f.parent if each else f for f, each in zip(folders, several, strict=True)], given)
+    runs = [_load_model(*each) for each in zip(folders, reports, names, several, strict=True)]
+    check_comparable([each for run in runs for each in (run, *run.others)])
     return runs
+
+
+def find_temperatures(directory: Path) -> list[Path]:
+    """Return the evaluations of a directory that holds one per temperature, or whose `eval` does; else none."""
+    return [] if holds_evaluation(directory) else find_evaluations(directory)
 
 
 def load_run(folder: Path, report: dict[str, Any], name: str) -> Run:
     """Put together what an evaluation directory holds, and the training log beside or above it."""
     config = read_config(folder) if (folder / CONFIG).is_file() else {}
-    training = read_training(folder) or read_training(folder.resolve().parent)
+    above = folder.resolve().parents
+    training = next(filter(None, map(read_training, (folder, *above[:2]))), None)
     return Run(name, folder, report, config, training, read_probe(folder))
+
+
+def _choose_main(folders: Sequence[Path], wanted: float) -> Path:
+    """Return the evaluation at the reference's temperature, else at 1, else at the highest."""
+    by_temperature = {temperature_of(read_report(folder)): folder for folder in folders}
+    at = next((t for t in (wanted, USUAL_TEMPERATURE) if t in by_temperature), max(by_temperature))
+    return by_temperature[at]
+
+
+def _load_model(folder: Path, report: dict[str, Any], name: str, several: Sequence[Path]) -> Run:
+    others = [load_run(other, read_report(other), name) for other in several if other != folder]
+    others.sort(key=lambda other: other.temperature or 0.0)
+    return replace(load_run(folder, report, name), others=tuple(others))
 
 
 def check_comparable(runs: Sequence[Run]) -> None:

@@ -15,6 +15,11 @@ from rlkit.report.verdicts import read_verdict
 from rlkit.report.wording import ARROWS, caveats, describe_comparison, difference_interval, measure_title
 from rlkit.terminal import show_controls
 
+_MARKS = (
+    "Brackets: 95 % intervals over problems. ▲ ▼: the paired difference to the reference is beyond noise, all columns "
+    "and runs taken together."
+)
+
 
 def to_markdown(report: Report) -> str:
     """Return the sentence, the table, the verdicts and how to read the marks."""
@@ -33,7 +38,7 @@ def to_markdown(report: Report) -> str:
         lines += _verdict(report, i)
     lines += [
         "",
-        "Brackets: 95 % intervals over problems. ▲ ▼: that of the paired difference to the reference leaves out 0.",
+        _MARKS,
         *_crossings(report),
         *_supports(report),
         *_retained(report),

@@ -41,6 +41,8 @@ class Point:
     diversity: Cell
     temperature: float | None = None
     """Where one model was evaluated at several."""
+    is_minor: bool = False
+    """A further temperature of a run: a small mark with no cross, labelled by its temperature alone."""
 
 
 def draw_plane(
@@ -49,12 +51,12 @@ def draw_plane(
     quality: Column,
     diversity: Column,
     frame: Frame,
-    sweeps: Sequence[Sequence[int]] = (),
+    fronts: Sequence[Sequence[Point]] = (),
 ) -> Markup:
     """Return the plane; the first point is the reference from which the others moved.
 
     Args:
-        sweeps: slots of points that are one model at rising temperatures; a line joins them.
+        fronts: points that are one model at rising temperatures; a line joins them.
     """
     known = [p for p in points if p.quality.value is not None and p.diversity.value is not None]
     x_domain, y_domain = (
@@ -77,8 +79,8 @@ def draw_plane(
         ),
         _corners(known[0], x, y, frame) if known else join(()),
         join(_path_from_reference(known[0], point, x, y) for point in known[1:] if point.temperature is None),
-        join(_sweep([point for slot in sweep for point in known if point.slot == slot], x, y) for sweep in sweeps),
-        join(_cross(point, x, y) for point in known),
+        join(_front([point for point in front if point in known], x, y) for front in fronts),
+        join(_cross(point, x, y) for point in known if not point.is_minor),
         join(
             _point(point, _label(point, frame), box, x, y, quality, diversity)
             for point, box in zip(known, label_boxes, strict=True)
@@ -91,7 +93,7 @@ def place_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> l
     """Return for each point the place beside it where its name covers least of marks, intervals and other names."""
     taken = [box for box, _ in _corner_notes(points[0], x, y, frame)] if points else []
     taken += [_around(x(_value(p.quality)), y(_value(p.diversity)), 9, 9) for p in points]
-    taken += [box for p in points for box in _cross_boxes(p, x, y)]
+    taken += [box for p in points if not p.is_minor for box in _cross_boxes(p, x, y)]
     area = Box(frame.left, frame.top, frame.width, frame.height - frame.bottom)
     placed: list[Box] = []
     for point in points:
@@ -175,6 +177,8 @@ def _corner_notes(reference: Point, x: Scale, y: Scale, frame: Frame) -> list[tu
 
 
 def _label(point: Point, frame: Frame) -> str:
+    if point.is_minor:
+        return f"{point.temperature:g}"
     name = shorten(point.name, int(frame.width / 24))
     return name if point.temperature is None else f"{name}, T {point.temperature:g}"
 
@@ -184,7 +188,7 @@ def _path_from_reference(reference: Point, point: Point, x: Scale, y: Scale) -> 
     return tag("g", line(*ends[0], *ends[1], class_="trail"), class_=run_class(point.slot), aria_hidden="true")
 
 
-def _sweep(points: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
+def _front(points: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
     if len(points) < 2:
         return None
     ends = [(x(_value(point.quality)), y(_value(point.diversity))) for point in points]
@@ -203,8 +207,15 @@ def _cross(point: Point, x: Scale, y: Scale) -> Markup:
 def _point(point: Point, label: str, box: Box, x: Scale, y: Scale, quality: Column, diversity: Column) -> Markup:
     return tag(
         "g",
-        mark(point.slot, x(_value(point.quality)), y(_value(point.diversity)), 1.35),
-        tag("text", label, x=(box.left + box.right) / 2, y=box.top + 12.5, class_="run-label", text_anchor="middle"),
+        mark(point.slot, x(_value(point.quality)), y(_value(point.diversity)), 0.8 if point.is_minor else 1.35),
+        tag(
+            "text",
+            label,
+            x=(box.left + box.right) / 2,
+            y=box.top + 12.5,
+            class_="run-label minor" if point.is_minor else "run-label",
+            text_anchor="middle",
+        ),
         class_=run_class(point.slot),
         data_tip=_describe(point, quality, diversity),
         tabindex="0",

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 import rlkit
+from rlkit.evaluation.commands import repeat_command
 from rlkit.report.combined import Report
 from rlkit.report.frame import run_class, swatch
 from rlkit.report.load import Run
@@ -19,16 +20,17 @@ _METHODS = {
     ),
     "Intervals": (
         "95 %, over problems: what another set of problems of this kind would have given. Differences are paired: "
-        "each problem's difference first, then the interval of their mean. No correction is made for looking at "
-        "several columns."
+        "each problem's difference first, then the interval of their mean, each for itself. The arrows beside them are "
+        "corrected for the number of columns and runs (Holm)."
     ),
     "Distinct solutions": (
         "Correct samples are grouped by the task's canonical key of a solution; coverage divides by the number of "
         "solutions a problem has. Both grow with the number of samples."
     ),
     "Verdicts": (
-        "Against the reference, the word of `rlkit compare`: the first of its rules that holds, with the number that "
-        "decided."
+        "Against the reference, the word of `rlkit compare`: the first of its rules that holds. Changes count by "
+        "margins, intervals of what decided hold for all runs at once, and several "
+        "temperatures of the reference are its front."
     ),
 }
 
@@ -64,27 +66,7 @@ def commands(report: Report) -> list[str]:
 
 def evaluation_command(run: Run) -> str:
     """Return the `rlkit eval` command for one run, from what its report and configuration record."""
-    report, config = run.report, run.config.get("config") or {}
-    options: dict[str, Any] = {
-        "model": report.get("model"),
-        "task": config.get("task", report.get("task")),
-        "split": report.get("split"),
-        "n": report.get("n"),
-        "limit": config.get("limit"),
-        "engine": config.get("engine", report.get("engine")),
-        "output": run.directory,
-    } | (report.get("sampling") or {})
-    words = [word for name, value in options.items() for word in _option(name, value)]
-    return shlex.join(["rlkit", "eval", *words])
-
-
-def _option(name: str, value: Any) -> list[str]:
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(value, list):
-        return [word for item in value for word in (flag, str(item))]
-    if isinstance(value, dict):
-        value = json.dumps(value)
-    return [] if value is None else [flag, str(value)]
+    return repeat_command(run.report, run.config, run.directory)
 
 
 def _configurations(report: Report) -> Markup:

@@ -20,19 +20,26 @@ _STYLES = {"better": "bold blue", "worse": "bold red", "changed": "bold", "uncle
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the sentence, the table and one line per run with its verdict and what its differences say."""
+    """Print the sentence, the table and one line per run with its verdict."""
     from rich.text import Text
 
     console.print(Text(show_controls(describe_comparison(report))))
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
         changes, verdict = report.changes(i), read_verdict(report.comparison(i))
-        word = f"{verdict.word}: {verdict.sentence}" if verdict else "; ".join(map(str, changes.numbers))
-        kept = changes.describe_kept(report.names[0])
-        console.print(Text.assemble((f"{name}: ", "bold"), show_controls(word), (f" ({kept})" if kept else "", "dim")))
+        if verdict is None:
+            numbers = show_controls("; ".join(map(str, changes.numbers)))
+            console.print(Text.assemble((f"{name}: ", "bold"), numbers))
+            continue
+        console.print(Text.assemble((f"{name}: {verdict.word}. ", "bold"), show_controls(verdict.sentence)))
+        if verdict.command:
+            console.print(Text(show_controls(" ".join(verdict.further)), style="dim"))
+            console.print(Text(show_controls(f"  {verdict.command}")), soft_wrap=True)
     console.print(
         Text(
-            "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, ≈ within it.", style="dim"
+            "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, all columns and runs "
+            "taken together; ≈ within it.",
+            style="dim",
         )
     )
 

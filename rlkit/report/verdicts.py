@@ -1,22 +1,24 @@
-"""The verdict on a run as evaluation judged it: a word, a sentence, the number that decided, what would settle it."""
+"""The verdict on a run as evaluation judged it: a word, a sentence, what decided, and what would settle it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlkit.report.cells import finite_or_none, format_number
+from rlkit.report.cells import format_number, format_signed
 from rlkit.report.markup import Markup, join, tag
 
 _TONES = {
-    "expansion": "better",
-    "sharpening": "mixed",
-    "improvement": "better",
-    "harmful collapse": "worse",
-    "shrinkage": "worse",
-    "regression": "worse",
-    "inconclusive": "none",
+    "better": "better",
+    "better and broader": "better",
+    "broader": "better",
+    "sharper": "mixed",
+    "narrower": "worse",
+    "collapsed": "worse",
+    "worse": "worse",
+    "no difference": "none",
+    "not settled": "none",
 }
 _MARKS = {"better": "▲", "worse": "▼", "mixed": "◆", "none": "○"}
 """A mark beside the word, so that colour is never the only sign."""
@@ -28,10 +30,14 @@ class Verdict:
 
     word: str
     sentence: str
-    deciding: str
-    """The number that decided, "" where none did."""
     needed: str
-    """What would settle an inconclusive comparison, "" otherwise."""
+    """What would settle an open comparison, "" otherwise."""
+    further: tuple[str, ...] = ()
+    """What the base's other temperatures say beyond the sentence."""
+    command: str = ""
+    """What would sample the base at other temperatures, "" where that was done."""
+    questions: tuple[tuple[str, ...], ...] = ()
+    """Rows of the table of what decided: quantity, base, run, change, margin, what is sure."""
 
     @property
     def tone(self) -> str:
@@ -44,55 +50,54 @@ def read_verdict(comparison: Mapping[str, Any]) -> Verdict | None:
     record = comparison.get("verdict") or {}
     if not record.get("word"):
         return None
-    word, sentence = str(record["word"]), str(record.get("sentence") or "")
+    front = record.get("front") or {}
     return Verdict(
-        word,
-        sentence.removeprefix(f"{word}: "),
-        describe_deciding(record.get("deciding") or {}),
-        describe_needed(record.get("needed") or {}),
+        str(record["word"]),
+        str(record.get("sentence") or ""),
+        str((record.get("needed") or {}).get("says") or ""),
+        tuple(map(str, front.get("says") or ())),
+        str(front.get("command") or ""),
+        tuple(tuple(row) for row in question_rows(record)),
     )
 
 
-def describe_deciding(deciding: Mapping[str, Any]) -> str:
-    """Return the number that decided, with its interval and p-value where it has them."""
-    if not deciding.get("quantity"):
-        return ""
-    value = finite_or_none(deciding.get("value", deciding.get("difference")))
-    low, high = (finite_or_none(deciding.get(end)) for end in ("low", "high"))
-    p_value = finite_or_none(deciding.get("p_adjusted", deciding.get("p_value")))
-    text = f"{deciding['quantity']} {format_number(value, 3)}"
-    text += "" if low is None or high is None else f" [{format_number(low, 3)}, {format_number(high, 3)}]"
-    return text + ("" if p_value is None else f", p {'< 0.001' if p_value < 0.001 else format_number(p_value, 3)}")
-
-
-def describe_needed(needed: Mapping[str, Any]) -> str:
-    """Return what would settle the question, in the words of evaluation where it has some."""
-    if needed.get("says"):
-        return str(needed["says"])
-    parts = [
-        f"{int(count)} more {what}"
-        for key, what in (("more_problems", "problems"), ("more_samples", "samples a problem"))
-        if (count := finite_or_none(needed.get(key))) is not None
-    ]
-    quantity = needed.get("quantity")
-    about = f" to see {quantity} differ" if quantity else ""
-    return f"{' or '.join(parts)}{about}." if parts else ""
-
-
 def verdict_lines(verdict: Verdict) -> Markup:
-    """Return the word with its mark, the sentence or else the number that decided, and what is needed."""
+    """Return the word with its mark, the sentence, what is needed, and what the base's temperatures say."""
     mark = tag("span", _MARKS[verdict.tone], class_="verdict-mark", aria_hidden="true")
     lines = [tag("p", mark, " ", verdict.word[:1].upper() + verdict.word[1:], class_=f"verdict tone-{verdict.tone}")]
     if verdict.sentence:
-        lines.append(tag("p", _capital(verdict.sentence), class_="sentence"))
-    # A sentence of the rules holds the number already.
-    elif verdict.deciding:
-        lines.append(tag("p", tag("b", "Decided by "), verdict.deciding, class_="deciding"))
+        lines.append(tag("p", verdict.sentence, class_="sentence"))
     if verdict.needed:
         lines.append(tag("p", tag("b", "To settle it "), verdict.needed, class_="deciding"))
+    lines += [tag("p", said, class_="deciding") for said in verdict.further]
+    if verdict.command:
+        lines.append(tag("pre", verdict.command, class_="commands", tabindex="0"))
     return join(lines)
 
 
-def _capital(sentence: str) -> str:
-    """Return a sentence with a capital, unless it starts with the name of a quantity."""
-    return sentence if sentence.startswith("pass@") else sentence[:1].upper() + sentence[1:]
+def question_rows(record: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the rows of the table of what decided: the questions, then those at the base's other temperatures."""
+    for question in record.get("questions") or ():
+        yield _question_texts(question)
+    for point in (record.get("front") or {}).get("points") or ():
+        if point["base_temperature"] is None:
+            continue
+        at = f"run at T {point['temperature']:g}, base at {point['base_temperature']:.2f}"
+        for question in point["questions"].values():
+            if question["name"] != "pass@1":
+                name, *texts = _question_texts(question)
+                yield [f"{name}, {at}", *texts]
+
+
+def _question_texts(question: Mapping[str, Any]) -> list[str]:
+    scale, unit, digits = (100.0, " %", 1) if question["is_relative"] else (1.0, "", 3)
+
+    def signed(value: float | None) -> str:
+        return "open" if value is None else format_signed(scale * value, digits)
+
+    change = "undefined"
+    if question["change"] is not None:
+        change = f"{signed(question['change'])}{unit} [{signed(question['low'])}, {signed(question['high'])}]"
+    ends = [format_number(question[side], 3) for side in ("base", "run")]
+    margin = f"{scale * question['margin']:g}{unit}"
+    return [question["quantity"].replace("_", " "), *ends, change, margin, question["answer"]]

@@ -9,7 +9,6 @@ from rlkit.rewards.bound_reward import (
     name_rewards,
     resolve_reward,
 )
-from rlkit.rewards.composition import check_roles, compose_rewards
 from rlkit.rewards.contract import group_reward, reward
 from rlkit.rewards.forms import TRAINER_COLUMNS, TRL_OBJECTS, is_group_reward
 from rlkit.rewards.run_settings import RunSettings
@@ -22,8 +21,6 @@ __all__ = [
     "RunSettings",
     "bind_reward",
     "check_columns",
-    "check_roles",
-    "compose_rewards",
     "find_reward",
     "group_reward",
     "is_group_reward",

@@ -25,7 +25,7 @@ from typing import Any
 from rlkit.errors import ConfigError, PluginError, suggest
 from rlkit.parameters import check_choice, show
 from rlkit.plugins import PluginKind, describe, find, load_file, resolve
-from rlkit.rewards.forms import ROLES, TRAINER_COLUMNS, TRL_OBJECTS, Form, asks_for, form_of, is_async, name_of
+from rlkit.rewards.forms import ROLES, TRAINER_COLUMNS, TRL_OBJECTS, Form, asks_for, form_of, is_async, mark_of, name_of
 from rlkit.rewards.run_settings import RunSettings, check_names, merge_settings
 from rlkit.shipped import shipped_plugins
 
@@ -90,8 +90,8 @@ def bind_reward(spec: Any) -> BoundReward:
         ConfigError: `run` does not fit.
     """
     function = resolve_reward(spec)
-    author, recipe = getattr(function, "reward_run", {}), dict(getattr(function, "recipe_run", {}))
-    role = recipe.pop("role", getattr(function, "reward_role", "base"))
+    author, recipe = mark_of(function, "reward_run", {}), dict(mark_of(function, "recipe_run", {}))
+    role = recipe.pop("role", mark_of(function, "reward_role", "base"))
     try:
         run = merge_settings(author, recipe, is_async(function))
     except ConfigError as error:
@@ -183,12 +183,18 @@ def settable(function: Any) -> list[str]:
     return [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.name not in _GIVEN
+        if not _is_given(function, parameter.name)
         and (
             parameter.kind is parameter.KEYWORD_ONLY
             or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is not parameter.empty)
         )
     ]
+
+
+def _is_given(function: Any, name: str) -> bool:
+    if name in TRAINER_COLUMNS and name != "completion_ids":
+        return asks_for(function, name)
+    return name in _GIVEN
 
 
 def check_columns(bound: BoundReward, columns: Collection[str]) -> None:
@@ -245,9 +251,7 @@ def _check_callable(function: Any, spec: Any) -> Any:
 
 def _bind(function: Any, params: dict[str, Any], run: dict[str, Any]) -> Any:
     bound: Any = functools.partial(function, **params)
+    # TRL asks for it, and has none of its own for a partial.
     bound.__name__ = name_of(function)
-    for mark in ("reward_form", "reward_role", "reward_run"):
-        if hasattr(function, mark):
-            setattr(bound, mark, getattr(function, mark))
     bound.recipe_run = run
     return bound

@@ -1,4 +1,4 @@
-"""A batch of rows as calls of one reward: what is handed over, and whose scores come back.
+"""A batch of rows as calls of one reward: what is handed over, and for which rows.
 
 Rows with the same inputs share one call, so that a reward is asked once for the eight copies of a short answer. Inline
 batch rewards are the exception: they get the whole batch, as TRL hands it over.
@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlkit.errors import RewardError
-from rlkit.parameters import show
 from rlkit.rewards.bound_reward import BoundReward
 from rlkit.rewards.forms import TRL_OBJECTS, wanted_columns
-from rlkit.rewards.outcomes import Outcome, judge_batch, judge_value
+from rlkit.rewards.outcomes import Answer, Outcome
 
 
 @dataclass
@@ -42,6 +41,10 @@ class Call:
     def num_scores(self) -> int:
         """How many scores it has to give."""
         return len(self.rows[0])
+
+    def enter(self, answer: Answer) -> None:
+        """Note what it came to."""
+        self.outcomes, self.labels, self.metrics = answer.outcomes, answer.labels, dict(answer.metrics)
 
 
 @dataclass(frozen=True)
@@ -91,51 +94,6 @@ def split_calls(
     return [*calls.values()]
 
 
-def share(calls: Sequence[Call], num_rows: int) -> list[Outcome]:
-    """Return the outcomes of all rows from those of the calls."""
-    shared: list[Outcome | None] = [None] * num_rows
-    for call in calls:
-        for rows in call.rows:
-            for row, outcome in zip(rows, call.outcomes, strict=True):
-                shared[row] = outcome
-    assert None not in shared, "every row belongs to a call"
-    return [outcome for outcome in shared if outcome is not None]
-
-
-def judge(bound: BoundReward, call: Call, value: Any) -> list[Outcome]:
-    """Return the outcomes of what a call returned; a group reward may return a mapping with more than the values."""
-    if bound.form == "completion":
-        return [judge_value(value, bound.name)]
-    if bound.form == "group" and isinstance(value, Mapping):
-        return _judge_mapping(bound, call, value)
-    # A batch reward is TRL's own form, in which NaN says the same as None.
-    return judge_batch(value, call.num_scores, bound.name, is_nan_none=bound.form == "batch")
-
-
-def fail(bound: BoundReward, call: Call, status: str, reason: str, where: str | None = None) -> list[Outcome]:
-    """Return the outcomes of a call that failed or was given up."""
-    make = Outcome.timeout if status == "timeout" else Outcome.error
-    return [make(f"The reward {bound.name}: {reason}", where)] * call.num_scores
-
-
-def _judge_mapping(bound: BoundReward, call: Call, given: Mapping[str, Any]) -> list[Outcome]:
-    labels, metrics = given.get("labels"), given.get("metrics") or {}
-    fault = None
-    if strange := [key for key in given if key not in ("values", "labels", "metrics")]:
-        fault = f"a mapping with {show(strange[0])}; write values, labels and metrics"
-    elif "values" not in given:
-        fault = "a mapping without values"
-    elif labels is not None and (not isinstance(labels, list | tuple) or len(labels) != call.num_scores):
-        fault = f"labels {show(labels)} for {call.num_scores} completions; give each its class"
-    elif not isinstance(metrics, Mapping) or any(judge_value(value, "").status != "ok" for value in metrics.values()):
-        fault = f"the metrics {show(metrics)}; write name: finite number"
-    if fault:
-        return fail(bound, call, "error", f"It returned {fault}.")
-    call.labels = None if labels is None else [*labels]
-    call.metrics = {str(name): float(judge_value(value, "").value or 0.0) for name, value in metrics.items()}
-    return judge_batch(given["values"], call.num_scores, bound.name)
-
-
 def _choose(
     bound: BoundReward, given: Mapping[str, Any], known: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,9 +101,8 @@ def _choose(
     named = inspect.signature(bound.function).parameters
     if bound.form != "batch" or bound.run.isolation == "process":
         given = {key: value for key, value in given.items() if key not in TRL_OBJECTS or key in named}
-    known = {key: value for key, value in known.items() if bound.asks_for(key) and key not in given}
-    wanted = wanted_columns(bound.function, [*given, *known])
-    return {key: given[key] for key in wanted if key in given}, {key: known[key] for key in wanted if key in known}
+    known = {key: value for key, value in known.items() if key not in given and bound.asks_for(key)}
+    return {key: given[key] for key in wanted_columns(bound.function, given)}, known
 
 
 def _part(bound: BoundReward, num_rows: int, groups: Sequence[Hashable]) -> list[list[int]]:

@@ -17,8 +17,9 @@ from typing import Any, TypeVar, overload
 from rlkit.errors import ConfigError, RewardError
 from rlkit.parameters import check_choice
 from rlkit.rewards.bound_reward import BoundReward, bind_reward
-from rlkit.rewards.calls import Call, judge, share, split_calls
+from rlkit.rewards.calls import Call, split_calls
 from rlkit.rewards.forms import ROLES, is_async
+from rlkit.rewards.outcomes import judge, share
 from rlkit.rewards.run_settings import check_names, merge_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -100,12 +101,12 @@ def _read(
     bound: BoundReward, calls: list[Call], answers: Sequence[Any], num_rows: int, columns: Mapping[str, Any]
 ) -> list[float | None]:
     for call, answer in zip(calls, answers, strict=True):
-        call.outcomes = judge(bound, call, answer)
+        call.enter(judge(answer, bound.form, call.num_scores, bound.name))
         for name, value in call.metrics.items() if columns.get("log_metric") is not None else ():
             columns["log_metric"](f"rewards/{bound.name}/{name}", value)
-    outcomes_B = share(calls, num_rows)
+    outcomes_B = share([(call.rows, call.outcomes) for call in calls], num_rows)
     for outcome in outcomes_B:
-        if outcome.reason is not None:
+        if outcome.status == "error":
             raise RewardError(outcome.reason)
     return [outcome.value for outcome in outcomes_B]
 

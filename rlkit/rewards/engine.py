@@ -3,28 +3,32 @@
     with RewardEngine([bind_reward(spec) for spec in recipe.rewards]) as engine:
         outcomes_KB = engine.score(completions, prompts, {"target": targets})
 
-Async rewards run in an event loop and those in processes in their workers, both while inline rewards run one after
-another on the caller's thread: threads would break verifiers that use signals, and gain nothing under the interpreter's
-lock.
+Rewards in processes run in their workers while inline ones run one after another on the caller's thread: threads would
+break verifiers that use signals, and gain nothing under the interpreter's lock. Then, as in TRL, async rewards run all
+at once in the program's event loop.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from rlkit.errors import ConfigError, RewardError
+from rlkit.errors import ConfigError, RewardError, say_error, trace_error
 from rlkit.rewards.async_calls import AsyncRun, EventLoop
 from rlkit.rewards.bound_reward import BoundReward, digest_reward
 from rlkit.rewards.cache import ScoreCache
-from rlkit.rewards.calls import Call, Invoke, fail, judge, share, split_calls
-from rlkit.rewards.outcomes import Outcome
+from rlkit.rewards.calls import Call, Invoke, split_calls
+from rlkit.rewards.guard import Notices, end_copy
+from rlkit.rewards.outcomes import Answer, Outcome, fail, judge, share
 from rlkit.rewards.waiting import QUIET_S, NoteWaiting
+from rlkit.terminal import note
 from rlkit.workers.pool import WorkerPool
 
 _LOOK_S = 0.1
@@ -48,7 +52,6 @@ class RewardEngine:
         batch_deadline_s: float | None = None,
         cache_path: Path | None = None,
         quiet_s: float = QUIET_S,
-        shared_loop: EventLoop | None = None,
     ) -> None:
         """Check the rewards; processes start with the first batch, or with `start`.
 
@@ -58,8 +61,6 @@ class RewardEngine:
                 excepted; None for no end beside that of each call.
             cache_path: file of cached scores; None for the user's own.
             quiet_s: seconds after which a line says what is waited for.
-            shared_loop: where async functions in TRL's form run, so that what they hold (a session, a lock) outlives
-                this engine, as under TRL; None makes one. Others have a loop each, and cannot hold each other up.
         """
         self.bound = tuple(bound)
         self._batch_deadline_s, self._quiet_s = batch_deadline_s, quiet_s
@@ -80,20 +81,14 @@ class RewardEngine:
             for place, reward in enumerate(self.bound)
             if reward.run.isolation == "process"
         }
-        shared = shared_loop or EventLoop()
-        self._loops = {
-            place: shared if reward.form == "batch" else EventLoop()
-            for place, reward in enumerate(self.bound)
-            if reward.run.isolation == "async"
-        }
-        self._kept_loop = shared_loop
+        self._notices = Notices(note)
 
     def __enter__(self) -> RewardEngine:
         """Return the engine."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End workers and loop."""
+        """End workers."""
         self.close()
 
     def start(self) -> None:
@@ -106,12 +101,9 @@ class RewardEngine:
             pool.start()
 
     def close(self) -> None:
-        """End workers and loop; the engine is done with."""
+        """End workers; the engine is done with. The event loop is the program's, and stays."""
         for pool in self._pools.values():
             pool.close()
-        for loop in self._loops.values():
-            if loop is not self._kept_loop:
-                loop.abandon()
 
     def score(
         self,
@@ -134,7 +126,8 @@ class RewardEngine:
         _check_lengths(len(completions), {"prompts": prompts, "groups": groups, **columns})
         calls_K = [split_calls(reward, completions, prompts, columns, groups=groups) for reward in self.bound]
         self.run(calls_K)
-        return [share(calls, len(completions)) for calls in calls_K]
+        num_rows = len(completions)
+        return [share([(call.rows, call.outcomes) for call in calls], num_rows) for calls in calls_K]
 
     def run(self, calls_K: Sequence[list[Call]]) -> None:
         """Find out what becomes of the calls of each reward, none for one that is not asked; fills in `outcomes`."""
@@ -147,18 +140,18 @@ class RewardEngine:
         with NoteWaiting(waiting_for, self._quiet_s):
             self._run([_open(calls) for calls in calls_K], end_at)
         self._keep(calls_K)
+        for reward, calls in zip(self.bound, calls_K, strict=True):
+            if nans := [given.reason for call in calls for given in call.outcomes if given.status == "abstain"]:
+                self._notices.say_once(reward.name, next(filter(None, nans), None))
 
     def _run(self, calls_K: list[list[Call]], end_at: float) -> None:
         asked = {place: calls for place, calls in enumerate(calls_K) if calls}
         is_done = {place: threading.Event() for place in asked}
         stop = threading.Event()
         threads: list[threading.Thread] = []
+        runs: dict[int, AsyncRun] = {}
+        stack = ExitStack()
         try:
-            runs = [
-                (is_done[place], run := AsyncRun(self.bound[place], asked[place], end_at), loop, loop.start(run.run()))
-                for place, loop in self._loops.items()
-                if place in asked
-            ]
             for place, pool in self._pools.items():
                 if place in asked:
                     given = (self.bound[place], asked[place], is_done[place], pool, end_at, stop)
@@ -166,20 +159,42 @@ class RewardEngine:
                     threads[-1].start()
             for place, calls in asked.items():
                 if self.bound[place].run.isolation == "inline":
-                    for call in calls:
-                        call.outcomes = _call_here(self.bound[place], call, end_at)
+                    self._call_here(self.bound[place], calls, end_at)
                     is_done[place].set()
+            # After the inline ones, as in TRL: a coroutine may read what a plain function has left behind.
+            awaited = [place for place in asked if self.bound[place].run.isolation == "async"]
+            calls = [call for place in awaited for call in asked[place]]
+            stack.enter_context(self._guard([self.bound[place] for place in awaited], calls))
+            runs = {place: AsyncRun(self.bound[place], asked[place], end_at) for place in awaited}
+            for run in runs.values():
+                run.start()
             while waiting := [done for done in is_done.values() if not done.is_set()]:
-                _collect(runs)
+                _collect(runs, is_done)
                 # Until one is done, or there is something to look at.
                 waiting[0].wait(_LOOK_S if not runs else _LOOK_S / 10)
         except BaseException:
             stop.set()
-            for loop in self._loops.values():
-                loop.abandon()
+            if runs:
+                EventLoop.shared().abandon()
             for thread in threads:
                 thread.join(_STOP_S)
             raise
+        finally:
+            stack.close()
+
+    def _call_here(self, bound: BoundReward, calls: Sequence[Call], end_at: float) -> None:
+        owner = os.getpid()
+        with self._guard([bound], calls):
+            for call in calls:
+                try:
+                    call.enter(_ask(bound, call, end_at))
+                finally:
+                    end_copy(bound.name, owner)
+
+    def _guard(self, rewards: Sequence[BoundReward], calls: Sequence[Call]) -> AbstractContextManager[None]:
+        """Return what keeps rewards from changing the program behind its back."""
+        names = ", ".join(reward.name for reward in rewards)
+        return self._notices.put_back(names, _salt(calls)) if rewards else nullcontext()
 
     def _look_up(self, calls_K: Sequence[list[Call]]) -> None:
         for calls, source in zip(calls_K, self._sources, strict=True):
@@ -198,17 +213,30 @@ def _open(calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if not call.outcomes]
 
 
-def _collect(runs: list[tuple[threading.Event, AsyncRun, EventLoop, threading.Event]]) -> None:
-    """Take over what async rewards have done; give up on a loop that is blocked."""
-    for is_done, run, loop, finished in runs:
-        if is_done.is_set():
+def _salt(calls: Sequence[Call]) -> str:
+    """Return what tells these calls from those of other batches, the same in a run that is continued."""
+    digest = hashlib.sha256()
+    for call in calls:
+        digest.update((call.key or repr(call.args or call.kwargs["completions"])).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _collect(runs: dict[int, AsyncRun], is_done: Mapping[int, threading.Event]) -> None:
+    """Take over what async rewards have done; give up on a loop that one of them blocks, and go on in another."""
+    for place, run in runs.items():
+        if is_done[place].is_set():
             continue
-        is_lost = not finished.is_set() and run.watch(loop)
-        if is_lost:
-            loop.abandon()
-        if is_lost or finished.is_set():
+        is_lost = not run.finished.is_set() and run.watch()
+        if is_lost or run.finished.is_set():
             run.settle()
-            is_done.set()
+            is_done[place].set()
+        if is_lost:
+            run.loop.abandon()
+            for other in [other for other in runs if not is_done[other].is_set()]:
+                runs[other].is_given_up = True
+                runs[other] = AsyncRun(runs[other].bound, runs[other].calls, runs[other].end_at)
+                runs[other].start()
+            return
 
 
 def _run_in_processes(
@@ -223,25 +251,25 @@ def _run_in_processes(
         replies = pool.map([{"args": call.args, "kwargs": call.kwargs} for call in calls], end_at=end_at, stop=stop)
         for call, reply in zip(calls, replies, strict=True):
             if reply.status == "ok":
-                call.outcomes = judge(bound, call, reply.value)
+                call.enter(judge(reply.value, bound.form, call.num_scores, bound.name))
             else:
-                call.outcomes = fail(bound, call, reply.status, reply.reason or "", reply.traceback)
+                said = (reply.status, reply.reason or "", reply.traceback)
+                call.enter(fail(bound.name, call.num_scores, *said))
     except Exception as error:
         for call in calls:
-            call.outcomes = fail(bound, call, "error", f"The pool failed: {error}", traceback.format_exc())
+            said = ("error", f"The pool failed: {error}", traceback.format_exc())
+            call.enter(fail(bound.name, call.num_scores, *said))
     is_done.set()
 
 
-def _call_here(bound: BoundReward, call: Call, end_at: float) -> list[Outcome]:
+def _ask(bound: BoundReward, call: Call, end_at: float) -> Answer:
     if time.monotonic() >= end_at:
-        return fail(bound, call, "timeout", "It was not called before the batch's deadline.")
+        return fail(bound.name, call.num_scores, "timeout", "It was not called before the batch's deadline.")
     try:
-        return judge(bound, call, bound.function(*call.args, **call.kwargs))
+        value = bound.function(*call.args, **call.kwargs)
     except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())[:300]
-        calls = error.__traceback__ and error.__traceback__.tb_next
-        where = "".join(traceback.format_exception(type(error), error, calls))
-        return fail(bound, call, "error", f"{type(error).__name__}{f': {said}' if said else ''}", where[-8000:])
+        return fail(bound.name, call.num_scores, "error", say_error(error), trace_error(error))
+    return judge(value, bound.form, call.num_scores, bound.name)
 
 
 def _key(source: str, call: Call) -> str:

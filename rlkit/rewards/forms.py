@@ -41,8 +41,15 @@ TRL_OBJECTS = ("environments", "log_extra", "log_metric", "trainer_state")
 
 def form_of(function: Any) -> Form:
     """Return the form in which a reward is written."""
-    form: Form = getattr(function, "reward_form", "batch")
+    form: Form = mark_of(function, "reward_form", "batch")
     return form
+
+
+def mark_of(function: Any, mark: str, otherwise: Any) -> Any:
+    """Return what a decorator wrote on a function, also where `functools.partial` was put around it."""
+    while isinstance(function, functools.partial) and not hasattr(function, mark):
+        function = function.func
+    return getattr(function, mark, otherwise)
 
 
 def is_group_reward(function: Any) -> bool:
@@ -52,17 +59,14 @@ def is_group_reward(function: Any) -> bool:
 
 def is_async(function: Any) -> bool:
     """Return whether calling a reward gives a coroutine."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _inner(function)
     call = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
     return inspect.iscoroutinefunction(call)
 
 
 def name_of(function: Any) -> str:
-    """Return how messages call a reward; a `functools.partial` is called like the function in it, as TRL does."""
-    while isinstance(function, functools.partial) and "__name__" not in vars(function):
-        function = function.func
-    return getattr(function, "__name__", type(function).__name__)
+    """Return how messages call a reward; a `functools.partial` is called like the function in it."""
+    return str(mark_of(function, "__name__", type(_inner(function)).__name__))
 
 
 def wanted_columns(function: Callable[..., Any], available: Iterable[str]) -> list[str]:
@@ -74,9 +78,18 @@ def wanted_columns(function: Callable[..., Any], available: Iterable[str]) -> li
 
 
 def asks_for(function: Callable[..., Any], column: str) -> bool:
-    """Return whether a reward names what only a trainer can give; `**columns` does not ask for it.
+    """Return whether a reward asks for one of `TRAINER_COLUMNS`; `**columns` does not.
 
-    A parameter with a default of its own other than None is the author's, not a question: `step=0.1` keeps its value.
+    A marked reward does by naming it. In TRL's own form a parameter with a default other than None is the author's,
+    whatever it is called, because TRL has no such columns: `step=0.1` keeps its value.
     """
     parameter = inspect.signature(function).parameters.get(column)
-    return parameter is not None and (parameter.default is None or parameter.default is parameter.empty)
+    if parameter is None or (isinstance(function, functools.partial) and column in function.keywords):
+        return False
+    return form_of(function) != "batch" or parameter.default is None or parameter.default is parameter.empty
+
+
+def _inner(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function

@@ -9,6 +9,8 @@ BUSY_STATUSES = (408, 425, 429, 503)
 """Refusals of a server that is alive, which will pass; other statuses 4xx are for the user to mend."""
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
+_OWN = random.Random()
+"""Pauses take nothing from the random numbers of a run."""
 
 
 class TransientError(Exception):
@@ -49,7 +51,7 @@ class SplitError(Exception):
 
 def pause_after(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row: longer each time, with a jitter that parts many."""
-    return min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S) * random.uniform(0.5, 1.5)
+    return min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S) * _OWN.uniform(0.5, 1.5)
 
 
 def say_shortly(error: BaseException) -> str:

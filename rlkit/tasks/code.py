@@ -6,8 +6,11 @@ Ids, subsets and columns were looked up in lm-evaluation-harness, `lm_eval/tasks
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +20,8 @@ from rlkit.parameters import check_choice, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt, take
 from rlkit.tasks.proving import Fault, try_rows
 from rlkit.tasks.tables import Record, load_hub, read_path
-from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _AT_ONCE = 2
 _ASK_HUMANEVAL = (
@@ -33,6 +37,8 @@ class _CodeTask:
     system: str | None = None
     format: str = "chat"
     """`chat`, a list of messages, or `plain`, a text; plain HumanEval is the function's beginning, to be continued."""
+    sandbox: str = "strong"
+    """`weak` runs code also where this machine cannot shut it off; see docs/isolation.md."""
 
     name: ClassVar[str]
     hub: ClassVar[str]
@@ -44,6 +50,7 @@ class _CodeTask:
     def __post_init__(self) -> None:
         """Check every parameter."""
         check_choice(self.name, "format", self.format, FORMATS)
+        check_choice(self.name, "sandbox", self.sandbox, ("strong", "weak"))
         for key in ("path", "system"):
             if getattr(self, key) is not None:
                 check_text(self.name, key, getattr(self, key))
@@ -67,13 +74,14 @@ class _CodeTask:
 
     def grade(self, completion: str, row: Row) -> Grade:
         """Judge one completion by the tests of `row`, in the sandbox; never raises on any text."""
-        return grade_code([completion], [row])[0]
+        return grade_code([completion], [row], self.sandbox)[0]
 
     def grade_all(self, completions: Sequence[str], rows: Sequence[Row]) -> list[Grade]:
         """Judge completions of the problems `rows`, several at once and equal ones once; never raises on any text."""
         keys = [(row["id"], completion) for completion, row in zip(completions, rows, strict=True)]
         first = {key: at for at, key in reversed([*enumerate(keys)])}
-        grades = grade_code([completions[at] for at in first.values()], [rows[at] for at in first.values()])
+        chosen = [completions[at] for at in first.values()], [rows[at] for at in first.values()]
+        grades = grade_code(*chosen, self.sandbox)
         known = dict(zip(first, grades, strict=True))
         return [known[key] for key in keys]
 
@@ -87,11 +95,13 @@ class _CodeTask:
             try_rows(self.load(split), self._find_faults, f"Gold solutions of {self.name} ({split})")
 
     def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
-        for row, grade in zip(rows, grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows), strict=True):
+        for row, grade in zip(
+            rows, grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows, self.sandbox), strict=True
+        ):
             if not grade.correct:
                 yield row["id"], f"The gold solution of {row['id']!r} is graded {grade.label}; mend the row"
         for wrong in ("", "```python\npass\n```"):
-            for row, grade in zip(rows, grade_code([wrong] * len(rows), rows), strict=True):
+            for row, grade in zip(rows, grade_code([wrong] * len(rows), rows, self.sandbox), strict=True):
                 if grade.correct:
                     yield row["id"], f"The tests of {row['id']!r} accept {wrong!r}; mend the row"
 
@@ -138,26 +148,37 @@ class Mbpp(_CodeTask):
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
 
     def _row(self, record: Record, place: str) -> Row:
-        tests = "\n".join(take(record, "test_list", place))
+        tests, gold = "\n".join(take(record, "test_list", place)), str(take(record, "code", place))
         return {
             "id": f"mbpp/{take(record, 'task_id', place)}",
             "prompt": build_prompt(_ASK_MBPP.format(take(record, "text", place), tests), self.format, self.system),
-            "gold": str(take(record, "code", place)),
+            "gold": gold,
             "tests": tests,
-            "entry_point": None,
+            "entry_point": tested_function(tests, gold),
             "beginning": "",
-            "prelude": record.get("test_setup_code") or "",
+            "prelude": "\n".join((imports_of(gold), record.get("test_setup_code") or "")),
         }
 
 
-def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Grade]:
-    """Return the grade of each completion under the tests of its row; `correct` None where they cannot judge it."""
+def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]], sandbox: str = "strong") -> list[Grade]:
+    """Return the grade of each completion under the tests of its row; `correct` None where they cannot judge it.
+
+    Args:
+        completions: B texts.
+        rows: their rows, as a task of code has them.
+        sandbox: see `Limits.sandbox`.
+
+    Raises:
+        RewardError: the sandbox cannot run here.
+    """
     from rlkit.verifiers.code_checking import check_functions
+    from rlkit.verifiers.sandbox import Limits
 
     def judge(job: tuple[str, Mapping[str, Any]]) -> Grade:
         text, row = job
         code = assemble(text, row["beginning"], row["entry_point"])
-        found = check_functions(code, row["tests"], row["entry_point"], row["prelude"])
+        prelude = "\n".join((row["prelude"], as_helpers(row["beginning"])))
+        found = check_functions(code, row["tests"], row["entry_point"], prelude, Limits(sandbox=sandbox))
         return Grade(found.passed, "correct" if found.passed else found.label)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -172,11 +193,43 @@ def assemble(completion: str, beginning: str, entry_point: str | None) -> str | 
     """
     from rlkit.verifiers.code_checking import extract_code
 
-    code = extract_code(completion)
+    code = extract_code(completion, entry_point)
     if code is None or not code.strip() or not beginning:
         return code
-    defines = entry_point is not None and f"def {entry_point}" in code
-    return f"{beginning}\n{code}" if defines else beginning + code
+    defines = entry_point is not None and re.search(rf"^(?:async )?def {re.escape(entry_point)}\b", code, re.MULTILINE)
+    return f"{as_helpers(beginning)}\n{code}" if defines else beginning + code
+
+
+def as_helpers(beginning: str) -> str:
+    """Return a problem's beginning as a program of its own: its last function, which has no body yet, does nothing."""
+    for ending in ("", "\n    pass\n", "\n\tpass\n", "\n  pass\n"):
+        with suppress(SyntaxError, ValueError):
+            ast.parse(beginning + ending)
+            return beginning + ending
+    return ""
+
+
+def tested_function(tests: str, gold: str) -> str | None:
+    """Return the function that tests call and the gold code defines, None where there is none; of several the first."""
+    try:
+        calls = [node.func.id for node in ast.walk(ast.parse(tests)) if _calls_name(node)]  # type: ignore[attr-defined]
+        defined = {node.name for node in ast.parse(gold).body if isinstance(node, ast.FunctionDef)}
+    except SyntaxError:
+        return None
+    return next((name for name in calls if name in defined), None)
+
+
+def imports_of(gold: str) -> str:
+    """Return the imports at the top of the gold code: its tests may count on them."""
+    try:
+        body = ast.parse(gold).body
+    except SyntaxError:
+        return ""
+    return "\n".join(ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def _calls_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def code_reward(
@@ -187,6 +240,8 @@ def code_reward(
     entry_point: list[str | None],
     beginning: list[str],
     prelude: list[str],
+    thinking_tag: str | None = USUAL_TAG,
+    sandbox: str = "strong",
     **columns: Any,
 ) -> list[float | None]:
     """Return 1.0 for each completion that passes its tests, 0.0 for the others, None where they cannot judge."""
@@ -194,5 +249,5 @@ def code_reward(
     rows = [
         dict(zip(names, values, strict=True)) for values in zip(tests, entry_point, beginning, prelude, strict=True)
     ]
-    grades = grade_code([completion_text(text) for text in completions], rows)
+    grades = grade_code([answer_text(text, thinking_tag) for text in completions], rows, sandbox)
     return [None if grade.correct is None else float(grade.correct) for grade in grades]

@@ -21,7 +21,8 @@ from rlkit.tasks.countdown_grading import grade_chat, grade_tokens
 from rlkit.tasks.countdown_problems import Draw, Problem, ProblemRange, draw_problems
 from rlkit.tasks.countdown_solver import SolutionRules, Tree, solutions_by_target, solve, write_expression, write_steps
 from rlkit.tasks.countdown_splits import SPLITS
-from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 __all__ = ["Countdown", "countdown_reward", "solve"]
 
@@ -176,17 +177,20 @@ def grade_row(completion: str, row: Mapping[str, Any]) -> Grade:
     return grade_tokens(completion, numbers, target, use_all=use_all, max_intermediate=row.get("max_intermediate", 100))
 
 
-def countdown_reward(completions: list[Completion], *, prompts: list[Prompt], **columns: Any) -> list[float | None]:
+def countdown_reward(
+    completions: list[Completion], *, prompts: list[Prompt], thinking_tag: str | None = USUAL_TAG, **columns: Any
+) -> list[float | None]:
     """Return 1.0 for each correct completion and 0.0 for the others.
 
     Args:
         completions: B texts, or lists of chat messages.
         prompts: unused; part of the reward signature.
+        thinking_tag: of the reasoning that is left out; None takes completions whole.
         **columns: the rows' columns as lists of B, at least `numbers` and `target`.
     """
     names = [name for name in ("numbers", "target", "format", "use_all", "max_intermediate") if name in columns]
     rows = (dict(zip(names, values, strict=True)) for values in zip(*(columns[name] for name in names), strict=True))
     return [
-        1.0 if grade_row(completion_text(text), row).correct else 0.0
+        1.0 if grade_row(answer_text(text, thinking_tag), row).correct else 0.0
         for text, row in zip(completions, rows, strict=True)
     ]

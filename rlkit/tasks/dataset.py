@@ -24,7 +24,8 @@ from rlkit.tasks.proving import Fault, check_apart, try_rows
 from rlkit.tasks.tables import Record, load_hub, read_path, split_files
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.terminal import note
-from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _READ = {"math": ("last_number",), "multiple_choice": ("choices",)}
 """What verifiers read of a row beside the gold answer."""
@@ -203,17 +204,20 @@ def read_gold(value: Any) -> str:
     return str(value).rpartition("####")[2].strip()
 
 
-def dataset_reward(completions: list[Completion], *, prompts: list[Prompt], **columns: Any) -> list[float | None]:
+def dataset_reward(
+    completions: list[Completion], *, prompts: list[Prompt], thinking_tag: str | None = USUAL_TAG, **columns: Any
+) -> list[float | None]:
     """Return 1.0 for each correct completion, 0.0 for each wrong one, and None where it could not be judged.
 
     Args:
         completions: B texts, or lists of chat messages.
         prompts: unused; part of the reward signature.
+        thinking_tag: of the reasoning that is left out; None takes completions whole.
         **columns: the rows' columns as lists of B, at least `gold` and `verifier`.
     """
     lists = {name: values for name, values in columns.items() if isinstance(values, list | tuple)}
     rows = [{name: values[at] for name, values in lists.items()} for at in range(len(completions))]
-    grades = _grade_by_verifier([completion_text(completion) for completion in completions], rows)
+    grades = _grade_by_verifier([answer_text(completion, thinking_tag) for completion in completions], rows)
     return [None if grade.correct is None else float(grade.correct) for grade in grades]
 
 

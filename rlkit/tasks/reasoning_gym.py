@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 from rlkit.errors import ConfigError, PluginError, RewardError, suggest
 from rlkit.parameters import check_choice, check_count, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt
-from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row, completion_text
+from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
 from rlkit.verifiers.answers import extract_final_answer, normalise_answer
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 SPLITS = ("train", "validation", "test")
 _ASK = "{question}\n\nReason step by step, and put your final answer within <answer></answer>."
@@ -143,11 +144,17 @@ def score_row(completion: str, row: Mapping[str, Any]) -> tuple[float | None, Gr
 
 
 def reasoning_gym_reward(
-    completions: list[Completion], *, prompts: list[Prompt], source: list[str], index: list[int], **columns: Any
+    completions: list[Completion],
+    *,
+    prompts: list[Prompt],
+    source: list[str],
+    index: list[int],
+    thinking_tag: str | None = USUAL_TAG,
+    **columns: Any,
 ) -> list[float | None]:
     """Return the score of each completion, from 0 to 1 with what the data set gives in between; None if not judged."""
     rows = ({"source": made_from, "index": at} for made_from, at in zip(source, index, strict=True))
-    return [score_row(completion_text(text), row)[0] for text, row in zip(completions, rows, strict=True)]
+    return [score_row(answer_text(text, thinking_tag), row)[0] for text, row in zip(completions, rows, strict=True)]
 
 
 def dataset_names() -> list[str]:

@@ -16,7 +16,7 @@ from rlkit.types import Grade
 from rlkit.verifiers.answers import extract_final_answer, normalise_answer
 from rlkit.verifiers.choices import extract_choice
 from rlkit.verifiers.mathematics import check_installed, judge_answers
-from rlkit.verifiers.numbers import plain_number
+from rlkit.verifiers.quantities import plain_number
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rlkit.errors import RewardCheckError
 
@@ -19,12 +21,24 @@ CHECKS = {
     "order": "the same in any order of rows",
     "inputs": "leaves what it is given as it is",
     "time": "done in time",
+    "state": "leaves the program's settings as they are",
+    "remains": "leaves no process and no thread behind",
+    "output": "prints little",
     "thread": "the same off the main thread",
     "pickle": "can be sent to another process",
     "process": "the same in another process",
 }
 """Every check and what it asks for, in the order of the report."""
 
+_TOLD: dict[str, type] = {
+    "name": str,
+    "form": str,
+    "role": str,
+    "isolation": str,
+    "num_cases": int,
+    "num_trials": int,
+}
+"""Fields of a report that are told to another process."""
 _MOST = 3
 """Failures of one check that are told."""
 
@@ -63,6 +77,8 @@ class RewardReport:
     checks: dict[str, Check] = field(default_factory=lambda: {name: Check(name) for name in CHECKS})
     num_trials: int = 0
     """Calls of different inputs."""
+    tell: Callable[[Any], object] | None = field(default=None, repr=False, compare=False)
+    """Takes what is found as it is found, for a program that cannot wait for the report."""
 
     @property
     def passed(self) -> bool:
@@ -70,13 +86,39 @@ class RewardReport:
         return not any(check.failures for check in self.checks.values())
 
     def fail(self, check: str, sentence: str) -> None:
-        """Note a failure, once."""
+        """Note a failure, once; what a reward says is written without what a terminal would act on."""
+        sentence = _printable(sentence)
         if sentence not in self.checks[check].failures:
             self.checks[check].failures.append(sentence)
+            self._tell({"fail": [check, sentence]})
 
     def skip(self, check: str, reason: str) -> None:
         """Note that a check is not made."""
-        self.checks[check].skipped = reason
+        self.checks[check].skipped = _printable(reason)
+        self._tell({"skip": [check, reason]})
+
+    def leave_open(self, reason: str) -> None:
+        """Note of every check that has no verdict of its own that it was not made."""
+        for name, check in self.checks.items():
+            if check.status == "passed":
+                self.skip(name, reason)
+
+    def at(self, check: str, label: str, patience_s: float) -> None:
+        """Tell what is done next, and how many seconds it may take."""
+        self._tell({"at": [check, label, patience_s]})
+
+    def begin(self) -> None:
+        """Tell what is examined."""
+        self._tell({"begun": {name: getattr(self, name) for name in _TOLD}})
+
+    def take(self, told: Mapping[str, Any]) -> None:
+        """Take what `begin` told in another process."""
+        for name, kind in _TOLD.items():
+            setattr(self, name, kind(_printable(str(told[name]))))
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        if self.tell is not None:
+            self.tell(what)
 
     def raise_failures(self) -> None:
         """Raise RewardCheckError with every failure, if there is one."""
@@ -86,3 +128,8 @@ class RewardReport:
             raise RewardCheckError(
                 f"{self.name} failed {len(failed)} of {len(self.checks)} checks:\n" + "\n".join(lines), self
             )
+
+
+def _printable(text: str) -> str:
+    """Return a text with control characters written out, lest they act on the terminal."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

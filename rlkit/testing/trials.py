@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, say_error
 from rlkit.parameters import show
 from rlkit.rewards import TRAINER_COLUMNS, BoundReward
+from rlkit.rewards.guard import end_copy
 from rlkit.rewards.outcomes import Outcome, judge_batch, judge_value
 
 _NO_ANSWER_IN = {"prompt", "prompts", "completion", "completions", *TRAINER_COLUMNS}
@@ -86,6 +88,20 @@ def _with_prompts(bound: BoundReward, given: dict[str, Any]) -> dict[str, Any]:
     return given if needs is None or needs.default is not needs.empty else {"prompt": "prompt"} | given
 
 
+def stand_in(bound: BoundReward) -> Trial:
+    """Return a trial for a reward without cases: two completions, and what a trainer gives."""
+    texts = ["So the answer is <answer>42</answer>.", "no"]
+    known = {"base_rewards": 1.0, "completion_ids": [1, 2], "lengths": 2, "truncated": False, "mean_logps": -1.0}
+    num_rows = 1 if bound.form == "completion" else 2
+    given: dict[str, Any] = {"completion": texts[0]} if num_rows == 1 else {"completions": texts}
+    for column, value in known.items():
+        if bound.asks_for(column):
+            given[column] = value if num_rows == 1 else [value] * num_rows
+    if bound.asks_for("step"):
+        given["step"] = 0
+    return Trial("process", "a plain text", _with_prompts(bound, given))
+
+
 def vary(bound: BoundReward, like: Trial, check: str, label: str, texts: Sequence[Any]) -> Trial:
     """Return a trial of other texts, with what else `like` is called with; columns are those of its first row."""
     if bound.form == "completion":
@@ -110,15 +126,16 @@ def reorder(trial: Trial, order: Sequence[int]) -> Trial:
 
 def call(bound: BoundReward, given: Mapping[str, Any]) -> list[Outcome]:
     """Call a reward in this thread and return one outcome a completion; what it raises is an error of all."""
-    num_rows = len(given["completions"]) if "completions" in given else 1
+    num_rows, owner = len(given["completions"]) if "completions" in given else 1, os.getpid()
     try:
         value = bound.function(**given)
         if inspect.isawaitable(value):
             value = asyncio.run(_await(value))
+        return judge(bound, value, num_rows)
     except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())[:200]
-        return [Outcome.error(f"it raised {type(error).__name__}{f': {said}' if said else ''}")] * num_rows
-    return judge(bound, value, num_rows)
+        return [Outcome.error(f"it raised {say_error(error)}")] * num_rows
+    finally:
+        end_copy(bound.name, owner)
 
 
 def judge(bound: BoundReward, value: Any, num_rows: int) -> list[Outcome]:

@@ -79,12 +79,33 @@ class StopOnSignal(TrainerCallback):
             control.should_training_stop = True
 
     def _any_rank_asked(self, args: TrainingArguments) -> bool:
-        asked = self._asked_at is not None
-        if args.world_size == 1:
-            return asked
-        flag = torch.tensor(int(asked), device=args.device)
-        torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-        return bool(flag.item())
+        return _on_any_rank(self._asked_at is not None, args)
+
+
+class SaveByTheClock(TrainerCallback):
+    """Asks for a checkpoint when the last one is half an hour old, where the recipe says nothing of `save_strategy`.
+
+    A short run writes none. Ranks agree in every step, so that all save after the same one.
+    """
+
+    def __init__(self, every_s: float = 1800.0) -> None:
+        self._every_s = every_s
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask for a checkpoint if one is due on any rank, after a step that ends its batch."""
+        due = _on_any_rank(time.monotonic() - self._last >= self._every_s, args)
+        if due and _ends_generation_batch(args, state):
+            self._last = time.monotonic()
+            control.should_save = True
+
+
+def _on_any_rank(value: bool, args: TrainingArguments) -> bool:
+    if args.world_size == 1:
+        return value
+    flag = torch.tensor(int(value), device=args.device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
 
 
 def _ends_generation_batch(args: TrainingArguments, state: TrainerState) -> bool:

@@ -9,7 +9,7 @@ batch and may put tensors of its own beside TRL's, and `auxiliary_losses`, which
 (a critic's, say) and finds those tensors there.
 
 Overridden methods of `trl.GRPOTrainer` 1.16 beside those of `own_loss.py`, pinned by tests/trainers/test_contract.py:
-`__init__`, `_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `train`,
+`__init__`, `_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `_prepare_inputs`, `train`,
 `_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlkit.advantages import compose_rewards
 from rlkit.errors import ConfigError, RewardError
 from rlkit.recipe.plan import Plan, find_verifier
-from rlkit.rewards import BoundReward, compose_rewards
+from rlkit.rewards import BoundReward
 from rlkit.terminal import note
 from rlkit.trainers.config import DiverseGRPOConfig
 from rlkit.trainers.groups import (
@@ -264,6 +265,13 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         self._record_all(count_rates(self.scorer.names, scores) | scores.metrics)
         self.scorer.stop_if_failing()
         return scores
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.update is not None and self.model.training and self._buffered_inputs is not before:
+            self.logprobs.fill_stale(self._buffered_inputs)
+        return inputs
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         is_training = self.model.training

@@ -25,7 +25,7 @@ from rlkit.objective import (
     weigh_rows,
     weigh_tokens,
 )
-from rlkit.objective.surrogates import cispo, clipped, sapo
+from rlkit.objective.loss import cispo, clipped, sapo
 from rlkit.trainers.statistics import Statistics
 
 Rows = dict[str, Any]

@@ -1,7 +1,7 @@
 """TRL's trainer with a loss of ours: the fast path or micro-batch by micro-batch, and what is logged of either.
 
 `DiverseGRPOTrainer` is built on it and adds where rewards and advantages come from. Overridden methods of
-`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `_prepare_inputs`, `training_step`, `_compute_loss`.
+`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `training_step`, `_compute_loss`.
 """
 
 from __future__ import annotations
@@ -182,13 +182,6 @@ class OwnLossTrainer(GRPOTrainer):
         for name in [*names, *statistics.names_of_sums("loss/")]:
             if (total := statistics.sum_of(name)) is not None:
                 self.record(name, self.accelerator.gather(total * scale).nanmean().item())
-
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
-        inputs = super()._prepare_inputs(generation_batch)
-        if self.update is not None and self.model.training and self._buffered_inputs is not before:
-            self.logprobs.fill_stale(self._buffered_inputs)
-        return inputs
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Take one micro-batch; on the fast path all of an optimizer step are learnt from when the last has come."""

@@ -22,7 +22,6 @@ from rlkit.recipe import Recipe
 from rlkit.recipe.plan import Plan
 from rlkit.runs import Claim, RunDirectory
 from rlkit.terminal import is_first_process, note
-from rlkit.vllm_support import vllm_obstacle
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -67,8 +66,10 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
     quiet_libraries()
     prepare_native_builds()
     from rlkit.trainers.settings import build_config, check_run
+    from rlkit.trainers.trial import check_machine
 
     checked = check_run(recipe, plan)
+    check_machine(checked.settings)
     if is_first_process():
         directory.inspect(recipe, overwrite)
     config = build_config(recipe, checked.settings)
@@ -92,7 +93,7 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
 def _train_claimed(
     recipe: Recipe, checked: CheckedRun, config: Any, directory: RunDirectory, claim: Claim
 ) -> RunOutcome:
-    from rlkit.trainers.callbacks import StopOnSignal
+    from rlkit.trainers.callbacks import SaveByTheClock, StopOnSignal
     from rlkit.trainers.progress import ProgressDisplay
     from rlkit.trainers.saving import save_final_model
     from rlkit.trainers.stack import accept_numbered_cpus
@@ -105,7 +106,8 @@ def _train_claimed(
         accept_numbered_cpus()
     trainer = build_trainer(checked.plan, config, checked.peft)
     stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
-    _install_callbacks(trainer, directory, progress, stop)
+    by_the_clock = [] if "save_strategy" in recipe.train else [SaveByTheClock()]
+    _install_callbacks(trainer, directory, progress, stop, *by_the_clock)
     with contextlib.closing(progress), stop:
         try:
             trainer.train(resume_from_checkpoint=claim.checkpoint)
@@ -137,27 +139,15 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
             problems for one generation batch.
     """
     from rlkit.recipe.generation_batch import GenerationBatch
-    from rlkit.rewards import check_columns
-    from rlkit.tasks.rows import load_rows
-    from rlkit.trainers.dataset import fit_prompts, make_dataset
     from rlkit.trainers.grpo import DiverseGRPOTrainer
+    from rlkit.trainers.trial import check_adapter
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
-    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), _load_tokenizer(plan.model, config)
-    rows = fit_prompts(
-        rows,
-        tokenizer,
-        _context(plan.model, config),
-        config.max_completion_length or 0,
-        config.chat_template_kwargs,
-    )
-    dataset = make_dataset(rows)
-    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
-        check_columns(reward, dataset.column_names)
+    dataset, tokenizer = load_data(plan, config)
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
-    GenerationBatch(*batch).check(num_rows=len(rows))
-    if _samples_inside(config) and (obstacle := vllm_obstacle()):
-        raise ConfigError(f"train.use_vllm cannot be true here: {obstacle}; mend that, or leave it out.")
+    GenerationBatch(*batch).check(num_rows=len(dataset))
+    if peft_config is not None:
+        check_adapter(plan.model, vars(config), peft_config)
     return DiverseGRPOTrainer(
         model=plan.model,
         args=config,
@@ -186,7 +176,47 @@ def _context(model: str, config: Any) -> int | None:
     return min((length for length in lengths if length is not None), default=None)
 
 
-def _load_tokenizer(model: str, config: Any) -> Any:
+def load_data(plan: Plan, config: Any) -> tuple[Any, Any]:
+    """Load the rows of a run and its tokenizer, and check that they go with each other and with the rewards.
+
+    Args:
+        plan: of a recipe.
+        config: a `DiverseGRPOConfig`, or anything with its fields.
+
+    Returns:
+        A `datasets.Dataset`, and the tokenizer.
+
+    Raises:
+        ConfigError: they cannot be loaded, the tokenizer lacks a chat template, or a reward needs a column that is not
+            there.
+    """
+    from rlkit.rewards import check_columns
+    from rlkit.tasks.rows import load_rows
+    from rlkit.trainers.dataset import fit_prompts, make_dataset
+    from rlkit.trainers.trial import check_template
+
+    assert plan.model is not None, "the plan is of a recipe, which names a model"
+    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), load_tokenizer(plan.model, config)
+    if rows:
+        check_template(tokenizer, rows[0]["prompt"], plan.model, config.chat_template_kwargs)
+    room = config.max_completion_length or 0
+    rows = fit_prompts(rows, tokenizer, _context(plan.model, config), room, config.chat_template_kwargs)
+    dataset = make_dataset(rows)
+    for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
+        check_columns(reward, dataset.column_names)
+    return dataset, tokenizer
+
+
+def load_tokenizer(model: str, config: Any) -> Any:
+    """Load a model's tokenizer, set up for generation.
+
+    Args:
+        model: what `from_pretrained` takes.
+        config: a `DiverseGRPOConfig`, or anything with its `model_init_kwargs` and `trust_remote_code`.
+
+    Raises:
+        ConfigError: it cannot be loaded.
+    """
     from transformers import AutoTokenizer
 
     revision = (config.model_init_kwargs or {}).get("revision")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,15 +17,14 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from rlkit.errors import PluginError
+from rlkit.advantages.base import sum_rewards, value_before
+from rlkit.errors import PluginError, say_error, trace_error
 from rlkit.recipe.plan import Plan
 from rlkit.rewards import TRL_OBJECTS, BoundReward
-from rlkit.rewards.async_calls import EventLoop
-from rlkit.rewards.calls import Call, share, split_calls
-from rlkit.rewards.composition import sum_rewards, value_before
+from rlkit.rewards.calls import Call, split_calls
 from rlkit.rewards.engine import RewardEngine
 from rlkit.rewards.failure_counts import FailureCounts, name_counts, rates
-from rlkit.rewards.outcomes import STATUSES, Outcome
+from rlkit.rewards.outcomes import STATUSES, Outcome, share
 from rlkit.rewards.waiting import NoteWaiting
 
 
@@ -153,7 +151,6 @@ class RewardScorer:
         self.open_book()
         self._rank, self._world_size = place
         self._engine: RewardEngine | None = None
-        self._loop = EventLoop()
         self._held_BK: list[list[float | None]] = []
 
     @property
@@ -241,7 +238,7 @@ class RewardScorer:
 
     def _running(self) -> RewardEngine:
         if self._engine is None:
-            self._engine = RewardEngine(self.bound, shared_loop=self._loop)
+            self._engine = RewardEngine(self.bound)
         return self._engine
 
     def _counts_K(self) -> list[bool]:
@@ -300,8 +297,7 @@ class RewardScorer:
             self._running().run(calls_K)
             return [_sum_up(k, rows_K[k], calls_K[k]) for k in stage if rows_K[k]]
         except Exception as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            failed = Outcome.error(said, traceback.format_exc()[-8000:])
+            failed = Outcome.error(say_error(error), trace_error(error))
             return [_Found(k, rows_K[k], _strip([failed] * len(rows_K[k]))) for k in stage if rows_K[k]]
 
     def _exchange(self, mine: list[_Found]) -> list[list[_Found]]:
@@ -366,12 +362,14 @@ def _sum_up(place: int, rows: list[int], calls: list[Call]) -> _Found:
                 for row, label in zip(places, call.labels or [], strict=True):
                     labels_B[row] = label
     metrics = [(name, value) for call in calls for _ in call.rows for name, value in call.metrics.items()]
-    return _Found(place, rows, _strip(share(calls, len(rows))), labels_B, metrics)
+    outcomes_B = share([(call.rows, call.outcomes) for call in calls], len(rows))
+    return _Found(place, rows, _strip(outcomes_B), labels_B, metrics)
 
 
 def _strip(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Leave the words to the first failure: thousands of tracebacks need not travel between ranks."""
-    first = next((row for row, outcome in enumerate(outcomes) if outcome.reason), None)
+    # A NaN that was taken for None has a reason too, but is no failure.
+    first = next((row for row, outcome in enumerate(outcomes) if outcome.status in ("error", "timeout")), None)
     return [
         outcome if row == first or not outcome.reason else replace(outcome, reason=None, traceback=None)
         for row, outcome in enumerate(outcomes)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OUR_DEFAULTS = {
     "save_strategy": "no",
+    "save_total_limit": 2,
     "report_to": "none",
     "logging_steps": 1,
     "log_level": "error",
@@ -30,7 +31,8 @@ OUR_DEFAULTS = {
     # What transformers does when gradient checkpointing is on, which is TRL's default; searching costs a pass a step.
     "ddp_find_unused_parameters": False,
 }
-"""Where a recipe is silent. No checkpoint but the one an interrupt leaves, no tracker, every step in the log."""
+"""Where a recipe is silent. A checkpoint every half hour and when interrupted (`callbacks.py`), of which the newest two
+are kept; no tracker, every step in the log."""
 
 _TRULY_TAKES = {
     "loss_type": Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"],

@@ -47,6 +47,8 @@ def quiet_libraries() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     transformers.utils.logging.set_verbosity_error()
+    # That tokenizer and model name different ends of a text decides when sampling stops, so this one is let through.
+    logging.getLogger("transformers.trainer_utils").setLevel(logging.WARNING)
     transformers.utils.logging.disable_progress_bar()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rlkit.verifiers.reasoning import USUAL_TAG, blank_reasoning
+
 
 class Announcement(NamedTuple):
     """A final answer as it stands in a text."""
@@ -16,49 +18,138 @@ class Announcement(NamedTuple):
     """Whether a closing mark says that it is whole; else it ends with its line."""
 
 
-def cut_after_answer(text: str) -> str:
+def cut_after_answer(text: str, thinking_tag: str | None = USUAL_TAG) -> str:
     """Return the text up to the end of its final answer, all of it when none is announced.
 
     What follows the answer is no part of the reasoning, and a policy paid for diversity fills it with noise (DARLING,
     arXiv 2509.02534, on its 4-gram reward). The final answer is the last closed `\\boxed{...}` or
-    `<answer>...</answer>`; without one, the last line with `#### x` or `answer is x` (also `answer: x`).
+    `<answer>...</answer>`; without one, the last line with `#### x` or `answer is x` (also `answer: x`). What is
+    announced inside reasoning is no final answer.
     """
-    found = find_answer(text)
+    found = find_answer(blank_reasoning(text, thinking_tag))
     return text if found is None else text[: found.end]
 
 
 def find_answer(text: str) -> Announcement | None:
-    """Return the final answer that a text announces, None when it announces none; time linear in the text."""
-    marked = [found for found in (last_boxed(text), _last_tagged(text)) if found is not None]
-    if marked:
-        return max(marked, key=lambda found: found.end)
-    lines = [found for found in (_last_line(_HASHES, text), _last_line(_SENTENCE, text)) if found is not None]
-    return max(lines, key=lambda found: found.end, default=None)
+    """Return the final answer that a text announces, None when it announces none; time linear in the text.
+
+    A box or tag goes before a line. Boxes that only commas, `and` or `or` part are one answer, a list. In a tag the
+    answer is what a box or sentence inside it announces, where one does.
+    """
+    found = find_marked(text)
+    if found is not None:
+        return found
+    sentence, hashes = _last_line(_SENTENCE, text), _last_hashes(text)
+    lines = [line for line in (sentence, hashes) if line is not None]
+    return max(lines, key=lambda line: line.end, default=None)
+
+
+def find_marked(text: str) -> Announcement | None:
+    """Return the last answer of a text in `\\boxed{...}` or `<answer>...</answer>`, None when there is neither.
+
+    A box counts once its braces are closed. `<answer>` may be in either case; where nothing closes it, as when a stop
+    text ended the completion, its answer is the line behind it.
+    """
+    boxes, tagged = _last_boxes(text), _last_tagged(text)
+    if tagged is None or (boxes is not None and boxes.end > tagged.end):
+        return boxes
+    inside = _last_boxes(tagged.content) or _last_line(_SENTENCE, tagged.content)
+    content = tagged.content if inside is None else inside.content
+    return tagged._replace(content=content.strip().strip("*`").strip(), is_closed=tagged.is_closed)
 
 
 def last_boxed(text: str) -> Announcement | None:
     """Return what stands in the last `\\boxed{...}` whose braces are closed, None without one."""
-    last, open_starts = None, list[int | None]()
-    for match in _BRACE.finditer(text):
-        if match[0] != "}":
-            open_starts.append(match.end() if len(match[0]) > 1 else None)
-        elif open_starts and (start := open_starts.pop()) is not None:
-            last = Announcement(text[start : match.start()], match.end(), True)
-    return last
+    boxes = _find_boxes(text)
+    return Announcement(text[boxes[-1].start : boxes[-1].end - 1], boxes[-1].end, True) if boxes else None
 
 
-_BRACE = re.compile(r"\\boxed\s*\{|[{}]")
 # Possessive, so that no text costs more than linear time.
-_HASHES = re.compile(r"####[ \t]*+(?=\S)")
-_SENTENCE = re.compile(r"\banswer(?:\*\*)?[ \t]*+(?:is\b|[:=])[ \t:*]*+(?=\S)", re.IGNORECASE)
+_BRACE = re.compile(r"\\f?boxed\s*\{|\\[{}]|[{}]")
+_BETWEEN_BOXES = re.compile(
+    r"(?:[ \t,;$*]|\\[,;: ]|\\q?quad|\\\(|\\\)|\band\b|\bor\b|\\text\{[ ,]*(?:and|or)[ ,]*\})*+"
+)
+_TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
+_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*+(?=\S)")
+_NUMBER_AFTER_HASHES = re.compile(r"[-+]?(?:\\?[$€£])?[-+]?[\d.,/]*\d(?:\s*\\?%)?(?![\w)]|[.:]\s)[ \t.*$]*")
+_SENTENCE = re.compile(
+    r"\banswers?(?:\*\*)?[ \t]*+(?:(?:is|are|was|would be|must be)\b[ \t:*_]*+|[:=][ \t*_]*+(?:\n[ \t]*+){0,2})(?=\S)",
+    re.IGNORECASE,
+)
+
+
+class _Box(NamedTuple):
+    begin: int
+    start: int
+    """Where its content begins."""
+    end: int
+
+
+def _find_boxes(text: str) -> list[_Box]:
+    """Return the boxes that are closed and in no other, in reading order."""
+    boxes: list[_Box] = []
+    opened: list[tuple[int, int] | None] = []
+    for match in _BRACE.finditer(text):
+        mark = match[0]
+        if mark in ("\\{", "\\}"):
+            continue
+        if mark != "}":
+            opened.append((match.start(), match.end()) if len(mark) > 1 else None)
+        elif opened and (box := opened.pop()) is not None:
+            while boxes and boxes[-1].begin > box[0]:
+                boxes.pop()
+            boxes.append(_Box(*box, match.end()))
+    return boxes
+
+
+def _last_boxes(text: str) -> Announcement | None:
+    boxes = _find_boxes(text)
+    if not boxes:
+        return None
+    first = len(boxes) - 1
+    while first and _BETWEEN_BOXES.fullmatch(text, boxes[first - 1].end, boxes[first].begin):
+        first -= 1
+    contents = [text[box.start : box.end - 1] for box in boxes[first:]]
+    return Announcement(", ".join(dict.fromkeys(contents)), boxes[-1].end, True)
 
 
 def _last_tagged(text: str) -> Announcement | None:
-    opening = text.rfind("<answer>", 0, max(text.rfind("</answer>"), 0))
-    if opening < 0:
+    tags = list(_TAG.finditer(text))
+    last_open = next((tag for tag in reversed(tags) if not tag[1]), None)
+    if last_open is None:
         return None
-    start, closing = opening + len("<answer>"), text.find("</answer>", opening)
-    return Announcement(text[start:closing], closing + len("</answer>"), True)
+    closing = next((tag for tag in tags if tag[1] and tag.start() >= last_open.end()), None)
+    if closing is not None:
+        return Announcement(text[last_open.end() : closing.start()], closing.end(), True)
+    earlier = _last_closed(text, tags)
+    rest = text[last_open.end() :]
+    line = rest.strip().partition("\n")[0].strip()
+    if not line:
+        return earlier
+    end = last_open.end() + rest.index(line) + len(line)
+    return Announcement(line, end, False)
+
+
+def _last_closed(text: str, tags: list[re.Match[str]]) -> Announcement | None:
+    found = None
+    opening: re.Match[str] | None = None
+    for tag in tags:
+        if not tag[1]:
+            opening = tag
+        elif opening is not None:
+            found, opening = Announcement(text[opening.end() : tag.start()], tag.end(), True), None
+    return found
+
+
+def _last_hashes(text: str) -> Announcement | None:
+    """Return what stands behind the last `####` that is no heading: a number, or the last line of the text."""
+    found = None
+    for match in _HASHES.finditer(text):
+        end = text.find("\n", match.end())
+        end = len(text) if end < 0 else end
+        if _NUMBER_AFTER_HASHES.fullmatch(text, match.end(), end) or not text[end:].strip():
+            found = Announcement(text[match.end() : end], end, False)
+    return found
 
 
 def _last_line(pattern: re.Pattern[str], text: str) -> Announcement | None:

@@ -8,20 +8,23 @@ from fractions import Fraction
 from rlkit.arithmetic import finish, replay_steps, split_steps
 from rlkit.verifiers.announcements import find_answer, last_boxed
 from rlkit.verifiers.normalisation import normalise_text
-from rlkit.verifiers.numbers import parse_arithmetic
+from rlkit.verifiers.plain_arithmetic import parse_arithmetic
+from rlkit.verifiers.quantities import plain_number
+from rlkit.verifiers.spelling import tidy
 
 NO_ANSWER = "<no answer>"
 """Feature of a completion that gives no final answer."""
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\s(?:because|since)\s")
-_NUMBER_AND_WORDS = re.compile(r"\$?([-+]?\d[\d,]*+(?:\.\d+)?(?:/\d+)?)(?: +(?!pi\b|sqrt)[^\W\d]{2,}[^\d=+*/^\\]*)?")
+_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|,?\s(?:because|since|so|as|which)\s")
+_NUMBER_AND_WORDS = re.compile(r"\\?\$?([-+]?\d[\d,]*+(?:\.\d+)?(?:/\d+)?)(?: +(?!pi\b|sqrt)[^\W\d]{2,}[^\d=+*/^\\]*)?")
 _SILENT = re.compile(r"\\?\$|\\[()\[\],;:! ]|\\(?=%)|\\left(?![a-z])|\\right(?![a-z])")
-_SHORT_FRACTION = re.compile(r"(\\[dt]?frac)\s*([0-9])\s*([0-9])")
 _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 _ASSIGNMENT = re.compile(r"^[A-Za-z]\s*=\s*(?=\S)")
-_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DECIMAL = re.compile(r"[-+]?\d{1,300}(?:\.\d{0,300})?|[-+]?\.\d{1,300}", re.ASCII)
 _BLANKS_AT_SIGNS = re.compile(r"\s*([^\w\s])\s*")
-_NUMBER = re.compile(r"(?<![\w.,/])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w/])")
+_NUMBER = re.compile(
+    r"(?<![\w.,/^])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+|/\d+)?"
+    # A unit may be stuck to it; ordinals, algebra and names with digits are no numbers.
+    r"(?!\w*[\d_^/])(?!(?:st|nd|rd|th)\b)(?![a-ln-rt-zA-Z]\b)"
+)
 _LONGEST_NUMBER_SEARCH = 4000
 """Characters from the end in which the last number is looked for."""
 
@@ -65,12 +68,11 @@ def read_answer(text: str) -> str | None:
 def normalise_answer(answer: str) -> str | None:
     """Return an answer in the form in which answers are compared, None when nothing is left of it."""
     boxed = last_boxed(answer)
-    plain = _SILENT.sub("", boxed.content if boxed is not None else answer)
-    plain = _SHORT_FRACTION.sub(r"\1{\2}{\3}", _LATEX_TEXT.sub(r"\1", plain)).strip(" \t\n*").rstrip(".").strip()
+    plain = _SILENT.sub("", tidy(boxed.content if boxed is not None else answer))
+    plain = _LATEX_TEXT.sub(r"\1", plain).strip(" \t\n*`").rstrip(".").strip()
     plain = _ASSIGNMENT.sub("", plain)
-    number = plain.replace(",", "") if _GROUPED.fullmatch(plain) else plain
-    if _DECIMAL.fullmatch(number):
-        return str(Fraction(number))
+    if (number := plain_number(plain)) is not None:
+        return str(number)
     if (expression := parse_arithmetic(plain.partition("=")[0])) is not None:
         return str(expression.value)
     if not plain:

@@ -5,15 +5,19 @@ On a machine that holds nothing worth taking (a container or virtual machine wit
     python -m rlkit.verifiers.code_executor --host 0.0.0.0 --port 8400
 
 and in the recipe `{name: code_tests, executor_url: "http://that-machine:8400"}`. One POST a completion with the code,
-its tests and limits as JSON; the reply is the code's label and how many tests it passed. A server of your own may speak
-the same. The server believes whoever reaches it, so let nobody but the trainer reach it.
+its tests and limits as JSON; the reply is the code's label and how many tests it passed. A server of your own may
+speak the same. The server prints a token when it starts, or takes the one in RLKIT_EXECUTOR_TOKEN; whoever asks has to
+send it, and the trainer reads it from the same variable. Pages of a browser are refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import hmac
 import http.client
 import json
+import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -25,6 +29,8 @@ from rlkit.errors import RewardError, RlkitError
 from rlkit.verifiers.code_checking import JudgedCode, check_functions, check_outputs
 from rlkit.verifiers.sandbox import Limits
 
+TOKEN_VARIABLE = "RLKIT_EXECUTOR_TOKEN"
+"""The environment variable with the token that an executor asks for."""
 _LONGEST_REQUEST = 16 << 20
 _GRACE_S = 15.0
 """Seconds that a request may take beyond the runs themselves: the network, and a server that has others to serve."""
@@ -43,7 +49,8 @@ def check_remotely(url: str, job: Mapping[str, Any], limits: Limits) -> JudgedCo
         RewardError: the executor cannot be reached, is late, refuses, or replies with no label; never a label.
     """
     body = json.dumps({**job, "limits": asdict(limits)}).encode()
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get(TOKEN_VARIABLE, '')}"}
+    request = urllib.request.Request(url, data=body, headers=headers)
     patience_s = limits.wall_s * max(1, len(job.get("cases") or ())) + _GRACE_S
     try:
         with urllib.request.urlopen(request, timeout=patience_s) as response:
@@ -73,8 +80,12 @@ def check_here(job: Mapping[str, Any], limits: Limits) -> JudgedCode:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    token: str
+
     def do_POST(self) -> None:
         """Answer one request."""
+        if refusal := self._refusal():
+            return self._reply(*refusal)
         try:
             length = int(self.headers.get("Content-Length", 0))
             if not 0 < length <= _LONGEST_REQUEST:
@@ -87,6 +98,17 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             # JSON of another shape than a job's.
             self._reply(400, {"error": f"{type(error).__name__}: {error}"})
+
+    def _refusal(self) -> tuple[int, dict[str, str]] | None:
+        """Return why a request is not even read: a page of a browser can send one, but neither token nor type."""
+        if self.headers.get("Origin") or self.headers.get("Sec-Fetch-Site"):
+            return 403, {"error": "requests of web pages are refused"}
+        if self.headers.get_content_type() != "application/json":
+            return 415, {"error": "send application/json"}
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return 401, {"error": f"set {TOKEN_VARIABLE} to the token that the executor printed when it started"}
+        return None
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a line for each completion would drown what matters."""
@@ -110,7 +132,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8400, help="(default: %(default)s; 0 takes a free one)")
     args = parser.parse_args(argv)
+    given = os.environ.get(TOKEN_VARIABLE)
+    _Handler.token = given or secrets.token_urlsafe(24)
     with ThreadingHTTPServer((args.host, args.port), _Handler) as server:
+        if not given:
+            print(f"{TOKEN_VARIABLE}={_Handler.token}", flush=True)
         print(f"Listening on http://{server.server_address[0]!s}:{server.server_port}", flush=True)
         try:
             server.serve_forever()

@@ -2,7 +2,8 @@
 
 `serve` executes the code under test and answers calls; `judge` runs the tests and calls through a pipe. Only plain
 values cross: a test compares numbers and texts of its own process, and nothing that the code under test defines,
-replaces, prints or exits can touch the comparison.
+replaces, prints or exits can touch the comparison. Objects of its classes stay where they are; a test holds a `Handle`,
+which equals nothing but itself.
 """
 
 from __future__ import annotations
@@ -15,22 +16,30 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-_DEEPEST, _MOST_ITEMS, _LONGEST_REPLY = 200, 1_000_000, 1 << 24
+_DEEPEST, _MOST_ITEMS, _LONGEST_REPLY, _MOST_OBJECTS = 200, 1_000_000, 1 << 24, 100_000
 
 
 class UntestableError(BaseException):
-    """A value or an argument that is no plain data; out of reach of `except Exception` in a test."""
+    """A test hands over what is no plain data; out of reach of `except Exception` in a test."""
+
+
+class NoAnswerError(BaseException):
+    """The code under test returned what no answer can be; out of reach of `except Exception` in a test."""
 
 
 class GoneError(BaseException):
     """The process with the code under test has ended; out of reach of `except Exception` in a test."""
 
 
-def encode(value: Any, depth: int = 0) -> Any:
+def encode(value: Any, refer: Callable[[Any], int], depth: int = 0) -> Any:
     """Return plain data as JSON that keeps its Python type; iterators are read out.
 
+    Args:
+        value: what is to cross.
+        refer: returns the number of an object that stays here; raises UntestableError where none may.
+
     Raises:
-        UntestableError: anything else is in it.
+        UntestableError: it is nested too deeply, or without an end, or `refer` raises it.
     """
     if depth > _DEEPEST:
         raise UntestableError("a value nested too deeply")
@@ -45,22 +54,25 @@ def encode(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, complex):
-        return ["c", encode(value.real), encode(value.imag)]
+        return ["c", encode(value.real, refer), encode(value.imag, refer)]
     if isinstance(value, bytes | bytearray):
         return ["b", bytes(value).hex()]
     if isinstance(value, dict):
-        return ["d", [[encode(key, depth + 1), encode(item, depth + 1)] for key, item in dict.items(value)]]
+        return [
+            "d",
+            [[encode(key, refer, depth + 1), encode(item, refer, depth + 1)] for key, item in dict.items(value)],
+        ]
     for kind, letter in ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "f")):
         if isinstance(value, kind):
             items: Any = kind.__iter__(value)  # type: ignore[arg-type]
-            return [letter, [encode(item, depth + 1) for item in items]]
+            return [letter, [encode(item, refer, depth + 1) for item in items]]
     if isinstance(value, range) or hasattr(type(value), "__next__"):
-        return ["i", [encode(item, depth + 1) for item in _bounded(value)]]
-    raise UntestableError(f"a value of type {type(value).__name__}")
+        return ["i", [encode(item, refer, depth + 1) for item in _bounded(value)]]
+    return ["o", refer(value)]
 
 
-def decode(data: Any) -> Any:
-    """Return the value that `encode` was given."""
+def decode(data: Any, find: Callable[[int], Any]) -> Any:
+    """Return the value that `encode` was given; `find` returns the object of a number."""
     if not isinstance(data, list):
         return data
     letter, content = data[0], data[1]
@@ -69,10 +81,12 @@ def decode(data: Any) -> Any:
     if letter == "b":
         return bytes.fromhex(content)
     if letter == "c":
-        return complex(decode(content), decode(data[2]))
+        return complex(decode(content, find), decode(data[2], find))
+    if letter == "o":
+        return find(content)
     if letter == "d":
-        return {decode(key): decode(item) for key, item in content}
-    items = [decode(item) for item in content]
+        return {decode(key, find): decode(item, find) for key, item in content}
+    items = [decode(item, find) for item in content]
     makers: dict[str, Callable[[list], Any]] = {"l": list, "t": tuple, "s": set, "f": frozenset, "i": iter}
     return makers[letter](items)
 
@@ -99,17 +113,78 @@ def serve(code: str, requests: TextIO, replies: TextIO) -> None:
         reply(failed=f"{type(error).__name__}: {error}"[:500])
         return
     reply(names=[name for name, thing in namespace.items() if callable(thing) and isinstance(name, str)])
+    objects = _Objects()
     for line in requests:
         call = json.loads(line)
-        args, kwargs = decode(call["args"]), decode(call["kwargs"])
+        args, kwargs = decode(call["args"], objects.find), decode(call["kwargs"], objects.find)
         try:
-            value = encode(namespace[call["name"]](*args, **kwargs))
+            called = namespace[call["name"]] if "name" in call else objects.attribute(**call["of"])
+            value = encode(called(*args, **kwargs), objects.refer)
             # Arguments go back too: a function may be asked to change a list in place.
-            reply(value=value, args=encode(args))
+            reply(value=value, args=encode(args, objects.refer))
         except UntestableError as error:
-            reply(untestable=str(error))
+            reply(no_answer=str(error))
         except Exception as error:
             reply(raised=[base.__name__ for base in type(error).__mro__], message=str(error)[:500])
+
+
+class _Objects:
+    """What stays in the process of the code under test, by number."""
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._places: dict[int, int] = {}
+
+    def refer(self, thing: Any) -> int:
+        """Return the number of an object, the same at every call."""
+        if id(thing) not in self._places:
+            if len(self._kept) >= _MOST_OBJECTS:
+                raise UntestableError("too many objects")
+            self._places[id(thing)] = len(self._kept)
+            self._kept.append(thing)
+        return self._places[id(thing)]
+
+    def find(self, number: int) -> Any:
+        """Return the object of a number."""
+        return self._kept[number]
+
+    def attribute(self, number: int, how: str) -> Callable[..., Any]:
+        """Return what reads (`get`), writes (`set`) or calls (`call`) an object."""
+        thing = self._kept[number]
+        readers: dict[str, Callable[..., Any]] = {
+            "get": lambda name: getattr(thing, name),
+            "set": lambda name, value: setattr(thing, name, value),
+            "call": thing,
+        }
+        return readers[how]
+
+
+class Handle:
+    """An object of the other process: its attributes are read, written and called over there."""
+
+    __slots__ = ("_caller", "_number")
+
+    def __init__(self, caller: Caller, number: int) -> None:
+        object.__setattr__(self, "_caller", caller)
+        object.__setattr__(self, "_number", number)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._caller.ask({"of": {"number": self._number, "how": "get"}}, (name,))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._caller.ask({"of": {"number": self._number, "how": "set"}}, (name, value))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it over there."""
+        return self._caller.ask({"of": {"number": self._number, "how": "call"}}, args, kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and other._number == self._number
+
+    def __hash__(self) -> int:
+        return hash(self._number)
 
 
 class Caller:
@@ -128,17 +203,29 @@ class Caller:
         """Return a function that is called over there."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            self._write({"name": name, "args": encode(list(args)), "kwargs": encode(kwargs)})
-            reply = self._read()
-            if "untestable" in reply:
-                raise UntestableError(f"{name} returned {reply['untestable']}")
-            if "raised" in reply:
-                raise _exception(reply["raised"], reply["message"])
-            _change_in_place(args, decode(reply["args"]))
-            return decode(reply["value"])
+            return self.ask({"name": name}, args, kwargs)
 
         call.__name__ = name
         return call
+
+    def ask(self, what: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+        """Have something called over there and return what comes back."""
+        sent = {"args": encode(list(args), _refer), "kwargs": encode(kwargs or {}, _refer)}
+        self._write(what | sent)
+        reply = self._read()
+        if "no_answer" in reply:
+            raise NoAnswerError(f"the code under test returned {reply['no_answer']}")
+        if "raised" in reply:
+            raise _exception(reply["raised"], reply["message"])
+        try:
+            changed, value = decode(reply["args"], self._handle), decode(reply["value"], self._handle)
+        except (TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
+            raise GoneError("the code under test garbled its reply") from error
+        _change_in_place(args, changed)
+        return value
+
+    def _handle(self, number: int) -> Handle:
+        return Handle(self, number)
 
     def _write(self, message: dict[str, Any]) -> None:
         try:
@@ -162,6 +249,12 @@ class Caller:
         if not isinstance(reply, dict):
             raise GoneError("the code under test garbled its reply")
         return reply
+
+
+def _refer(value: Any) -> int:
+    if isinstance(value, Handle):
+        return value._number
+    raise UntestableError(f"a test hands over a value of type {type(value).__name__}")
 
 
 def _change_in_place(arguments: tuple[Any, ...], changed: list[Any]) -> None:
@@ -197,6 +290,8 @@ def judge(tests: str, entry_point: str | None, prelude: str, requests: TextIO, r
         return _run_tests(tests, entry_point, prelude, caller, books)
     except GoneError as error:
         return {**books, "label": "crashed", "detail": str(error)}
+    except NoAnswerError as error:
+        return {**books, "label": "wrong_answer", "detail": str(error)}
     except UntestableError as error:
         return {**books, "label": "untestable", "detail": str(error)}
 
@@ -204,18 +299,24 @@ def judge(tests: str, entry_point: str | None, prelude: str, requests: TextIO, r
 def _run_tests(
     tests: str, entry_point: str | None, prelude: str, caller: Caller, books: dict[str, int]
 ) -> dict[str, Any]:
+    # What the tests call beside the code under test is not its own to redefine: built-ins, the prelude, `check`.
+    reserved = {*dir(builtins), "check"} if entry_point else {*dir(builtins)}
     namespace: dict[str, Any] = {"__name__": "tests"}
+    namespace |= {name: caller.function(name) for name in caller.names if name not in reserved}
     failure: str | None = None
     try:
-        exec(compile(prelude, "prelude.py", "exec"), namespace)
         statements = ast.parse(tests).body
+        prepared = compile(prelude, "prelude.py", "exec")
     except Exception as error:
         return {**books, "label": "bad_tests", "detail": f"{type(error).__name__}: {error}"[:500]}
-    # What the tests call beside the code under test is not its own to redefine: built-ins, the prelude, `check`.
-    trusted = {*dir(builtins), *namespace, "check"} if entry_point else {*dir(builtins), *namespace}
-    for name in caller.names:
-        if name == entry_point or name not in trusted:
-            namespace[name] = caller.function(name)
+    try:
+        # It may use classes of the code under test, and its own names go before that code's.
+        exec(prepared, namespace)
+    except Exception as error:
+        label = "bad_tests" if isinstance(error, ImportError) else "wrong_answer"
+        return {**books, "label": label, "detail": f"{type(error).__name__}: {error}"[:500]}
+    if entry_point is not None:
+        namespace[entry_point] = caller.function(entry_point)
     for statement in statements:
         is_test = isinstance(statement, ast.Assert)
         books["num_tests"] += is_test

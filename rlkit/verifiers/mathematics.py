@@ -10,7 +10,6 @@ Outcomes: `correct`, `wrong_answer`, `no_answer`; and, not judged, `timeout` and
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ from importlib.util import find_spec
 from rlkit.errors import ConfigError
 from rlkit.types import Grade
 from rlkit.verifiers.answers import extract_final_answer
-from rlkit.verifiers.numbers import plain_number
+from rlkit.verifiers.expressions import squeeze
+from rlkit.verifiers.quantities import read_quantity, same_quantity
+from rlkit.verifiers.spelling import tidy
 from rlkit.workers.pool import WorkerPool
 
 DEADLINE_S = 5.0
@@ -89,11 +90,12 @@ def _judge_at_once(answer: str, gold: str) -> Grade | None:
     """Return the grade of a pair that needs no library, None for other pairs."""
     if _text_key(answer) == _text_key(gold) and any(sign.isalnum() for sign in answer):
         return Grade(True, "correct", _text_key(gold))
-    value, wanted = plain_number(answer), plain_number(gold)
+    value, wanted = read_quantity(answer), read_quantity(gold)
     if value is None or wanted is None:
         return None
-    # The same value would have had the same key.
-    return Grade(False, "wrong_answer", _text_key(answer))
+    if same_quantity(value, wanted):
+        return Grade(True, "correct", wanted.key)
+    return Grade(False, "wrong_answer", value.key)
 
 
 def _ask_library(pairs: list[tuple[str, str]], deadline_s: float) -> dict[tuple[str, str], Grade]:
@@ -118,8 +120,8 @@ def _grade(answer: str, gold: str, equal: bool, key: str | None) -> Grade:
 
 
 def _text_key(answer: str) -> str:
-    value = plain_number(answer)
-    return str(value) if value is not None else re.sub(r"\s+|(?<!\\)\$", "", answer)
+    value = read_quantity(answer)
+    return value.key if value is not None else squeeze(tidy(answer))
 
 
 class _Memory:

@@ -10,22 +10,32 @@ import logging
 import re
 from typing import Any
 
+from rlkit.verifiers.expressions import same_answer
+from rlkit.verifiers.spelling import tidy
+
 _DOLLAR = re.compile(r"(?<!\\)\$")
+_CLOSE = 5e-6
+"""Relative difference of two numbers that agree in six significant digits."""
 _MOST_OPERATIONS = 60
 """Larger expressions are not expanded for their key."""
 
 
 def compare(answer: str, gold: str) -> dict[str, Any]:
-    """Return `{"equal": whether the library calls the two equal, "key": canonical text of the answer}`.
+    """Return `{"equal": whether the two are one answer, "key": canonical text of the answer}`.
 
     Raises:
         ValueError: the library reads nothing in the gold answer.
         Exception: whatever the library raises while comparing, unless it finds them equal all the same.
     """
-    golds, answers = read_expressions(gold), read_expressions(answer)
-    if not golds:
+    if not read_expressions(tidy(gold)):
         raise ValueError(f"math-verify reads nothing in the gold answer {gold!r}")
-    return {"equal": _verify(golds, answers), "key": canonical_key(answers)}
+    return {"equal": same_answer(answer, gold, are_equal), "key": canonical_key(read_expressions(tidy(answer)))}
+
+
+def are_equal(answer: str, gold: str) -> bool:
+    """Return whether the library calls two expressions equal, and as numbers they differ by rounding at most."""
+    golds, answers = read_expressions(gold), read_expressions(answer)
+    return bool(golds and answers) and _verify(golds, answers) and not _differ(golds[0], answers[0])
 
 
 def read_expressions(answer: str) -> list[Any]:
@@ -57,6 +67,23 @@ def canonical_key(expressions: list[Any]) -> str | None:
     except Exception:
         # A key only groups wrong answers for votes; what SymPy cannot print is grouped by how it was written.
         return str(expressions[-1])[:500]
+
+
+def _differ(gold: Any, answer: Any) -> bool:
+    """Return whether both are numbers that are further apart than the sixth significant digit.
+
+    The library rounds to six places behind the point, at which small numbers are all alike.
+    """
+    import sympy
+
+    if not all(isinstance(each, sympy.Expr) and each.is_number for each in (gold, answer)):
+        return False
+    try:
+        wanted, value = complex(gold), complex(answer)
+    except (TypeError, ValueError, OverflowError):
+        # Infinities, and numbers beyond floats: the library compared them symbolically.
+        return False
+    return abs(wanted - value) > _CLOSE * max(abs(wanted), abs(value))
 
 
 def _verify(golds: list[Any], answers: list[Any]) -> bool:

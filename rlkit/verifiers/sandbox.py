@@ -1,38 +1,35 @@
-"""Runs a program that nobody trusts: fresh processes, hard limits, a private directory, no network where that can be.
+"""Runs a program that nobody trusts: fresh processes, hard limits, and a view of the machine with nothing of it.
 
-What it is: a fence against accidents and against what a policy in training comes up with (endless loops, fork bombs,
-memory, disk and output floods, reaching for the network, leaving processes behind, changing files). What it is not: a
-wall against an attacker with a kernel exploit, and it does not hide files that every user of the machine may read. Code
-from such a source belongs on another machine (`executor_url` of `code_tests`).
+A program has a root, processes and a network of its own, as nobody or as a user of its own, behind Landlock and a
+filter of system calls. It sees the system's libraries, the interpreter and its directory, whose files are gone with it.
+Where the kernel gives no such root, network and processes, programs are refused unless `Limits(sandbox="weak")` says to
+run them all the same, behind what is left.
+
+What it is not: a wall against an attacker with a kernel exploit. Code from such a source belongs on another machine
+(`executor_url` of `code_tests`).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import secrets
 import selectors
 import signal
-import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rlkit.errors import RewardError
-from rlkit.parameters import check_count, check_number
+from rlkit.parameters import check_choice, check_count, check_number
+from rlkit.verifiers.private_directory import interpreter, private_directory
 
 _CHILD = Path(__file__).with_name("sandbox_child.py")
 _GRACE_S = 5.0
 """How much longer than its time a program may take before the keeper itself is taken for stuck."""
-_UIDS = itertools.count()
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 Status = Literal["finished", "crashed", "timeout", "output"]
 
@@ -53,16 +50,22 @@ class Limits:
     """Address space of each process."""
     file_mb: int = 16
     """Largest file."""
+    disk_mb: int = 64
+    """All files together."""
     processes: int = 16
     """Processes and threads at one time."""
     open_files: int = 64
     output_kb: int = 1024
     """Bytes on standard output and standard error together; a program that writes more is killed."""
+    sandbox: str = "strong"
+    """`strong` refuses to run programs where the kernel gives them no root, network and processes of their own; `weak`
+    runs them with what there is: they may then reach what every process of this user may reach."""
 
     def __post_init__(self) -> None:
         """Check every limit."""
         check_number("Limits", "wall_s", self.wall_s, above=0)
-        for name in ("cpu_s", "memory_mb", "file_mb", "processes", "open_files", "output_kb"):
+        check_choice("Limits", "sandbox", self.sandbox, ("strong", "weak"))
+        for name in ("cpu_s", "memory_mb", "file_mb", "disk_mb", "processes", "open_files", "output_kb"):
             check_count("Limits", name, getattr(self, name))
 
     def as_rlimits(self) -> dict[str, int]:
@@ -89,7 +92,8 @@ class SandboxResult:
     stderr: str
     seconds: float
     isolation: tuple[str, ...] = ()
-    """Namespaces of its own that it ran in: `pid`, `net`, `ipc`, `user`; without `net` it could reach the network."""
+    """What shut it off: namespaces of its own (`pid`, `net`, `ipc`, `user`), a root of its own (`mount`), `landlock`,
+    `seccomp`."""
 
 
 def run_sandboxed(
@@ -108,28 +112,38 @@ def run_sandboxed(
         files: name -> text, written into the private directory, which is removed afterwards.
         stdin: what it can read.
         limits: what it may use.
-        pass_fds: descriptors that it inherits under the same numbers; they are closed here, as they now belong to it.
+        pass_fds: descriptors that it inherits under the same numbers; they are closed here, as they now belong to it,
+            also where nothing could be started.
 
     Raises:
         RewardError: no program can be started on this machine; never for what a program does.
     """
     limits = limits or Limits()
-    with _private_directory(files or {}) as (directory, uid):
-        words = [_interpreter() if word == "{python}" else word for word in argv]
-        return _Run(words, directory, uid, limits, pass_fds).finish(stdin.encode(errors="replace"))
+    open_fds = list(pass_fds)
+    try:
+        with private_directory(files or {}) as (directory, uid):
+            words = [interpreter() if word == "{python}" else word for word in argv]
+            run = _Run(words, directory, uid, limits, open_fds)
+            return run.finish(stdin.encode(errors="replace"))
+    finally:
+        for descriptor in open_fds:
+            os.close(descriptor)
 
 
 def run_python(program: str, *, stdin: str = "", limits: Limits | None = None) -> SandboxResult:
     """Run the text of a Python program with `run_sandboxed`; it sees the standard library alone."""
-    return run_sandboxed(["{python}", "-I", "main.py"], files={"main.py": program}, stdin=stdin, limits=limits)
+    return run_sandboxed(
+        ["{python}", "-I", "-X", "int_max_str_digits=0", "main.py"],
+        files={"main.py": program},
+        stdin=stdin,
+        limits=limits,
+    )
 
 
 class _Run:
     """One program with the pipes to it."""
 
-    def __init__(
-        self, words: list[str], directory: str, uid: int | None, limits: Limits, pass_fds: Sequence[int]
-    ) -> None:
+    def __init__(self, words: list[str], directory: str, uid: int | None, limits: Limits, pass_fds: list[int]) -> None:
         self._limits = limits
         self._status_fd, status_write = os.pipe()
         spec = {
@@ -139,13 +153,15 @@ class _Run:
             "readable": [os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix)],
             "wall_s": limits.wall_s,
             "rlimits": limits.as_rlimits(),
+            "disk_mb": limits.disk_mb,
+            "weak": limits.sandbox == "weak",
             "status_fd": status_write,
             "keep_fds": list(pass_fds),
             "env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": directory, "TMPDIR": directory, "LANG": "C.UTF-8"},
         }
         try:
             self._process = subprocess.Popen(
-                [_interpreter(), "-I", "-S", str(_CHILD), json.dumps(spec)],
+                [interpreter(), "-I", "-S", str(_CHILD), json.dumps(spec)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -160,6 +176,7 @@ class _Run:
         finally:
             for descriptor in (status_write, *pass_fds):
                 os.close(descriptor)
+            pass_fds.clear()
 
     def finish(self, stdin: bytes) -> SandboxResult:
         """Feed, read and wait; whatever happens, nothing of the program outlives this call."""
@@ -178,11 +195,19 @@ class _Run:
             # The keeper was killed, by the program where it has no process namespace, or is stuck.
             status: Status = "timeout" if seconds >= self._limits.wall_s else "crashed"
             return SandboxResult(status, None, out, err, seconds, isolation)
+        if end["disk_full"]:
+            return SandboxResult("output", None, out, err, seconds, isolation)
         if end["timed_out"] or end["exit_code"] == -signal.SIGXCPU:
             return SandboxResult("timeout", None, out, err, seconds, isolation)
         if end["exit_code"] == -signal.SIGKILL and end["cpu_s"] >= self._limits.cpu_s:
             return SandboxResult("timeout", None, out, err, seconds, isolation)
         code = end["exit_code"]
+        if code == 127 and err.startswith("sandbox: weak: "):
+            reason = err.splitlines()[0].removeprefix("sandbox: weak: ")
+            raise RewardError(
+                f"This machine cannot shut programs off from its files and network ({reason}); allow user namespaces, "
+                "run them on another machine (executor_url), or write sandbox: weak to run them all the same."
+            )
         if code == 127 and err.startswith("sandbox: "):
             raise RewardError(f"The sandbox cannot run its program: {err.splitlines()[0].removeprefix('sandbox: ')}.")
         return SandboxResult("finished" if code == 0 else "crashed", code, out, err, seconds, isolation)
@@ -245,83 +270,3 @@ class _Run:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None and not stream.closed:
                 stream.close()
-
-
-@contextmanager
-def _private_directory(files: Mapping[str, str]) -> Iterator[tuple[str, int | None]]:
-    """Make the directory a program runs in, with its files; yield it and the user that it will be."""
-    directory = tempfile.mkdtemp(prefix="rlkit-sandbox-")
-    try:
-        uid = _spare_uid(directory)
-        for name, text in files.items():
-            path = Path(directory, name)
-            path.write_text(text, encoding="utf-8", errors="surrogatepass")
-            if uid is not None:
-                os.chown(path, uid, uid)
-        if uid is not None:
-            os.chown(directory, uid, uid)
-        yield directory, uid
-    except OSError as error:
-        raise RewardError(f"The sandbox cannot write to {directory}: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            _remove_tree(directory)
-
-
-def _remove_tree(directory: str) -> None:
-    """Remove a directory, however deep the program nested it and whatever rights it took from it.
-
-    What is in a folder moves up to the top before the folder goes, so no path and no recursion grows with the depth,
-    as in `shutil.rmtree`, which ends in a RecursionError there.
-    """
-    fresh = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
-    _open_up(directory)
-    top = os.open(directory, _FOLDER)
-    try:
-        while names := os.listdir(top):
-            for name in names:
-                if stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
-                    _empty_into(name, top, fresh)
-                    os.rmdir(name, dir_fd=top)
-                else:
-                    os.unlink(name, dir_fd=top)
-    finally:
-        os.close(top)
-    os.rmdir(directory)
-
-
-def _empty_into(name: str, top: int, fresh: Iterator[str]) -> None:
-    _open_up(name, top)
-    folder = os.open(name, _FOLDER, dir_fd=top)
-    try:
-        for entry in os.listdir(folder):
-            if stat.S_ISDIR(os.lstat(entry, dir_fd=folder).st_mode):
-                # A folder changes its parent only where it may be written itself.
-                _open_up(entry, folder)
-            os.rename(entry, next(fresh), src_dir_fd=folder, dst_dir_fd=top)
-    finally:
-        os.close(folder)
-
-
-def _open_up(name: str, parent: int | None = None) -> None:
-    # The superuser needs no rights, and must not follow a link that replaced the folder.
-    if os.geteuid() != 0:
-        os.chmod(name, 0o700, dir_fd=parent)
-
-
-def _spare_uid(directory: str) -> int | None:
-    """Return a user number of this program's own, so that limits count and reach its processes alone.
-
-    None where this process may not change users, or where others could not read the interpreter or the directory.
-    """
-    if os.geteuid() != 0:
-        return None
-    for path in (Path(_interpreter()), Path(directory)):
-        if any(not parent.stat().st_mode & stat.S_IXOTH for parent in path.parents):
-            return None
-    return 1_000_000 + (os.getpid() * 1000 + next(_UIDS) % 1000) % 1_000_000_000
-
-
-def _interpreter() -> str:
-    # Not the environment's: a program under test has no business with its packages.
-    return os.path.realpath(sys.executable)

@@ -5,7 +5,8 @@ Three processes, one below the other:
 - the *watcher*, this script: asks the kernel for namespaces and dies with the process that started it;
 - the *keeper*: first process of the new process namespace. When the program has ended, or its time is up, it kills
   whatever the program left behind, in whatever session or group, and says how the program ended;
-- the *program*: takes the limits upon itself, gives up its rights and is replaced by what is to be run.
+- the *program*: takes the limits upon itself, shuts itself off from the machine (`sandbox_walls.py`), gives up its
+  rights and is replaced by what is to be run.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import ctypes
 import json
 import os
 import resource
+import runpy
 import signal
-import struct
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -24,18 +26,15 @@ from typing import Any
 
 _NEW_USER, _NEW_PID, _NEW_NET, _NEW_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
-_LANDLOCK_CREATE, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT = 444, 445, 446
-_LANDLOCK_READ = sum(1 << bit for bit in (0, 2, 3))  # execute, read files, list directories
-_LANDLOCK_WRITE_FILE = 1 << 1
-_LANDLOCK_ALL = (1 << 13) - 1  # and remove and make files of every kind
-_SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
+_NOBODY = 65534
+_POLL_S = 0.05
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(spec: dict[str, Any]) -> None:
     """Set up namespaces, run the program and write one line of JSON about its end to the status descriptor."""
     _die_with_parent()
-    isolation = _leave_namespaces()
+    isolation = _leave_namespaces(spec["uid"] is None)
     keeper = os.fork()
     if keeper == 0:
         with contextlib.suppress(BaseException):
@@ -48,35 +47,55 @@ def main(spec: dict[str, Any]) -> None:
     os.waitpid(keeper, 0)
 
 
-def _leave_namespaces() -> list[str]:
-    """Leave as many of the machine's namespaces as the kernel allows; return their names."""
+def _leave_namespaces(needs_user: bool) -> list[str]:
+    """Leave as many of the machine's namespaces as the kernel allows; return their names.
+
+    Whoever has no other user to become is nobody in a user namespace of its own.
+    """
     wanted = {"pid": _NEW_PID, "net": _NEW_NET, "ipc": _NEW_IPC}
-    for names in (("pid", "net", "ipc"), ("net", "ipc"), ("pid",)):
-        for extra in (0, _NEW_USER):
-            if _libc.unshare(sum(wanted[name] for name in names) | extra) == 0:
+    uid, gid = os.geteuid(), os.getegid()
+    for names in (("pid", "net", "ipc"), ("net", "ipc"), ("pid",), ()):
+        for extra in (_NEW_USER, 0) if needs_user else (0, _NEW_USER):
+            flags = sum(wanted[name] for name in names) | extra
+            if flags and _libc.unshare(flags) == 0:
+                if extra:
+                    _become_nobody(uid, gid)
                 return [*names, *(["user"] if extra else [])]
     return []
+
+
+def _become_nobody(uid: int, gid: int) -> None:
+    with contextlib.suppress(OSError):
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{_NOBODY} {uid} 1"), ("gid_map", f"{_NOBODY} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
 
 
 def _keep(spec: dict[str, Any], isolation: list[str]) -> None:
     _die_with_parent()
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     started = time.monotonic()
+    walls_read, walls_write = os.pipe()
     program = os.fork()
     if program == 0:
         try:
-            _become_program(spec)
+            _become_program(spec, isolation, walls_write)
         except BaseException as error:
-            os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
+            kind = "weak" if isinstance(error, SystemExit) else type(error).__name__
+            os.write(2, f"sandbox: {kind}: {error}\n".encode())
         os._exit(127)
-    for descriptor in spec["keep_fds"]:
+    for descriptor in (walls_write, *spec["keep_fds"]):
         os.close(descriptor)
-    code, timed_out = _wait(program, started + spec["wall_s"])
+    with open(walls_read) as walls:
+        isolation += walls.read().split()
+    watched = None if "mount" in isolation else spec["directory"]
+    code, why = _wait(program, started + spec["wall_s"], watched, spec["disk_mb"] << 20)
     _kill_the_rest("pid" in isolation)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     end = {
         "exit_code": code,
-        "timed_out": timed_out,
+        "timed_out": why == "time",
+        "disk_full": why == "disk",
         "isolation": isolation,
         "seconds": time.monotonic() - started,
         "peak_mb": used.ru_maxrss / 1024,
@@ -85,20 +104,38 @@ def _keep(spec: dict[str, Any], isolation: list[str]) -> None:
     os.write(spec["status_fd"], json.dumps(end).encode() + b"\n")
 
 
-def _wait(program: int, deadline: float) -> tuple[int, bool]:
-    """Return the exit code, a negative signal number for a program that was killed, and whether its time ran out."""
+def _wait(program: int, deadline: float, watched: str | None, most_bytes: int) -> tuple[int, str]:
+    """Return the exit code, a negative signal number for a program that was killed, and why it was killed from here.
+
+    Where nothing else bounds what the program writes, its directory is measured as it grows.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while True:
         ended, status = os.waitpid(-1, os.WNOHANG)
         if ended == program:
-            return os.waitstatus_to_exitcode(status), False
+            return os.waitstatus_to_exitcode(status), ""
         if ended:
             continue
         left = deadline - time.monotonic()
-        if left <= 0:
+        is_full = watched is not None and _is_larger(watched, most_bytes)
+        if left <= 0 or is_full:
             os.kill(program, signal.SIGKILL)
-            return -signal.SIGKILL, True
-        signal.sigtimedwait({signal.SIGCHLD}, left)
+            return -signal.SIGKILL, "disk" if is_full else "time"
+        signal.sigtimedwait({signal.SIGCHLD}, left if watched is None else min(left, _POLL_S))
+
+
+def _is_larger(directory: str, most_bytes: int) -> bool:
+    """Return whether the files below a directory take more than that; what cannot be read any more takes nothing."""
+    total, folders = 0, [directory]
+    while folders and total <= most_bytes:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    total += 512 * status.st_blocks + 512
+                    if stat.S_ISDIR(status.st_mode):
+                        folders.append(entry.path)
+    return total > most_bytes
 
 
 def _kill_the_rest(owns_pids: bool) -> None:
@@ -132,54 +169,59 @@ def _descendants(ancestor: int) -> Iterator[int]:
             yield pid
 
 
-def _become_program(spec: dict[str, Any]) -> None:
+def _become_program(spec: dict[str, Any], isolation: list[str], report: int) -> None:
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.chdir(spec["directory"])
-    for name, limit in spec["rlimits"].items():
-        number = getattr(resource, name)
-        hard = resource.getrlimit(number)[1]
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard - (name == "RLIMIT_CPU"))
-        # One second after the soft limit on time, whose signal says why, comes the hard one, which cannot be caught.
-        resource.setrlimit(number, (limit, limit + (name == "RLIMIT_CPU")))
     keep = {0, 1, 2, *spec["keep_fds"]}
     for name in os.listdir("/proc/self/fd"):
         if int(name) not in keep:
             with contextlib.suppress(OSError):
                 os.set_inheritable(int(name), False)
     os.umask(0o077)
+    directory = _raise_walls(spec, isolation, report)
+    os.close(report)
+    for name, limit in spec["rlimits"].items():
+        number = getattr(resource, name)
+        hard = resource.getrlimit(number)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard - (name == "RLIMIT_CPU"))
+        # One second after the soft limit on time, whose signal says why, comes the hard one, which cannot be caught.
+        resource.setrlimit(number, (limit, limit + (name == "RLIMIT_CPU")))
+    # A change of identity clears it, so it comes last.
+    _die_with_parent()
+    env = {name: value.replace(spec["directory"], directory) for name, value in spec["env"].items()}
+    os.execve(spec["argv"][0], spec["argv"], env)
+
+
+def _raise_walls(spec: dict[str, Any], isolation: list[str], report: int) -> str:
+    """Shut the program off as far as the kernel allows, say how far, and return the directory that it runs in."""
+    walls = runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox_walls.py"))
+    directory, built = spec["directory"], []
+    has_network = "net" not in isolation
+    try:
+        uid = _NOBODY if spec["uid"] is None else spec["uid"]
+        walls["build_root"](directory, spec["readable"], uid, spec["disk_mb"])
+        directory, built = walls["BOX"], ["mount"]
+    except OSError as error:
+        if not spec["weak"]:
+            raise SystemExit(f"no root of its own: {error}") from error
+        os.chdir(directory)
+    if not spec["weak"] and (has_network or "pid" not in isolation):
+        raise SystemExit("no network or process namespace of its own")
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _fence_files(spec["directory"], spec["readable"])
-    if spec["uid"] is None:
-        # A user's own processes may outnumber the limit already; in a user namespace the program's are counted alone.
-        _libc.unshare(_NEW_USER)
-    else:
+    built += ["landlock"] * walls["fence_files"](
+        directory, spec["readable"], has_network=has_network, sees_processes="pid" not in isolation
+    )
+    if spec["uid"] is not None:
         os.setgroups([])
         os.setresgid(spec["uid"], spec["uid"], spec["uid"])
         os.setresuid(spec["uid"], spec["uid"], spec["uid"])
-    # A change of identity clears it, so it comes last.
-    _die_with_parent()
-    os.execve(spec["argv"][0], spec["argv"], spec["env"])
-
-
-def _fence_files(directory: str, readable: list[str]) -> None:
-    """Let the program see its directory, the system's libraries and the interpreter only, where the kernel can.
-
-    Source: Landlock, https://docs.kernel.org/userspace-api/landlock.html, the rights of its first version.
-    """
-    attributes = struct.pack("<Q", _LANDLOCK_ALL)
-    ruleset = _libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
-    if ruleset < 0:
-        return
-    rules = {path: _LANDLOCK_READ for path in (*_SYSTEM, *readable) if os.path.exists(path)}
-    for path, allowed in {**rules, "/dev": _LANDLOCK_READ | _LANDLOCK_WRITE_FILE, directory: _LANDLOCK_ALL}.items():
-        if not os.path.isdir(path):
-            allowed &= ~(1 << 3)
-        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        _libc.syscall(_LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("<Qi", allowed, parent), 0)
-        os.close(parent)
-    _libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
-    os.close(ruleset)
+    elif "user" not in isolation:
+        # A user's own processes may outnumber the limit already; in a user namespace the program's are counted alone.
+        _libc.unshare(_NEW_USER)
+    built += ["seccomp"] * walls["filter_calls"](sees_files="mount" not in built, has_network=has_network)
+    os.write(report, " ".join(built).encode())
+    return str(directory)
 
 
 def _die_with_parent() -> None:

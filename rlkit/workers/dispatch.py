@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,10 @@ class Dispatch:
         calls: Sequence[Mapping[str, Any]],
         end_at: float,
         stop: threading.Event | None = None,
+        on_part: Callable[[Any], float] | None = None,
     ) -> None:
         """Take over the pool's workers; `workers` is kept up to date."""
-        self._stop = stop
+        self._stop, self._on_part = stop, on_part
         self.settings, self.workers, self.calls, self.end_at = settings, workers, calls, end_at
         self.replies: list[Reply | None] = [None] * len(calls)
         self.refusal: Reply | None = None
@@ -133,11 +134,12 @@ class Dispatch:
                     self._selector.unregister(worker.output)
                 continue
             try:
-                message = worker.listen()
+                messages = worker.listen()
             except EOFError:
                 self._bury(worker)
-            else:
-                if message is not None:
+                continue
+            for message in messages:
+                if worker in self.workers:
                     self._take(worker, message)
 
     def _take(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
@@ -147,9 +149,12 @@ class Dispatch:
         elif kind == "refused" and not worker.is_ready:
             self.refusal = Reply("error", reason=message["reason"], traceback=message["traceback"])
             self._end(worker)
+        elif kind == "part" and call is not None and self._on_part is not None:
+            worker.deadline = time.monotonic() + self._on_part(message.get("value"))
         elif kind in ("ok", "error") and call is not None:
+            worker.drain()
             given = (message.get("value"), message.get("reason"), message.get("traceback"))
-            self.replies[call] = Reply(kind, *given)
+            self.replies[call] = Reply(kind, *given, worker.num_printed)
             worker.call, worker.deadline = None, float("inf")
             if message.get("is_spent") or worker.num_calls >= self.settings.recycle_after:
                 self._end(worker)
@@ -164,7 +169,13 @@ class Dispatch:
         if not worker.is_ready:
             self.refusal = Reply("error", reason=f"The worker {how} while it loaded the plug-in.", traceback=last)
         elif call is not None:
-            self.replies[call] = Reply("error", reason=f"The worker {how} during the call.", traceback=last)
+            self.replies[call] = Reply(
+                "error",
+                reason=f"The worker {how} during the call.",
+                traceback=last,
+                num_printed=worker.num_printed,
+                has_ended=True,
+            )
 
     def _give_up_late(self) -> None:
         now = time.monotonic()
@@ -177,8 +188,8 @@ class Dispatch:
                 self._end(worker)
             elif call is not None and (is_over or worker.deadline <= now):
                 limit = f"{self.settings.deadline_s:g} seconds" if worker.deadline <= now else "the batch's deadline"
-                said = f"No answer within {limit}."
-                self.replies[call] = Reply("timeout", reason=said, traceback=worker.ask_where())
+                said, num_printed = f"No answer within {limit}.", worker.num_printed
+                self.replies[call] = Reply("timeout", None, said, worker.ask_where(), num_printed)
                 self._end(worker)
         if is_over:
             while self._waiting:

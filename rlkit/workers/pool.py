@@ -90,7 +90,12 @@ class WorkerPool:
             raise PluginError(f"A worker cannot load the reward: {dispatch.refusal.reason}")
 
     def map(
-        self, calls: Sequence[Mapping[str, Any]], *, end_at: float = float("inf"), stop: threading.Event | None = None
+        self,
+        calls: Sequence[Mapping[str, Any]],
+        *,
+        end_at: float = float("inf"),
+        stop: threading.Event | None = None,
+        on_part: Callable[[Any], float] | None = None,
     ) -> list[Reply]:
         """Call the function once for each mapping of keyword arguments and return the replies in their order.
 
@@ -100,11 +105,13 @@ class WorkerPool:
             calls: keyword arguments; whatever can be pickled.
             end_at: when, in seconds of `time.monotonic`, all that is not done is given up as a timeout.
             stop: another thread's way to say that all is given up now.
+            on_part: takes what a function tells by `wire.tell` while its call goes on, and returns the seconds that it
+                has from then on; without it, whoever tells is ended.
 
         Raises:
             PluginError: the pool has been closed.
         """
-        replies = self._run(calls, end_at, stop).replies
+        replies = self._run(calls, end_at, stop, on_part=on_part).replies
         assert None not in replies, "every call has its reply when a dispatch ends"
         return [reply for reply in replies if reply is not None]
 
@@ -114,13 +121,14 @@ class WorkerPool:
         end_at: float,
         stop: threading.Event | None = None,
         until_ready: bool = False,
+        on_part: Callable[[Any], float] | None = None,
     ) -> Dispatch:
         with self._lock:
             if not self.close.alive:
                 raise PluginError("This pool of workers has been closed; make a new one.")
             if self._owner != os.getpid():
                 self._start_anew()
-            dispatch = Dispatch(self._settings, self._workers, calls, end_at, stop)
+            dispatch = Dispatch(self._settings, self._workers, calls, end_at, stop, on_part)
             dispatch.run(until_ready)
         return dispatch
 

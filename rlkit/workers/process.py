@@ -48,6 +48,8 @@ class WorkerProcess:
         self.is_mute = False
         """Whether it has closed what it could print to."""
         self.last_words = b""
+        self.num_printed = 0
+        """Bytes that it has printed in its present call."""
         self._received = bytearray()
         self.channel, theirs = socket.socketpair()
         life, self._life = os.pipe()
@@ -83,6 +85,8 @@ class WorkerProcess:
         """Send one call; a worker that does not even read it by the deadline counts as silent."""
         self.call, self.deadline = call, time.monotonic() + deadline_s
         self.num_calls += 1
+        self.drain()
+        self.num_printed = 0
         self._send(data, deadline_s)
 
     def _send(self, data: bytes, timeout_s: float) -> None:
@@ -91,8 +95,8 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self.channel.sendall(frame(data))
 
-    def listen(self) -> dict[str, Any] | None:
-        """Return its message when all of it is there, None while it is not.
+    def listen(self) -> list[dict[str, Any]]:
+        """Return its messages of which all is there; none while the next is under way.
 
         Raises:
             EOFError: the process is gone, or speaks nonsense.
@@ -101,21 +105,31 @@ class WorkerProcess:
         try:
             chunk = self.channel.recv(2**20)
         except BlockingIOError:
-            return None
+            return []
         except OSError as error:
             raise EOFError from error
-        self._received += chunk
-        size = HEADER.unpack_from(self._received)[0] if len(self._received) >= HEADER.size else None
-        if not chunk or (size is not None and size > MOST_BYTES):
+        if not chunk:
             raise EOFError
-        if size is None or len(self._received) < HEADER.size + size:
-            return None
-        data = bytes(self._received[HEADER.size : HEADER.size + size])
-        del self._received[: HEADER.size + size]
+        self._received += chunk
+        messages = []
         try:
-            return decode_message(data)
+            while (data := self._next_frame()) is not None:
+                messages.append(decode_message(data))
         except ValueError as error:
             raise EOFError from error
+        return messages
+
+    def _next_frame(self) -> bytes | None:
+        if len(self._received) < HEADER.size:
+            return None
+        end = HEADER.size + HEADER.unpack_from(self._received)[0]
+        if end > HEADER.size + MOST_BYTES:
+            raise ValueError("a message of that length is none")
+        if len(self._received) < end:
+            return None
+        data = bytes(self._received[HEADER.size : end])
+        del self._received[:end]
+        return data
 
     def drain(self) -> None:
         """Read what it printed and keep the end of it."""
@@ -124,6 +138,7 @@ class WorkerProcess:
         except OSError:
             return
         self.is_mute = not chunk
+        self.num_printed += len(chunk)
         self.last_words = (self.last_words + chunk)[-_LAST_WORDS:]
 
     def ask_where(self) -> str | None:

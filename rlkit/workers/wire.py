@@ -6,6 +6,7 @@ Each worker has a socket of its own. A frame is its length, 8 bytes, the largest
     setup: what to load, its limits         ->
                                             <-         {"kind": "ready", "pid"} or {"kind": "refused", "reason", ...}
     keyword arguments of a call             ->
+                                            <-         {"kind": "part", "value"}, as often as the function tells one
                                             <-         {"kind": "ok", "value"} or {"kind": "error", "reason", ...}
 
 Towards a worker goes pickle, which can carry any plug-in and any data column. From a worker comes JSON, so that nothing
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import socket
 import struct
 import sys
 from dataclasses import dataclass
@@ -41,6 +44,28 @@ class Reply:
     reason: str | None = None
     """One sentence without the function's name, for `error` and `timeout`."""
     traceback: str | None = None
+    num_printed: int = 0
+    """Bytes that were printed meanwhile."""
+    has_ended: bool = False
+    """Whether the call ended its process."""
+
+
+_telling: list[tuple[socket.socket, int]] = []
+"""In a worker its channel, and the process that may use it."""
+
+
+def open_channel(channel: socket.socket) -> None:
+    """In a worker, name the channel that `tell` uses."""
+    _telling[:] = [(channel, os.getpid())]
+
+
+def tell(value: Any) -> None:
+    """In a worker, send a plain value to the program while the call goes on; elsewhere do nothing."""
+    for channel, owner in _telling:
+        if os.getpid() != owner:
+            # A copy that was forked off came back; only one may speak.
+            os._exit(0)
+        channel.sendall(encode_message({"kind": "part", "value": plain(value)}))
 
 
 class _Pickler(pickle.Pickler):

@@ -22,8 +22,6 @@ from typing import Any
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LOOK_S = 0.5
 """Seconds between looks at whether the trainer lives: forked copies of it may hold the life pipe open."""
-_MOST_TEXT = 8000
-"""Characters of a traceback that travel."""
 
 
 def main() -> None:
@@ -96,13 +94,16 @@ def _serve(control: int) -> None:
     channel = socket.socket(fileno=control)
     setup = _read_setup(channel)
     sys.path[:] = setup["sys_path"]
+    from rlkit.errors import say_error, trace_error
     from rlkit.workers import wire
 
     try:
         function = _load(setup)
     except BaseException as error:
-        channel.sendall(wire.encode_message({"kind": "refused", "reason": _say(error), "traceback": _describe(error)}))
+        told = {"reason": say_error(error), "traceback": trace_error(error)}
+        channel.sendall(wire.encode_message({"kind": "refused", **told}))
         os._exit(0)
+    wire.open_channel(channel)
     channel.sendall(wire.encode_message({"kind": "ready", "pid": os.getpid()}))
     me = os.getpid()
     while True:
@@ -143,14 +144,14 @@ def _load(setup: dict[str, Any]) -> Any:
 
 
 def _call(function: Any, data: bytes) -> bytes:
+    from rlkit.errors import say_error, trace_error
     from rlkit.workers import wire
 
     try:
         return _pass_on(function(**wire.unpack(data)))
     except BaseException as error:
-        is_spent = isinstance(error, MemoryError)
-        reply = {"kind": "error", "reason": _say(error), "traceback": _describe(error), "is_spent": is_spent}
-        return wire.encode_message(reply)
+        told = {"reason": say_error(error), "traceback": trace_error(error)}
+        return wire.encode_message({"kind": "error", **told, "is_spent": isinstance(error, MemoryError)})
     finally:
         # An alarm that is left behind would end a later call.
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -163,26 +164,6 @@ def _pass_on(value: Any) -> bytes:
         return wire.encode_message({"kind": "ok", "value": wire.plain(value)})
     except (TypeError, ValueError, RecursionError) as error:
         return wire.encode_message({"kind": "error", "reason": f"It returned what cannot travel: {error}."})
-
-
-def _say(error: BaseException) -> str:
-    try:
-        said = " ".join(str(error).split())[:300]
-    except Exception:
-        # An exception whose own text cannot be made.
-        said = ""
-    return f"{type(error).__name__}{f': {said}' if said else ''}"
-
-
-def _describe(error: BaseException) -> str:
-    import traceback
-
-    # The first call is ours.
-    error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
-    try:
-        return "".join(traceback.format_exception(error))[-_MOST_TEXT:]
-    except Exception:
-        return _say(error)
 
 
 def _read_frame(channel: Any) -> bytes:

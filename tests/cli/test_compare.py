@@ -55,7 +55,9 @@ def test_what_no_problem_has_is_named_on_one_line(tmp_path: Path, capsys: pytest
 
 def test_json_is_the_whole_comparison(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *directories, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == compare_runs(A, {**B, "engine": "vllm"})
+    expected = compare_runs(A, {**B, "engine": "vllm"})
+    expected["verdict"]["front"]["command"] = expected["verdict"]["front"]["command"].replace("DIR", directories[0])
+    assert json.loads(capsys.readouterr().out) == expected
 
 
 def write(tmp_path: Path, *reports: dict[str, Any]) -> list[str]:
@@ -73,7 +75,9 @@ def test_the_verdict_comes_first_then_numbers_support_and_ids(
     lines = capsys.readouterr().out.splitlines()
     expected = compare_runs(BASE, SHRUNK)
     support = expected["support"]
-    assert lines[0] == f"shrunk against base: {expected['verdict']['sentence']}"
+    assert lines[0] == f"shrunk against base: collapsed. {expected['verdict']['sentence']}"
+    assert lines[1].strip().startswith("Whether the base at a lower temperature does as well is open")
+    assert lines[2].strip() == expected["verdict"]["front"]["command"].replace("DIR", str(tmp_path / "base"))
     assert f"{support['lost']} lost" in next(line for line in lines if line.startswith("Support:"))
     (lost,) = [line for line in lines if line.startswith("Lost:")]
     assert f"and {support['lost'] - 5} more (--ids lists all)" in lost
@@ -95,20 +99,59 @@ def test_several_runs_have_one_table_and_one_object(tmp_path: Path, capsys: pyte
     directories = write(tmp_path, BASE, SHRUNK, other)
     assert main(["compare", *directories]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0].startswith("shrunk against base: shrinkage:")
-    assert printed.splitlines()[1].startswith("other against base: inconclusive:")
+    said = [line for line in printed.splitlines() if " against base: " in line]
+    assert [line.split(". ")[0] for line in said] == [
+        "shrunk against base: collapsed",
+        "other against base: not settled",
+    ]
     overview = printed[printed.index("differences from base") : printed.index("shrunk minus base")]
     assert [line.split()[0] for line in overview.splitlines()[4:6]] == ["shrunk", "other"]
-    assert "To settle it: A true difference" in printed
+    assert "To settle it: About " in printed
     assert main(["compare", *directories, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == compare_several(BASE, [SHRUNK, other])
+    found, expected = json.loads(capsys.readouterr().out), compare_several(BASE, [SHRUNK, other])
+    for each, other_one in zip(found["comparisons"], expected["comparisons"], strict=True):
+        assert each["pass_at_k"] == other_one["pass_at_k"]
+    assert [e["verdict"]["questions"] for e in found["comparisons"]] == [
+        e["verdict"]["questions"] for e in expected["comparisons"]
+    ]
 
 
 def test_a_gate_fails_on_what_should_not_be_shipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, shrunk, other = write(tmp_path, BASE, SHRUNK, simulate_report("other", RATES, 64, 3))
     assert main(["compare", base, other, "--gate"]) == 0
+    assert main(["compare", base, shrunk, "--gate"]) == 1
+    assert main(["compare", base, shrunk, "--gate", "worse,sharper"]) == 0
+    assert main(["compare", base, other, "--gate", "not-settled"]) == 1
     assert main(["compare", base, other, shrunk, "--gate", "--json"]) == 1
+    assert main(["compare", base, other, shrunk]) == 0
     capsys.readouterr()
+    assert main(["compare", base, other, "--gate", "harmful collapse"]) == 2
+    assert "'harmful collapse', which is no verdict" in capsys.readouterr().err
+
+
+def test_margins_k_and_measure_reach_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", *write(tmp_path, BASE, SHRUNK), "--json"]
+    chosen = [*words, "--margin", "pass@1=0.3,diversity=0.05", "--k", "8", "--diversity", "distinct_correct"]
+    assert main(chosen) == 0
+    found = json.loads(capsys.readouterr().out)["verdict"]
+    assert (found["k"], found["diversity"]) == (8, "distinct_correct")
+    assert [question["margin"] for question in found["questions"]] == [0.3, 0.02, 0.05]
+
+
+def test_temperatures_of_the_base_are_its_front(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for temperature, gain in ((1.0, 0.0), (0.6, 0.1), (0.2, 0.2)):
+        rates = np.where(RATES > 0.1, RATES + gain, RATES)
+        sampling = {"temperature": temperature}
+        content = simulate_report(f"base t{temperature:g}", rates, 64, 9, model="base", sampling=sampling)
+        (tmp_path / "base" / f"t{temperature:g}").mkdir(parents=True)
+        (tmp_path / "base" / f"t{temperature:g}" / "report.json").write_text(json.dumps(content))
+    (shrunk,) = write(tmp_path, SHRUNK)
+    assert main(["compare", str(tmp_path / "base"), shrunk]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("shrunk against base: ")
+    assert "this training bought nothing that a lower temperature does not" in printed.splitlines()[0]
+    assert "pass@32, run at T 1, base at 0." in printed
+    assert "rlkit eval" not in printed
 
 
 @pytest.mark.parametrize(("columns", "whole"), [(80, False), (140, True)])

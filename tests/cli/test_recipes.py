@@ -67,4 +67,7 @@ def test_validate_goes_on_after_a_bad_recipe_and_names_each(tmp_path, capsys):
 @pytest.mark.side_by_side
 def test_every_shipped_recipe_is_valid(capsys):
     assert main(["recipes", "validate", *shipped_recipes()]) == 0
-    assert capsys.readouterr().out.count(": valid\n") == len(shipped_recipes())
+    tried, untried = "{}: valid\n", "{}: valid, as far as can be told here."
+    out = capsys.readouterr().out
+    for name in shipped_recipes():
+        assert (untried if "qwen" in name else tried).format(name) in out

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.objective.aggregations import AGGREGATIONS
-from rlkit.objective.surrogates import cispo, clipped, sapo
+from rlkit.objective.loss import cispo, clipped, sapo
 from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TopEntropy
 from tests.objective.averaging import average
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
-from rlkit.objective.surrogates import cispo, clipped, sapo
+from rlkit.objective.loss import cispo, clipped, sapo
 from tests.objective.averaging import average
 
 NUM_ROWS, NUM_TOKENS = 4, 6

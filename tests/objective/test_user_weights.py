@@ -9,7 +9,7 @@ import torch
 
 from rlkit.errors import PluginError
 from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_token_weight, weigh_tokens
-from rlkit.objective.surrogates import clipped
+from rlkit.objective.loss import clipped
 from rlkit.objective.token_weights import TokenWeight
 
 

@@ -141,3 +141,25 @@ def test_overrides_that_cannot_be_applied_are_refused(tmp_path, override, said):
     path = write(tmp_path, "mine.yaml", "train: {x: 1, y: [1]}")
     with pytest.raises(ConfigError, match=said):
         read_mapping(str(path), [override])
+
+
+def test_files_are_seen_from_the_recipe_where_they_exist_there(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("data.jsonl", "reward.py", "countdown"):
+        (folder / name).touch()
+    (folder / "r.yaml").write_text(
+        "extends: countdown/base\ntask: {name: jsonl, path: data.jsonl}\n"
+        "rewards: [reward.py:pay, gone.py:pay, countdown, {name: 'reward.py:fine', n: 1}]\noutput: countdown"
+    )
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    values = read_mapping("../mine/r.yaml")
+    assert values["task"]["path"] == str(folder / "data.jsonl")
+    # A name without an ending is a name, also where a file is called so; what is not there is left as it is.
+    there = str(folder / "reward.py")
+    assert values["rewards"] == [f"{there}:pay", "gone.py:pay", "countdown", {"name": f"{there}:fine", "n": 1}]
+    assert values["output"] == "countdown"
+    assert values["train"]["max_steps"] == 60
+    monkeypatch.chdir(folder)
+    assert read_mapping("r.yaml")["task"]["path"] == "data.jsonl"

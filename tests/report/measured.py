@@ -69,20 +69,18 @@ def compared(reference: Run, run: Run) -> dict[str, Any]:
     more = sum(p["num_correct"] for p in run.problems) > sum(p["num_correct"] for p in reference.problems)
     loss = {"total": cell(0.42, 0.1), "quality_control": cell(0.17, 0.08), "residual": cell(0.25, 0.1)}
     gain = {"total": cell(-0.05, 0.1), "quality_control": cell(0.06, 0.05), "residual": cell(-0.11, 0.08)}
-    inconclusive = {
-        "word": "inconclusive",
-        "sentence": "inconclusive: pass@1 +0.010 [-0.020, +0.040] (adjusted p 0.52), lost 3 and gained 4 problems.",
-        "rule": None,
-        "deciding": {},
-        "also": [],
-        "needed": {"quantity": "pass@1", "more_problems": 412, "more_samples": 80},
+    open_question = {
+        "word": "not settled",
+        "sentence": "It solves 1 more of 100 problems at the first try (36 against 35).",
+        "questions": [question_of("pass@1", 0.01, 0.03)],
+        "front": {"stands": "not compared", "says": ["It is open:"], "command": "rlkit eval --n 16", "points": []},
+        "needed": {"quantity": "pass@1", "more_problems": 412, "says": "About 412 more problems would settle it."},
     }
     narrowed = {
-        "word": "harmful collapse",
-        "sentence": "harmful collapse: 60% of its loss of simpson is narrowing among correct answers (rho 0.60).",
-        "rule": "narrowing among correct answers",
-        "deciding": {"quantity": "rho of simpson", **cell(0.6, 0.07)},
-        "also": [],
+        "word": "collapsed",
+        "sentence": "It solves 17 more of 100 problems at the first try, but keeps 62 % of the solutions.",
+        "questions": [question_of("pass@1", 0.17, 0.03), question_of("solution_coverage", -0.38, 0.06, True)],
+        "front": {"stands": "not compared", "says": [], "command": "", "points": []},
         "needed": {},
     }
     crossing = {"k_star": 5.3, "low": 2.4, "high": None, "share_crossing": 0.97, "num_resamples": 2000}
@@ -105,8 +103,15 @@ def compared(reference: Run, run: Run) -> dict[str, Any]:
             "all/simpson": cell(0.5, 0.06),
             "correct/simpson": cell(0.71, 0.12, 44) if is_narrow else cell(None),
         },
-        "verdict": narrowed if is_narrow else inconclusive,
+        "verdict": narrowed if is_narrow else open_question,
     }
+
+
+def question_of(quantity: str, change: float, half: float, is_relative: bool = False) -> dict[str, Any]:
+    """Return a row of what decided."""
+    limits = {"change": change, "low": change - half, "high": change + half}
+    ends = {"base": 0.35, "run": 0.52, "margin": 0.02, "answer": "better", "is_relative": is_relative}
+    return {"name": "diversity" if is_relative else quantity, "quantity": quantity, **ends, **limits}
 
 
 def support_of(reference: Sequence[dict[str, Any]], run: Sequence[dict[str, Any]]) -> dict[str, Any]:

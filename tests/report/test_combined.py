@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -60,3 +61,14 @@ def test_runs_with_unequal_numbers_of_samples_share_the_largest_common_k(tmp_pat
     folders = [write_evaluation(tmp_path / p.name, p, n=n) for p, n in ((BASE, 8), (GRPO, 16))]
     report = build_report(folders)
     assert [column.key for column in report.columns][:3] == ["pass@1", "pass@4", "pass@8"]
+
+
+def test_arrows_allow_for_the_number_of_columns_and_runs(report):
+    shown = [cell for pair, found in report.differences.items() if pair[1] == 0 for cell in found.values()]
+    p_values = sorted(cell.p_value for cell in shown)
+    smallest = next(cell for cell in shown if cell.p_value == p_values[0])
+    assert smallest.p_adjusted == pytest.approx(min(1.0, len(shown) * p_values[0]))
+    assert all(cell.direction == "unclear" for cell in shown if cell.p_adjusted >= 0.05)
+    alone = replace(smallest, p_value=0.03, p_adjusted=0.3, value=0.1, low=0.01, high=0.2)
+    assert alone.direction == "unclear"
+    assert replace(alone, p_adjusted=0.04).direction == "up"

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rlkit.evaluation.comparing.verdict_rules import WORDS
 from rlkit.report import as_json
 from rlkit.report.losses import losses_figure, read_losses
 from rlkit.report.markdown import to_markdown
@@ -15,7 +16,7 @@ from rlkit.report.pass_at_k import find_crossings
 from rlkit.report.retained import retained_cells, retained_figure
 from rlkit.report.scatter import Place, draw_scatter, find_places, places_table
 from rlkit.report.support import describe_p
-from rlkit.report.verdicts import describe_deciding, describe_needed, read_verdict, verdict_lines
+from rlkit.report.verdicts import _TONES, read_verdict, verdict_lines
 from rlkit.report.wording import leading_measures, measure_title
 from tests.report.measured import with_comparisons
 
@@ -25,28 +26,33 @@ def full(report):
     return with_comparisons(report)
 
 
-def test_a_verdict_has_word_sentence_and_the_number_that_decided(full):
+def test_a_verdict_has_word_sentence_and_what_decided(full):
     verdict = read_verdict(full.comparison(1))
-    assert (verdict.word, verdict.tone) == ("harmful collapse", "worse")
-    assert verdict.sentence.startswith("60% of its loss of simpson")
-    assert verdict.deciding == "rho of simpson 0.600 [0.530, 0.670]"
-    assert "Decided by" not in verdict_lines(verdict)
-    assert "Decided by </b>rho of simpson" in verdict_lines(replace(verdict, sentence=""))
-    assert verdict.needed == ""
+    assert (verdict.word, verdict.tone, verdict.needed) == ("collapsed", "worse", "")
+    assert verdict.sentence.startswith("It solves 17 more of 100 problems")
+    assert verdict.questions[1] == (
+        "solution coverage",
+        "0.350",
+        "0.520",
+        "−38.0 % [−44.0, −32.0]",
+        "2 %",
+        "better",
+    )
+    assert verdict.sentence in verdict_lines(verdict)
 
 
-def test_an_inconclusive_verdict_says_what_would_settle_it(full):
+def test_an_open_verdict_says_what_would_settle_it_and_how_to_know_more(full):
     verdict = read_verdict(full.comparison(2))
-    assert verdict.tone == "none"
-    assert verdict.needed == "412 more problems or 80 more samples a problem to see pass@1 differ."
+    assert (verdict.tone, verdict.needed) == ("none", "About 412 more problems would settle it.")
+    lines = verdict_lines(verdict)
+    assert "It is open:" in lines
+    assert "rlkit eval --n 16" in lines
 
 
-def test_verdicts_without_words_are_none_and_needed_in_words_is_kept():
+def test_verdicts_without_words_are_none_and_every_word_has_a_tone():
     assert read_verdict({}) is None
     assert read_verdict({"verdict": {}}) is None
-    assert describe_needed({"says": "No problem differs.", "more_problems": 3}) == "No problem differs."
-    assert describe_needed({"more_problems": None, "more_samples": None}) == ""
-    assert describe_deciding({"quantity": "nscr", "value": -0.1, "p_adjusted": 0.0001}) == "nscr −0.100, p < 0.001"
+    assert {*_TONES} == {*WORDS}
 
 
 def test_only_runs_that_cross_have_a_crossing_and_its_open_end_is_none(full):
@@ -122,7 +128,7 @@ def test_markdown_has_the_same_tables_in_short(full, report):
     for title in ("Problems solved at all", "Diversity retained, % of base", "Where the loss comes from"):
         assert f"## {title}" in text
         assert f"## {title}" not in to_markdown(replace(report, comparisons={}))
-    assert "Verdict: **harmful collapse**" in text
+    assert "Verdict: **collapsed**" in text
     assert "| grpo | 5.3 [2.4, open], in 97% of resamples |" in text.replace("\\", "")
     assert "undefined (0 of 60)" in text
 

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from rlkit.errors import ConfigError, StoreError
+from rlkit.report import build_report
 from rlkit.report.load import load_runs
+from rlkit.report.page import to_html
 from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
 
 
@@ -74,3 +76,32 @@ def test_the_same_evaluation_twice_is_refused(tmp_path):
     run = write_run(tmp_path / "grpo", GRPO)
     with pytest.raises(ConfigError, match="given twice"):
         load_runs([run, run / "eval"])
+
+
+def test_a_directory_of_temperatures_is_one_run(tmp_path):
+    for temperature in (0.4, 1.0, 0.6):
+        folder = tmp_path / "base" / "eval" / f"t{temperature:g}"
+        write_evaluation(folder, BASE, num_problems=4, n=4, name=f"eval t{temperature:g}", sampling=at(temperature))
+    write_run(tmp_path / "grpo", GRPO, num_problems=4, n=4, sampling=at(1.0))
+    base, grpo = load_runs([tmp_path / "base", tmp_path / "grpo"])
+    assert (base.name, base.temperature, [other.temperature for other in base.others]) == ("base", 1.0, [0.4, 0.6])
+    assert base.model.temperatures == (1.0, 0.6, 0.4)
+    assert (grpo.others, grpo.model.temperatures) == ((), (1.0,))
+
+
+def at(temperature):
+    return {"temperature": temperature, "max_tokens": 32}
+
+
+def test_the_page_shows_fronts_and_the_verdict_is_against_them(tmp_path):
+    for temperature in (0.4, 1.0):
+        folder = tmp_path / "base" / f"t{temperature:g}"
+        write_evaluation(folder, BASE, num_problems=20, seed=3, name=f"base t{temperature:g}", sampling=at(temperature))
+    write_run(tmp_path / "grpo", GRPO, num_problems=20, sampling=at(1.0))
+    report = build_report([tmp_path / "base", tmp_path / "grpo"])
+    verdict = report.comparison(1)["verdict"]
+    assert verdict["front"]["points"]
+    assert verdict["front"]["command"] == ""
+    page = to_html(report)
+    assert page.count('class="sweep run run-1"') == 2
+    assert "Solid lines join one model at several temperatures" in page

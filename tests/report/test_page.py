@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 from rlkit.report import as_json, build_report
+from rlkit.report.fronts import find_sweeps
 from rlkit.report.markdown import to_markdown
 from rlkit.report.page import to_html
 from rlkit.report.provenance import commands
-from rlkit.report.sweeps import find_sweeps
 from tests.report.evaluations import BASE, GRPO, write_evaluation, write_run
 from tests.report.measured import with_comparisons
 
@@ -169,8 +169,9 @@ def test_old_reports_have_a_page_without_the_newer_figures(tmp_path):
 def test_newer_keys_bring_their_figures(full_page):
     ids = set(Outline(full_page).values("id"))
     assert {"maj-at-k-wide", "cover-at-tau-wide", "retained-wide", "retained-narrow", "loss-0", "scatter-1"} <= ids
-    assert "Harmful collapse" in full_page
-    assert "412 more problems or 80 more samples a problem" in full_page
+    assert "Collapsed" in full_page
+    assert "About 412 more problems would settle it." in full_page
+    assert "What decided the verdicts" in full_page
 
 
 def test_everything_new_is_well_formed_and_ids_stay_unique(full_page):

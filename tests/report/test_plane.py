@@ -51,3 +51,21 @@ def test_a_run_without_a_value_is_left_out():
     svg = draw([point(0, "base", 0.3, 0.9), missing])
     assert [text.text for text in svg.iter("text") if text.get("class") == "run-label"] == ["base"]
     assert len(list(draw([missing]).iter("path"))) == 0
+
+
+def test_further_temperatures_are_small_marks_on_one_line():
+    from dataclasses import replace
+
+    main = replace(point(0, "base", 0.3, 0.9), temperature=1.0)
+    cold = replace(point(0, "base", 0.45, 0.7), temperature=0.4, is_minor=True)
+    run = point(1, "grpo", 0.4, 0.6)
+    points = [main, run, cold]
+    svg = ElementTree.fromstring(draw_plane("p", points, pass_at_column(1), COVERAGE, FRAME, [[cold, main]]))
+    lines = [p for p in svg.iter("path") if (p.get("class") or "").startswith("sweep")]
+    texts = [text.text for text in svg.iter("text")]
+    assert len(lines) == 1
+    assert "base, T 1" in texts
+    assert "0.4" in [text.text for text in svg.iter("text") if text.get("class") == "run-label minor"]
+    # A run at one temperature is still led to from the reference; crosses are of the main evaluations alone.
+    assert sum((p.get("class") or "") == "trail" for p in svg.iter("line")) == 1
+    assert sum((p.get("class") or "") == "interval" for p in svg.iter("line")) == 4

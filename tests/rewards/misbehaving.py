@@ -9,6 +9,8 @@ import signal
 import subprocess
 import time
 
+from rlkit.workers import wire
+
 
 def run(kind, x=0.0):
     """Return x, or misbehave in the way that `kind` names."""
@@ -59,6 +61,13 @@ def _raise_unspeakable():
     raise _Unspeakable
 
 
+def _tell_parts():
+    for part in range(4):
+        time.sleep(0.3)
+        wire.tell({"part": part})
+    return 1.0
+
+
 def _loop():
     while True:
         pass
@@ -81,6 +90,7 @@ FAULTS = {
     "fork and return": lambda: (os.fork(), 1.0)[1],
     "alarm": _alarm,
     "object": object,
+    "tells": _tell_parts,
     "nan": lambda: float("nan"),
     "inf": lambda: float("inf"),
     "text": lambda: "1.0",

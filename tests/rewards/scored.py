@@ -119,3 +119,26 @@ async def endpoint(completion, port):
         return json.loads(body)["score"]
     finally:
         writer.close()
+
+
+@rlkit.reward
+async def loop_of(completion):
+    return id(asyncio.get_running_loop()) % 2**24
+
+
+async def loop_of_batch(completions, **columns):
+    return [id(asyncio.get_running_loop()) % 2**24] * len(completions)
+
+
+LEFT = {}
+
+
+@rlkit.reward
+async def reads_what_was_left(completion):
+    return float(LEFT.get("completion") == completion)
+
+
+@rlkit.reward
+def leaves(completion):
+    LEFT["completion"] = completion
+    return 0.0

@@ -70,7 +70,7 @@ def test_a_server_has_good_and_bad_answers(port):
     good, slow, garbage, busy, flaky, nan = score("endpoint", texts, {"retries": 2, "deadline_s": 2.5}, port=[port] * 6)
     assert time.monotonic() - started < 4
     assert [good.value, flaky.value] == [0.5, 0.5]
-    assert (slow.status, garbage.status, busy.status, nan.status) == ("timeout", "error", "error", "error")
+    assert (slow.status, garbage.status, busy.status, nan.status) == ("timeout", "error", "error", "abstain")
     assert "JSONDecodeError" in garbage.reason
     assert "503" in busy.reason
     assert "(3 attempts)" in busy.reason
@@ -95,6 +95,7 @@ def test_late_and_stubborn_coroutines_cost_their_row():
 
 
 def test_a_coroutine_that_never_awaits_is_interrupted_and_costs_its_row():
+    score("waits", ["a"])
     before = threading.active_count()
     outcomes = score("waits", ["a", "spin", "b"])
     assert statuses(outcomes) == ["ok", "timeout", "ok"]
@@ -141,3 +142,26 @@ def test_concurrency_and_rate_are_kept():
 
 def test_async_batch_rewards_get_the_batch():
     assert scores(score("whole", ["a", "b"], target=[1, 2])) == [1.0, 1.0]
+
+
+def test_all_async_rewards_meet_one_loop_in_every_engine():
+    def loops(*names):
+        with RewardEngine([bind_reward(f"{FILE}:{name}") for name in names]) as engine:
+            return {value for row in engine.score(["a", "b"], ["p"] * 2, {}) for value in scores(row)}
+
+    assert len(loops("loop_of", "loop_of_batch") | loops("loop_of")) == 1
+
+
+def test_async_rewards_begin_after_the_plain_ones_and_are_given_the_time_they_take():
+    rewards = [bind_reward(f"{FILE}:reads_what_was_left"), bind_reward(f"{FILE}:leaves")]
+    assert bind_reward(f"{FILE}:loop_of_batch").limit_s == float("inf")
+    with RewardEngine(rewards) as engine:
+        assert scores(engine.score(["first"], ["p"], {})[0]) == [1.0]
+        assert scores(engine.score(["second"], ["p"], {})[0]) == [1.0]
+
+
+def test_a_reward_that_blocks_the_loop_costs_no_other_reward_its_calls():
+    with RewardEngine([bind_reward(f"{FILE}:waits"), bind_reward(f"{FILE}:counts")]) as engine:
+        waits, others = engine.score(["block", "block"], ["p"] * 2, {})
+        assert statuses(waits) == ["timeout", "timeout"]
+        assert scores(others) == [1.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import rlkit
 from rlkit.errors import ConfigError, PluginError
 from rlkit.rewards import bind_reward, check_columns, name_rewards, resolve_reward
-from rlkit.rewards.bound_reward import digest_reward
+from rlkit.rewards.bound_reward import digest_reward, settable
+from rlkit.rewards.calls import split_calls
 from rlkit.rewards.contract import score_batch
 
 TEXT = """
@@ -162,3 +164,39 @@ def test_marks_survive_pickling_of_importable_rewards():
     bound = bind_reward({"name": "countdown", "run": {"isolation": "process"}})
     again = pickle.loads(pickle.dumps(bound))
     assert (again.name, again.run, again.form) == (bound.name, bound.run, bound.form)
+
+
+def test_a_partial_is_what_its_function_is(file):
+    def plain(completions, *, weight=1.0, **columns):
+        return [weight] * len(completions)
+
+    @rlkit.group_reward(role="modifier")
+    def shaped(completions, *, share=0.5):
+        return [share] * len(completions)
+
+    assert bind_reward(functools.partial(plain, weight=2.0)).name == "plain"
+    bound = bind_reward(functools.partial(shaped, share=0.1))
+    assert (bound.name, bound.form, bound.role) == ("shaped", "group", "modifier")
+    assert name_rewards([functools.partial(plain), plain]) == ["plain", "plain_2"]
+
+
+def test_defaults_of_trls_form_are_the_authors_and_marked_rewards_ask_by_name():
+    def plain(completions, *, step=5, truncated="mine", lengths=(), **columns):
+        return [float(step)] * len(completions)
+
+    def asks(completions, *, step, **columns):
+        return [float(step)] * len(completions)
+
+    @rlkit.reward
+    def marked(completion, *, step=0):
+        return float(step)
+
+    known = {"step": 7, "truncated": [True], "lengths": [3]}
+    for function, value in ((plain, 5.0), (asks, 7.0), (marked, 7.0)):
+        bound = bind_reward(function)
+        (call,) = split_calls(bound, ["a"], ["p"], {}, known)
+        given = bound.function(*call.args, **call.kwargs)
+        assert (given if isinstance(given, float) else given[0]) == value
+    assert bind_reward(plain).asks_for("step") is False
+    assert settable(plain) == ["step", "truncated", "lengths"]
+    assert settable(marked) == []

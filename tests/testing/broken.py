@@ -18,8 +18,7 @@ ANSWERS = [
 ]
 BATCHES = [({"completions": ["yes", "no", "yes"]}, [1.0, 0.0, 1.0])]
 GROUPS = [({"completions": ["yes", "no", "yes"]}, [1.0, 0.0, 0.0])]
-OTHERS = [("yes, surely", 2.0), ("no", 1.0)]
-STATE = {"is_on": False, "calls": 0}
+STATE = {"calls": 0}
 
 
 def is_yes(completion):
@@ -152,8 +151,9 @@ def sets_an_alarm(completion):
 
 
 @rlkit.reward
-def reads_what_the_program_set(completion):
-    return is_yes(completion) + STATE["is_on"]
+def reads_its_process(completion):
+    is_case = completion_text(completion) in ("yes, surely", "no")
+    return is_yes(completion) if is_case else float(os.getpid())
 
 
 @rlkit.reward

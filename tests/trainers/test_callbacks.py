@@ -11,7 +11,7 @@ from transformers import TrainerControl, TrainerState
 
 from rlkit.runs import RunDirectory
 from rlkit.trainers import callbacks
-from rlkit.trainers.callbacks import RunLog, StopOnSignal
+from rlkit.trainers.callbacks import RunLog, SaveByTheClock, StopOnSignal
 
 
 def arguments(**changes):
@@ -70,6 +70,27 @@ def test_two_signals_close_together_are_one_and_later_ones_quit(monkeypatch):
         now[0] += 1.0
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_checkpoint_is_asked_for_every_half_hour_where_a_generation_batch_ends(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    clock, saved = SaveByTheClock(), []
+    for step in range(1, 13):
+        now[0] += 1000.0
+        control = TrainerControl()
+        clock.on_step_end(arguments(steps_per_generation=2), TrainerState(global_step=step), control)
+        saved += [step] * control.should_save
+    # Due after 1800 s, and then at the next even step.
+    assert saved == [2, 4, 6, 8, 10, 12]
+    assert not _saves_within(1700.0, now, clock)
+
+
+def _saves_within(seconds, now, clock):
+    now[0] += seconds
+    control = TrainerControl()
+    clock.on_step_end(arguments(), TrainerState(global_step=14), control)
+    return control.should_save
 
 
 def test_the_log_has_one_line_a_step_and_not_the_summary_of_the_end(tmp_path):

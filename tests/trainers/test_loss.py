@@ -9,7 +9,7 @@ import torch
 from trl import GRPOTrainer
 
 from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_objective, weigh_tokens
-from rlkit.objective.surrogates import clipped
+from rlkit.objective.loss import clipped
 from rlkit.objective.token_weights import TokenWeight
 from rlkit.recipe.plan import LOSS_TYPES
 from tests.trainers.test_grpo import build_trainer, count_fours

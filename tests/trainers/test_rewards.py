@@ -78,6 +78,24 @@ def test_rates_are_logged_and_the_run_stops_with_the_first_failure(tmp_path):
         trainer.train()
 
 
+def test_a_seed_set_in_a_reward_does_not_change_what_is_sampled(tmp_path):
+    def run(is_seeding):
+        seen = []
+
+        def seeds(completions, **columns):
+            seen.append([*completions])
+            if is_seeding:
+                torch.manual_seed(0)
+            return words(completions)
+
+        build_trainer(tmp_path, seeds, max_steps=3).train()
+        return seen
+
+    free = run(False)
+    assert len({str(batch) for batch in free}) == 3
+    assert run(True) == free
+
+
 def test_what_was_learnt_before_a_reward_fails_is_kept_and_can_be_continued(tmp_path):
     broken = [True]
 

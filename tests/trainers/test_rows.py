@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rlkit.trainers.rows import Pick, cut_picks, gather_rows, measure_budget, pick_rows, scatter_rows
+from rlkit.trainers.update import Pick, cut_picks, gather_rows, measure_budget, pick_rows, scatter_rows
 
 
 def build(prompts, completions, width_S, width_T):

@@ -159,3 +159,50 @@ def test_the_last_number_answers_only_when_asked_to(text, answer):
 
 def test_the_normal_form_is_that_of_the_partition():
     assert normalise_answer(r" \frac{1}{2} ") == normalise_answer("0.5") == "1/2"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<answer>42", "42"),
+        ("<answer>\n42\n", "42"),
+        ("<Answer>42</Answer>", "42"),
+        ("**<answer>**42**</answer>**", "42"),
+        ("<answer>The answer is 42</answer>", "42"),
+        ("<answer>so \\boxed{4}, \\boxed{2}</answer>", "4, 2"),
+        ("<answer>1</answer> no <answer>2</answer>", "2"),
+        ("<answer>1</answer> and <answer>", "1"),
+        (r"x is \boxed{1} or \boxed{2}.", "1, 2"),
+        (r"\boxed{4}, that is \boxed{4}", "4"),
+        (r"\boxed{3} no, \boxed{4}", "4"),
+        ("work\n#### 42\n", "42"),
+        ("work\n#### $1,200\nmore", "1,200"),
+        ("The answer is 42.\n#### Verification\nIt holds.", "42"),
+        ("#### Critical Points\nThe answer is 7", "7"),
+        ("#### 1. Set up\nThe answer is 7", "7"),
+        ("so\n#### Paris", "Paris"),
+        ("##### 3\nno answer", None),
+        ("#### Critical Points\nnone", None),
+        ("Final Answer:\n42", "42"),
+        ("**Answer:** 42", "42"),
+        ("The answers are 1 and 2", "1 and 2"),
+        ("The answer is 72km.", "72km"),
+    ],
+)
+def test_answers_in_other_shapes(text, answer):
+    assert extract_final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("6 hours at 12 give 72km.", "72"),
+        ("it is 5 on the 3rd day", "5"),
+        ("at 12 get 4x^2", "12"),
+        ("about 1.5e3 in all", "1.5e3"),
+        ("x1 is 7", "7"),
+        ("it weighs 40kg, not B2", "40"),
+    ],
+)
+def test_the_last_number_may_have_its_unit_stuck_to_it(text, number):
+    assert extract_final_answer(text, last_number=True) == number

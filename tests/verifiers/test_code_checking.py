@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -11,6 +12,11 @@ from rlkit.verifiers.code_harness import UntestableError, decode, encode
 from rlkit.verifiers.sandbox import Limits
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
+
+
+def refuse(value):
+    raise UntestableError(f"type {type(value).__name__}")
+
 
 FAST = Limits(wall_s=3.0, cpu_s=1, memory_mb=256)
 ADD = "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
@@ -148,18 +154,18 @@ def test_programs_are_judged_by_what_they_print_and_how_they_end():
     ],
 )
 def test_plain_values_keep_their_type_across_the_border(value):
-    copy = decode(encode(value))
+    copy = decode(encode(value, refuse), refuse)
     assert copy == value
     assert type(copy) is type(value)
-    assert math.isnan(decode(encode(math.nan)))
-    assert decode(encode(1j)) == 1j
+    assert math.isnan(decode(encode(math.nan, refuse), refuse))
+    assert decode(encode(1j, refuse), refuse) == 1j
 
 
 def test_what_is_no_plain_value_is_said():
     with pytest.raises(UntestableError, match="type object"):
-        encode([object()])
+        encode([object()], refuse)
     with pytest.raises(UntestableError, match="without an end"):
-        encode(iter(int, 1))
+        encode(iter(int, 1), refuse)
 
 
 def test_code_is_taken_out_of_its_fences():
@@ -169,3 +175,97 @@ def test_code_is_taken_out_of_its_fences():
     assert extract_code("a = 1") == "a = 1"
     assert extract_code("```json\n{}\n```") is None
     assert extract_code("  ") is None
+
+
+_SQUARE = "def square(a):\n    return a * a\n"
+_FENCE = "```"
+_DOCUMENTED = '```python\ndef square(a):\n    """\n{FENCE}\n    square(2)\n{FENCE}\n    """\n    return a * a\n```'
+FENCED = {
+    "example after": f"{_FENCE}python\n{_SQUARE}{_FENCE}\nUsage:\n{_FENCE}python\nprint(square(3))\n{_FENCE}",
+    "output after": f"{_FENCE}python\n{_SQUARE}{_FENCE}\nOutput:\n{_FENCE}\n9\n{_FENCE}",
+    "bare, output after": f"{_FENCE}\n{_SQUARE}{_FENCE}\nOutput:\n{_FENCE}\n9\n{_FENCE}",
+    "corrected": f"{_FENCE}python\ndef square(a): return a\n{_FENCE}\nNo:\n{_FENCE}python\n{_SQUARE}{_FENCE}",
+    "prompt opened it": f"{_SQUARE}{_FENCE}",
+    "prompt opened it, words after": f"{_SQUARE}{_FENCE}\nThis squares.",
+    "prompt opened it, example after": f"{_SQUARE}{_FENCE}\nUse:\n{_FENCE}python\nprint(square(3))\n{_FENCE}",
+    "on the fence's line": f"{_FENCE}python def square(a): return a * a\n{_FENCE}",
+    "on a bare fence's line": f"{_FENCE}def square(a): return a * a\n{_FENCE}",
+    "with attributes": f'{_FENCE}python title="square.py"\n{_SQUARE}{_FENCE}',
+    "docstring": _DOCUMENTED.format(FENCE="    ```"),
+    "docstring, not indented": _DOCUMENTED.format(FENCE="```"),
+    "byte order mark": "\ufeff" + _SQUARE,
+    "byte order mark inside": f"{_FENCE}python\n\ufeff{_SQUARE}{_FENCE}",
+    "in a list": f"1. Code:\n   {_FENCE}python\n   def square(a):\n       return a * a\n   {_FENCE}",
+    "tildes": f"~~~python\n{_SQUARE}~~~",
+    "windows": f"{_FENCE}python\r\ndef square(a):\r\n    return a * a\r\n{_FENCE}",
+    "never closed": f"Here:\n{_FENCE}python\n{_SQUARE}",
+}
+
+
+@pytest.mark.parametrize("text", FENCED.values(), ids=FENCED)
+def test_the_solution_is_found_between_fences(text):
+    namespace = {}
+    exec(extract_code(text), namespace)
+    assert namespace["square"](3) == 9
+
+
+def test_a_named_function_is_looked_for_first():
+    text = f"{_FENCE}python\n{_SQUARE}{_FENCE}\n{_FENCE}python\ndef test():\n    assert square(2) == 4\n{_FENCE}"
+    assert extract_code(text, "square") == _SQUARE
+    assert "def test" in extract_code(text)
+
+
+def test_hostile_fences_cost_little():
+    for text in ("```\n" * 20_000, "```python\n" * 20_000, '"""```\n' * 20_000, "`" * 200_000, "a ``` b" * 20_000):
+        start = time.process_time()
+        extract_code(text)
+        assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("program", "expected", "passed"),
+    [
+        ("print('0.333333')", "0.333333333333", True),
+        ("print(2.5)", "2.50", True),
+        ("print('1e-3 x')", "0.001 x", True),
+        ("print(5.0)", "5", True),
+        ("print(10**5000)", "1" + "0" * 5000, True),
+        ("print(0.00000003)", "0.00000002", False),
+        ("print(1234567)", "1234568", False),
+        ("print(0.33)", "0.333333", False),
+        ("print('nan')", "nan", True),
+        ("print('1.0 2.0')", "1.0", False),
+    ],
+)
+def test_printed_numbers_agree_in_six_digits(program, expected, passed):
+    assert check_outputs(program, [{"input": "", "output": expected}], FAST).passed is passed
+
+
+def test_cases_may_be_numbers_and_lists_of_lines_and_other_rows_judge_nobody():
+    assert check_outputs("print(int(input()) * 2)", [{"input": 4, "output": 8}], FAST).passed is True
+    assert check_outputs("print(input(), input())", [{"input": ["a", "b"], "output": ["a b"]}], FAST).passed is True
+    for case in ({"input": None, "output": "1"}, {"output": "1"}, {"input": {}, "output": "1"}, "1"):
+        assert check_outputs("print(1)", [case], FAST).label == "bad_tests"
+    assert judge(None, " ").label == "bad_tests"
+
+
+def test_what_the_code_returns_never_escapes_being_judged():
+    for value in ("object()", "itertools.count()", "lambda: 3", "[object()]", "nested()"):
+        code = "import itertools\ndef nested():\n  a = []\n  for _ in range(300): a = [a]\n  return a\n"
+        assert judge(f"{code}def add(a, b): return {value}").passed is False, value
+    assert judge("def add(a, b): return 3", "assert add(lambda: 1, 2) == 3").label == "untestable"
+
+
+def test_objects_of_the_code_stay_over_there_and_are_used_by_the_tests():
+    code = """
+class Node:
+    def __init__(self, data): self.data, self.left, self.right = data, None, None
+    def __eq__(self, other): return True
+def depth(root): return 0 if root is None else 1 + max(depth(root.left), depth(root.right))
+def same(root): return root"""
+    prelude = "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(3)"
+    assert judge(code, "assert depth(root) == 3", "depth", prelude).passed is True
+    assert judge(code, "assert depth(root) == 2", "depth", prelude).passed is False
+    assert judge(code, "assert same(root) == root\nassert root.left.data == 2", "same", prelude).passed is True
+    assert judge(code, "assert same(root) == 5", "same", prelude).passed is False
+    assert judge("def depth(root): return 3", "assert depth(root) == 3", "depth", prelude).passed is False

@@ -11,7 +11,7 @@ import pytest
 from math_verify import parse, verify
 
 from rlkit.verifiers.mathematics import judge_answers, judge_completions
-from rlkit.verifiers.numbers import plain_number
+from rlkit.verifiers.quantities import plain_number
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
 
@@ -75,7 +75,7 @@ def library(answer: str, gold: str) -> bool:
     return bool(verify(parse(f"\\boxed{{{gold}}}"), parse(f"\\boxed{{{answer}}}")))
 
 
-def test_every_verdict_is_the_librarys_own():
+def test_these_verdicts_are_the_librarys_own():
     grades = judge_answers([answer for answer, _, _ in CASES], [gold for _, gold, _ in CASES], deadline_s=30.0)
     for (answer, gold, expected), grade in zip(CASES, grades, strict=True):
         assert grade.correct == library(answer, gold), (answer, gold, grade)
@@ -111,8 +111,8 @@ def test_plain_numbers_are_judged_without_the_library_as_the_library_judges_them
     assert at_once > 300
 
 
-@pytest.mark.parametrize("text", ["1e5", "5 pi", "1/0", "1,2", "0.12345", "3/101", "x", "", "½", "1234567890.5"])
-def test_what_is_no_plain_number_goes_to_the_library(text):
+@pytest.mark.parametrize("text", ["5 pi", "1/0", "1,2", "52_8", "12\\%", "5 km", "x", "", "1" * 500])
+def test_what_is_no_plain_number(text):
     assert plain_number(text) is None
 
 

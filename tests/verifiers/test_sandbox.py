@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.errors import ConfigError
-from rlkit.verifiers.sandbox import Limits, SandboxResult, _remove_tree, run_python, run_sandboxed
+from rlkit.errors import ConfigError, RewardError
+from rlkit.verifiers import private_directory
+from rlkit.verifiers.code_checking import check_functions
+from rlkit.verifiers.private_directory import remove_tree
+from rlkit.verifiers.sandbox import Limits, SandboxResult, run_python, run_sandboxed
 
 pytestmark = [pytest.mark.slow, pytest.mark.side_by_side]
 
@@ -134,7 +139,7 @@ def test_a_directory_whose_rights_were_taken_away_is_removed_too(tmp_path):
     (tmp_path / "top" / "a" / "link").symlink_to(tmp_path)
     for shut in ("top/a/b/c", "top/a/b", "top/a", "top"):
         (tmp_path / shut).chmod(0)
-    _remove_tree(str(tmp_path / "top"))
+    remove_tree(str(tmp_path / "top"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,7 +164,7 @@ def test_nothing_survives_a_kill_of_the_process_that_started_it(tmp_path):
         run_python("import os, time; open('started', 'w'); time.sleep(86417)", limits=Limits(wall_s=60.0))"""
     process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)})
     deadline = time.monotonic() + 20
-    while not list(tmp_path.glob("rlkit-sandbox-*/started")) and time.monotonic() < deadline:
+    while not any("main.py" in line for line in marked_processes("main.py")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -174,3 +179,116 @@ def test_limits_are_checked_at_the_door():
         Limits(wall_s=0)
     with pytest.raises(ConfigError, match="memory_mb"):
         Limits(memory_mb=0)
+
+
+def shuts_off() -> bool:
+    return isolates("mount", "pid", "net")
+
+
+REACHES = {
+    "truncate": "import os; os.truncate({file!r}, 0)",
+    "truncate by opening": "import os; os.open({file!r}, os.O_RDONLY | os.O_TRUNC)",
+    "change rights": "import os; os.chmod({file!r}, 0o777)",
+    "touch": "import os; os.utime({file!r}, (0, 0))",
+    "read": "print(open({file!r}).read())",
+    "write": "open({file!r}, 'a').write('x')",
+    "delete": "import os; os.unlink({file!r})",
+    "look": "import os; print(os.stat({file!r}))",
+    "shared memory": "open('/dev/shm/' + {shared!r}, 'r+').write('x')",
+    "socket": "import socket; socket.socket(socket.AF_UNIX).connect({socket!r})",
+    "abstract socket": "import socket; socket.socket(socket.AF_UNIX).connect('\\0' + {shared!r})",
+    "accounts": "print(open('/etc/passwd').read())",
+    "processes": "import os; print(os.listdir('/proc'))",
+}
+
+
+@pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
+def test_nothing_of_the_user_is_within_reach(reach, tmp_path):
+    if not shuts_off():
+        pytest.skip("this kernel gives no root of its own")
+    file, name = tmp_path / "checkpoint", f"rlkit-test-{os.getpid()}"
+    file.write_text("precious")
+    file.chmod(0o644)
+    tmp_path.chmod(0o777)
+    before, shared = file.stat(), Path("/dev/shm", name)
+    shared.write_text("shared")
+    place = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as agent, socket.socket(socket.AF_UNIX) as hidden:
+        agent.bind(place)
+        agent.listen()
+        hidden.bind(f"\0{name}")
+        hidden.listen()
+        try:
+            result = run(reach.format(file=str(file), shared=name, socket=place))
+            assert result.status == "crashed", result
+            assert re.search("No such file|not permitted|denied|refused", result.stderr)
+            assert shared.read_text() == "shared"
+        finally:
+            shared.unlink()
+    assert file.read_text() == "precious"
+    assert (file.stat().st_mode, file.stat().st_mtime) == (before.st_mode, before.st_mtime)
+
+
+def test_calls_that_no_program_needs_are_refused():
+    if not isolates("seccomp"):
+        pytest.skip("this kernel takes no filter")
+    call = "import ctypes; l = ctypes.CDLL(None, use_errno=True); print(l.{}, ctypes.get_errno())"
+    for words in ("unshare(0x10020000)", "ptrace(16, 1, 0, 0)", "mount(b'none', b'/tmp', b'tmpfs', 0, None)"):
+        assert run(call.format(words)).stdout == "-1 1\n"
+    assert "PermissionError" in run("import os; os.memfd_create('x')").stderr
+
+
+def test_all_files_together_are_bounded():
+    program = "import time\nwhile True:\n    open(str(time.time()), 'wb').write(b'x' * (1 << 20))"
+    result = run(program, limits=Limits(wall_s=20.0, disk_mb=8))
+    assert result.seconds < 15
+    if shuts_off():
+        assert "No space left" in result.stderr
+        assert "No space left" in run("for n in range(100_000): open(str(n), 'w')").stderr
+
+
+def test_a_weak_sandbox_ends_a_program_that_floods_the_disk(monkeypatch, tmp_path):
+    # A folder that is no directory cannot be mounted over: what a kernel without mount namespaces is like.
+    monkeypatch.setattr("rlkit.verifiers.sandbox._CHILD", _without_walls(tmp_path))
+    with pytest.raises(RewardError, match=r"cannot shut programs off.*write sandbox: weak"):
+        run("print(1)")
+    weak = Limits(wall_s=20.0, disk_mb=8, sandbox="weak")
+    assert run("print(1)", limits=weak).stdout == "1\n"
+    program = "import time\nwhile True:\n    open(str(time.time()), 'wb').write(b'x' * (1 << 20))"
+    result = run(program, limits=weak)
+    assert result.status == "output"
+    assert result.seconds < 15
+    assert "mount" not in result.isolation
+    assert "PermissionError" in run("import socket; socket.socket()", limits=weak).stderr
+
+
+def _without_walls(folder: Path) -> Path:
+    """Return a copy of the child whose root cannot be built."""
+    source = Path(private_directory.__file__).parent
+    for name in ("sandbox_child.py", "sandbox_walls.py"):
+        text = (source / name).read_text().replace("NEW_MOUNTS = 0x00020000", "NEW_MOUNTS = 0x00000001")
+        (folder / name).write_text(text)
+    return folder / "sandbox_child.py"
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(RewardError, match="cannot make a directory"):
+        run("print(1)")
+    started = time.monotonic()
+    with pytest.raises(RewardError, match="cannot make a directory"):
+        check_functions("def f(x): return x", "assert f(1) == 1")
+    assert time.monotonic() - started < 10
+
+
+def test_no_user_is_taken_that_is_not_mapped(monkeypatch, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only the superuser may change users")
+    monkeypatch.setattr(private_directory, "interpreter", lambda: "/usr/bin/env")
+    lines = {"0 0 4294967295": True, "0 1000 1": False, "0 1000 1\n1 100000 65536": True}
+    for text, has_spare in lines.items():
+        monkeypatch.setattr(Path, "read_text", lambda self, text=text: text)
+        uid = private_directory._spare_uid("/tmp")
+        assert (uid is not None) == has_spare
+        if text.startswith("0 1000 1\n") and uid is not None:
+            assert 1 < uid <= 65536

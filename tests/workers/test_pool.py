@@ -220,3 +220,28 @@ def test_workers_need_neither_torch_nor_a_second_to_start():
     with WorkerPool(RUN, num_workers=1) as pool:
         pool.start()
     assert time.monotonic() - started < 2
+
+
+def test_what_is_told_during_a_call_arrives_and_puts_its_end_off():
+    parts = []
+
+    def take(part):
+        parts.append(part["part"])
+        return 0.9 if part["part"] < 2 else 0.05
+
+    with WorkerPool(RUN, num_workers=1, deadline_s=0.9) as pool:
+        (reply,) = pool.map([{"kind": "tells"}], on_part=lambda part: parts.append(part["part"]) or 0.9)
+        assert (reply.status, reply.value, parts) == ("ok", 1.0, [0, 1, 2, 3])
+        parts.clear()
+        (reply,) = pool.map([{"kind": "tells"}], on_part=take)
+        assert (reply.status, parts) == ("timeout", [0, 1, 2])
+        # Nobody listens: whoever speaks out of turn is ended.
+        (reply,) = pool.map([{"kind": "tells"}])
+        assert (reply.status, reply.has_ended) == ("error", True)
+
+
+def test_a_reply_says_how_much_was_printed_and_whether_the_process_ended():
+    with WorkerPool(RUN, num_workers=1) as pool:
+        printed, fine, ended = pool.map([{"kind": "print"}, {"kind": "ok", "x": 1}, {"kind": "exit 0"}])
+    assert printed.num_printed == 200 * 2**20
+    assert (fine.num_printed, fine.has_ended, ended.has_ended) == (0, False, True)

@@ -1,20 +1,24 @@
-"""Two evaluations of the same problems, problem by problem: what changed, with intervals and p-values, and a verdict.
+"""Evaluations of the same problems, problem by problem: what changed, with intervals and p-values, and a verdict.
 
 Pairing removes what problems have in common, the larger part of the spread between them. Quantities that grow with the
-number of samples are compared at the same number on both sides. What can be asked of several budgets or by several
-questions at once has intervals and p-values that allow for it.
+number of samples are compared at the same number on both sides. What can be asked of several budgets, by several
+questions or of several runs at once has intervals and p-values that allow for it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rlkit.errors import ConfigError
 from rlkit.estimators import estimate_crossing
+from rlkit.evaluation.commands import lower_temperatures_command
+from rlkit.evaluation.comparing.front import compare_with_front
+from rlkit.evaluation.comparing.margins import MARGINS
+from rlkit.evaluation.comparing.models import Model
 from rlkit.evaluation.comparing.paired_columns import (
     DIVERSITY_PARTS,
     PairedStatistics,
@@ -26,20 +30,36 @@ from rlkit.evaluation.comparing.paired_diversity import (
     comparable_diversity,
     losable_measures,
     losses_as_json,
-    narrowed_measures,
     split_losses,
 )
+from rlkit.evaluation.comparing.paired_outputs import compare_outputs
 from rlkit.evaluation.comparing.paired_support import compare_sharpness, compare_support
 from rlkit.evaluation.comparing.pairing import Pairing, differing_settings, pair_reports, unpaired_note
-from rlkit.evaluation.comparing.verdict import adjust_questions, judge, plan_needed, reach_budget
-from rlkit.evaluation.comparing.verdict_rules import INCONCLUSIVE, SMALLEST_CHANGE, Evidence
+from rlkit.evaluation.comparing.questions import ask_questions, choose_measure
+from rlkit.evaluation.comparing.verdict import Asked, judge_all, solved_budget
 from rlkit.evaluation.directory import EvaluationReport, read_report
 from rlkit.evaluation.metrics.cells import k_grid
 
-__all__ = ["EvaluationReport", "compare_runs", "compare_several", "read_report"]
+__all__ = ["Choices", "EvaluationReport", "compare_runs", "compare_several", "read_report"]
 
 _RETAINED = ("distinct_correct", "solution_coverage", "answer_entropy", "token_entropy")
 """Measures of diversity in every report; `retained` has the share of the base's that the run has."""
+
+_SMALLEST_CHANGE = 0.001
+"""A budget counts for the side that is ahead by at least this: where both solve every problem, pass@k may differ by
+millionths."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of a verdict a user can choose."""
+
+    margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS))
+    """Changes that matter, as `read_margins` gives them."""
+    k: int | None = None
+    """The k of pass@k that decides; half of the samples by default."""
+    diversity: str | None = None
+    """The measure of diversity that decides; None for the best that both evaluations have."""
 
 
 def compare_runs(
@@ -49,6 +69,7 @@ def compare_runs(
     ks: Sequence[int] | None = None,
     level: float = 0.95,
     seed: int = 0,
+    choices: Choices | None = None,
 ) -> dict[str, Any]:
     """Return the differences b - a of two evaluations, paired by problem id, and what they show.
 
@@ -58,52 +79,41 @@ def compare_runs(
             not depend on them.
         level: of the intervals.
         seed: of the resamples. All quantities share them.
+        choices: of the verdict.
 
     Returns:
         `{"a", "b", "num_paired", "num_only_a", "num_only_b", "level", "notes", "system_level", "pass_at_k",
-        "pass_hat_k", "maj_at_k", "metrics", "diversity", "crossing", "support", "sharpening_index", "decomposition",
-        "retained", "verdict"}`; undefined numbers are None.
+        "pass_hat_k", "maj_at_k", "metrics", "diversity", "outputs", "crossing", "support", "sharpening_index",
+        "decomposition", "retained", "verdict"}`; undefined numbers are None.
 
         A cell is `{"a", "b", "difference", "low", "high", "p_value", "num_defined", "num_total"}`: both means and their
         difference over the problems where both are defined, its bootstrap interval (Student's t below 50 problems), and
         the p-value of a sign-flip test for this quantity alone. Cells of `pass_at_k` also have `low_simultaneous`,
         `high_simultaneous` and `p_adjusted`, which hold for all its budgets at once. `distinct_correct` and
-        `solution_coverage` are rarefied to the smaller n. `system_level` says that more than the model differs.
+        `solution_coverage` are rarefied to the smaller n. `outputs` has the shares of formats and their drift, and
+        diversity across prompts. `system_level` says that more than the model differs.
 
     Raises:
-        ConfigError: the two share no problem, or a problem has another prompt, or a k is below 1.
+        ConfigError: the two share no problem, or a problem has another prompt, or a k is below 1 or beyond n.
     """
-    pairing = pair_reports(report_a, report_b)
-    ks = list(ks) if ks is not None else k_grid(pairing.n)
-    if not ks or min(ks) < 1:
-        raise ConfigError(f"pass@k is compared at budgets of at least 1, but {list(ks)} was given.")
-    measures, diversity_notes = comparable_diversity(pairing)
-    budgets = sorted({*ks, *k_grid(pairing.n), reach_budget(pairing.n)})
-    votes = vote_budgets(pairing)
-    base, run = paired_columns(pairing, budgets, votes, measures)
-    found = compare_columns(base, run, [f"pass@{k}" for k in ks], level, seed)
-    losses = split_losses(base, run, losable_measures(measures), level, seed)
-    comparison = {
-        **_heading(pairing, level, diversity_notes),
-        **_sections(found, ks, votes, measures),
-        "crossing": _crossing(found, k_grid(pairing.n), level),
-        "support": compare_support(pairing, seed),
-        "sharpening_index": compare_sharpness(pairing),
-        "decomposition": losses_as_json(losses),
-    }
-    evidence = _gather(comparison, found, pairing.n, narrowed_measures(base, run, losses, level, seed))
-    verdict = judge(evidence)
-    if verdict["word"] == INCONCLUSIVE:
-        verdict["needed"] = plan_needed(pairing, found, evidence)
-    return comparison | {"verdict": verdict}
+    several = compare_several(report_a, [report_b], ks=ks, level=level, seed=seed, choices=choices)
+    comparison: dict[str, Any] = several["comparisons"][0]
+    return comparison
 
 
 def compare_several(
-    base: EvaluationReport, runs: Sequence[EvaluationReport], *, level: float = 0.95, seed: int = 0
+    base: EvaluationReport | Model,
+    runs: Sequence[EvaluationReport | Model],
+    *,
+    ks: Sequence[int] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+    choices: Choices | None = None,
 ) -> dict[str, Any]:
-    """Compare each of several runs with one base.
+    """Compare each of several runs with one base; a model of several temperatures is a front, compared as one.
 
-    Each comparison has its own level: of twenty runs that equal their base, one may show a difference.
+    Each is compared at the temperature of the base's main evaluation (1, or its highest) where it has it. The verdicts
+    are corrected for the number of runs: of twenty that equal their base, in one case of twenty any gets another word.
 
     Returns:
         `{"base": {"name", "model", "n", "config_hash"}, "comparisons": [what `compare_runs` gives, ...]}`.
@@ -111,14 +121,56 @@ def compare_several(
     Raises:
         ConfigError: as `compare_runs`.
     """
-    return {"base": _identify(base), "comparisons": [compare_runs(base, run, level=level, seed=seed) for run in runs]}
+    first, *others = (each if isinstance(each, Model) else Model((each,)) for each in (base, *runs))
+    compared = [_compare(first, run, ks, level, seed, choices or Choices()) for run in others]
+    verdicts = judge_all([asked for _, asked in compared])
+    comparisons = [found | {"verdict": verdict} for (found, _), verdict in zip(compared, verdicts, strict=True)]
+    return {"base": _identify(first.main(), first.name), "comparisons": comparisons}
 
 
-def _heading(pairing: Pairing, level: float, diversity_notes: list[str]) -> dict[str, Any]:
+def _compare(
+    base_model: Model, run_model: Model, ks: Sequence[int] | None, level: float, seed: int, choices: Choices
+) -> tuple[dict[str, Any], Asked]:
+    main, temperature = base_model.main(), base_model.main_temperature
+    pairing = pair_reports(main, run_model.main(temperature))
+    ks = list(ks) if ks is not None else k_grid(pairing.n)
+    if not ks or min(ks) < 1:
+        raise ConfigError(f"pass@k is compared at budgets of at least 1, but {list(ks)} was given.")
+    k = choices.k if choices.k is not None else solved_budget(pairing.n)
+    if not 1 <= k <= pairing.n:
+        raise ConfigError(f"--k was given as {k}, but there are {pairing.n} samples a problem; write 1 to {pairing.n}.")
+    measures, diversity_notes = comparable_diversity(pairing)
+    budgets, votes = sorted({*ks, *k_grid(pairing.n), k}), vote_budgets(pairing)
+    base, run = paired_columns(pairing, budgets, votes, measures)
+    found = compare_columns(base, run, [f"pass@{k}" for k in ks], level, seed)
+    measure = choose_measure(base, run, choices.diversity)
+    points = compare_with_front(base_model, run_model, k, measure, choices.margins, level, seed)
+    asked = Asked(
+        pairing,
+        k,
+        ask_questions(found, k, measure, choices.margins),
+        sorted(points, key=lambda point: point.temperature != temperature),
+        choices.margins["collapse"],
+        level,
+        lower_temperatures_command(main, base_model.configs[0] if base_model.configs else {}, base_model.directory),
+    )
+    comparison = {
+        **_heading(pairing, (base_model.name, run_model.name), level, diversity_notes),
+        **_sections(found, ks, votes, measures),
+        "outputs": compare_outputs(pairing),
+        "crossing": _crossing(found, k_grid(pairing.n), level),
+        "support": compare_support(pairing, seed),
+        "sharpening_index": compare_sharpness(pairing),
+        "decomposition": losses_as_json(split_losses(base, run, losable_measures(measures), level, seed)),
+    }
+    return comparison, asked
+
+
+def _heading(pairing: Pairing, names: tuple[str, str], level: float, diversity_notes: list[str]) -> dict[str, Any]:
     settings, num_paired = differing_settings(pairing), len(pairing.base)
     return {
-        "a": _identify(pairing.report_base),
-        "b": _identify(pairing.report_run),
+        "a": _identify(pairing.report_base, names[0]),
+        "b": _identify(pairing.report_run, names[1]),
         "num_paired": num_paired,
         "num_only_a": len(pairing.report_base["problems"]) - num_paired,
         "num_only_b": len(pairing.report_run["problems"]) - num_paired,
@@ -142,39 +194,16 @@ def _sections(
         "pass_hat_k": {str(k): found.cell(f"pass^{k}") for k in ks},
         "metrics": {name: found.cell(name) for name in metrics},
         "diversity": {part: {name: found.cell(f"{part}/{name}") for name in measures} for part in DIVERSITY_PARTS},
-        "retained": {name: found.retained_cell(name) for name in (*_RETAINED, *retained) if name in found.names},
+        "retained": {name: found.retained(name).as_cell() for name in (*_RETAINED, *retained) if name in found.names},
     }
 
 
 def _crossing(found: PairedStatistics, grid: Sequence[int], level: float) -> dict[str, Any]:
     at = found.index([f"pass@{k}" for k in grid])
     means = [found.intervals[i].value for i in at]
-    errors = np.maximum(found.errors_K[at], SMALLEST_CHANGE)
+    errors = np.maximum(found.errors_K[at], _SMALLEST_CHANGE)
     return estimate_crossing(grid, means, found.resamples_RK[:, at], errors, level).as_json()
 
 
-def _gather(comparison: dict[str, Any], found: PairedStatistics, n: int, narrowed: dict[str, Any]) -> Evidence:
-    reach_k = reach_budget(n)
-    accuracy, reach = found.cell("pass@1"), found.cell(f"pass@{reach_k}") if reach_k > 1 else None
-    support = comparison["support"]
-    p_values = {
-        "accuracy": accuracy["p_value"],
-        "reach": reach["p_value"] if reach else math.nan,
-        "support": support["mcnemar_p"] if support["num_defined"] else math.nan,
-    }
-    return Evidence(
-        level=found.level,
-        n=n,
-        reach_k=reach_k,
-        accuracy=accuracy,
-        reach=reach,
-        entropy=comparison["metrics"].get("answer_entropy"),
-        support=support,
-        crossing=comparison["crossing"],
-        narrowed=narrowed,
-        adjusted=adjust_questions(p_values),
-    )
-
-
-def _identify(report: EvaluationReport) -> dict[str, Any]:
-    return {key: report[key] for key in ("name", "model", "n", "config_hash")}
+def _identify(report: EvaluationReport, name: str) -> dict[str, Any]:
+    return {"name": name} | {key: report[key] for key in ("model", "n", "config_hash")}

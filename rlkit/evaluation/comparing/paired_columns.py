@@ -54,12 +54,26 @@ def paired_columns(
         votes: budgets of maj@k.
         diversity: metrics of diversity to compare; they become `all/NAME` and `correct/NAME`.
     """
-    base, run = (dict(_columns(side, ks, votes, pairing, diversity)) for side in (pairing.base, pairing.run))
+    n, has_same_n = pairing.n, pairing.has_same_n
+    base, run = (dict(_columns(side, ks, votes, n, has_same_n, diversity)) for side in (pairing.base, pairing.run))
     return base, run
 
 
+def measure_columns(problems: Sequence[Problem], quantities: Sequence[str], n: int) -> Columns:
+    """Return some quantities of one evaluation, `pass@K` and measures of diversity, those that grow with n at n."""
+    ks = [int(name.removeprefix("pass@")) for name in quantities if name.startswith("pass@")]
+    measures = [name.rpartition("/")[2] for name in quantities if "/" in name]
+    columns = dict(_columns(problems, ks, (), n, False, measures))
+    return {name: columns[name] for name in quantities}
+
+
 def _columns(
-    problems: Sequence[Problem], ks: Collection[int], votes: Sequence[int], pairing: Pairing, diversity: Sequence[str]
+    problems: Sequence[Problem],
+    ks: Collection[int],
+    votes: Sequence[int],
+    n: int,
+    has_same_n: bool,
+    diversity: Sequence[str],
 ) -> Iterator[tuple[str, FloatArray]]:
     num_samples = np.array([problem["num_samples"] for problem in problems])
     num_correct = np.array([problem["num_correct"] for problem in problems])
@@ -71,10 +85,10 @@ def _columns(
         for at, k in enumerate(votes):
             yield f"maj@{k}", np.array([vote.values_K[at] for vote in found])
     # Where some samples went ungraded, what is left is still compared at one number on both sides.
-    distinct = distinct_at_k_columns(problems, [pairing.n])[:, 0]
+    distinct = distinct_at_k_columns(problems, [n])[:, 0]
     yield "distinct_correct", distinct
     yield "solution_coverage", distinct / np.array([problem["num_solutions"] or math.nan for problem in problems])
-    for name in (*_METRICS_FREE_OF_N, *(_METRICS_AT_EQUAL_N if pairing.has_same_n else ())):
+    for name in (*_METRICS_FREE_OF_N, *(_METRICS_AT_EQUAL_N if has_same_n else ())):
         yield name, METRICS[name].column(problems)
     for part in DIVERSITY_PARTS:
         for name in diversity:
@@ -151,17 +165,12 @@ class PairedStatistics:
             "p_adjusted": _or_none(self.test.adjusted_K[at]),
         }
 
-    def retained_cell(self, name: str) -> CellJson:
+    def retained(self, name: str) -> Interval:
         """Return which share of the base's mean the run has."""
         at = self.names.index(name)
         base_R, difference_R = self.base_resamples_RK[:, at], self.resamples_RK[:, at]
-        ratio = ratio_of_means(
-            self.run_MK[:, at],
-            self.base_MK[:, at],
-            self.level,
-            resamples_R2=np.stack([base_R + difference_R, base_R], axis=1),
-        )
-        return ratio.as_cell()
+        resamples_R2 = np.stack([base_R + difference_R, base_R], axis=1)
+        return ratio_of_means(self.run_MK[:, at], self.base_MK[:, at], self.level, resamples_R2=resamples_R2)
 
 
 def compare_columns(base: Columns, run: Columns, family: Collection[str], level: float, seed: int) -> PairedStatistics:

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from rlkit.estimators import DiversityLoss, split_diversity_loss
 from rlkit.evaluation.comparing.paired_columns import DIVERSITY_PARTS, Columns
 from rlkit.evaluation.comparing.pairing import Pairing, has_same_classes
 from rlkit.evaluation.metrics.cells import Problem
-
-SMALLEST_LOSS = 0.01
-"""Share of the base's diversity below which a loss is not called a collapse."""
-
-FEWEST_PROBLEMS, SMALLEST_SHARE = 10, 0.1
-"""Problems, and share of those compared, that a measure must exist on to speak for the whole evaluation."""
 
 _REDUNDANCY = ("compression_", "self_bleu_")
 """Starts of measures that are higher where outputs are more alike."""
@@ -89,31 +81,3 @@ def losses_as_json(losses: Mapping[str, DiversityLoss]) -> dict[str, Any]:
         name: {part: getattr(loss, part).as_cell() for part in _PARTS_OF_A_LOSS} | {"num_problems": loss.num_problems}
         for name, loss in losses.items()
     }
-
-
-def narrowed_measures(
-    base: Columns, run: Columns, losses: Mapping[str, DiversityLoss], level: float, seed: int
-) -> dict[str, DiversityLoss]:
-    """Return the measures by which more than half of a loss is narrowing among correct answers, beyond doubt.
-
-    The whole interval of the loss must lie above 0 and that of rho above 1/2. Several measures are several looks, so
-    the intervals have the level `1 - (1 - level) / number of measures` (Bonferroni). A loss of less than 1 % of what
-    the base has is none, however sure it is; and a measure that exists on few of the problems, as one over blocks of
-    16 correct samples may, does not speak for the others.
-    """
-    candidates = [
-        name
-        for name, loss in losses.items()
-        if _is_narrowing(loss) and loss.total.value >= SMALLEST_LOSS * float(np.nanmean(base[f"all/{name}"]))
-    ]
-    if len(losses) == 1:
-        return {name: losses[name] for name in candidates}
-    strict = split_losses(base, run, candidates, 1.0 - (1.0 - level) / max(1, len(losses)), seed)
-    return {name: loss for name, loss in strict.items() if _is_narrowing(loss)}
-
-
-def _is_narrowing(loss: DiversityLoss) -> bool:
-    if loss.num_problems < max(FEWEST_PROBLEMS, SMALLEST_SHARE * loss.total.num_total):
-        return False
-    # An undefined limit is NaN, which is above nothing.
-    return loss.total.low > 0.0 and loss.rho.low > 0.5

@@ -26,6 +26,7 @@ from rlkit.tasks.dataset import read_gold
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.types import Grade, Row, Task
 from rlkit.verifiers.answers import extract_final_answer, normalise_answer
+from rlkit.verifiers.reasoning import answer_text
 
 _NOT_LOGGED = dict.fromkeys(("finish_reason", "logp_sum", "logp_mean", "entropy_mean"))
 _SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed")
@@ -136,7 +137,8 @@ def _records(logs: Sequence[SampleLog], verifier: str | None) -> list[Record]:
 
 
 def _logged_grades(problem: LoggedProblem) -> list[Grade]:
-    return [_logged_grade(problem.score, problem.answer or extract_final_answer(text)) for text in problem.completions]
+    answers = [problem.answer or extract_final_answer(answer_text(text)) for text in problem.completions]
+    return [_logged_grade(problem.score, answer) for answer in answers]
 
 
 def _logged_grade(score: float | None, answer: str | None) -> Grade:
@@ -152,4 +154,4 @@ def _new_grades(problem: LoggedProblem, verifier: str) -> list[Grade]:
     if problem.gold is None:
         return [Grade(None, "no_gold") for _ in problem.completions]
     row = {"id": problem.id, "prompt": problem.prompt, "gold": read_gold(problem.gold), "choices": "ABCDEFGHIJ"}
-    return judge.grade(problem.completions, [row] * len(problem.completions))
+    return judge.grade([answer_text(text) for text in problem.completions], [row] * len(problem.completions))

@@ -115,12 +115,12 @@ def _find_fault(record: Mapping[str, Any]) -> str | None:
         # To Python, True is a number.
         if not isinstance(value, kinds) or (isinstance(value, bool) and name in _NUMBERS):
             return f"its {name} is {show(value)}" if name in record else f"it has no {name}"
-        if name in _NUMBERS and value is not None and not _is_in_range(name, value):
+        if isinstance(value, int | float) and name in _NUMBERS and not _is_in_range(name, value):
             return f"its {name} is {show(value)}"
     return None
 
 
-def _is_in_range(name: str, value: Any) -> bool:
+def _is_in_range(name: str, value: float) -> bool:
     return bool((0 if name in _NOT_NEGATIVE else -_LARGEST) <= value <= _LARGEST)
 
 

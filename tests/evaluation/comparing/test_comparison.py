@@ -67,7 +67,7 @@ def test_a_run_against_itself_differs_in_nothing() -> None:
     assert comparison["crossing"]["k_star"] is None
     assert comparison["crossing"]["share_crossing"] == 0
     assert (comparison["support"]["gained"], comparison["support"]["lost"]) == (0, 0)
-    assert comparison["verdict"]["word"] == "inconclusive"
+    assert comparison["verdict"]["word"] == "no difference"
     for cell in comparison["retained"].values():
         assert (cell["value"], cell["low"], cell["high"]) == (1, 1, 1)
 
@@ -280,7 +280,31 @@ def test_only_the_model_differs_or_the_system_does() -> None:
 def test_several_runs_are_compared_with_one_base() -> None:
     found = compare_several(A, [B, A])
     assert found["base"]["name"] == "base"
-    assert found["comparisons"] == [compare_runs(A, B), compare_runs(A, A)]
+    for several, alone in zip(found["comparisons"], [compare_runs(A, B), compare_runs(A, A)], strict=True):
+        assert several | {"verdict": None} == alone | {"verdict": None}
+
+
+def test_formats_and_diversity_across_prompts_are_compared() -> None:
+    def outputs(shares: dict[str, float], distinct: float | None, num: int = 80) -> dict[str, Any]:
+        formats = {"shares": shares, "dominant_share": max(shares.values())}
+        return {
+            "diversity": {
+                "settings": {"num_prompts_across": num},
+                "formats": formats,
+                "cross_input": {"distinct_2": distinct, "ead": None},
+            }
+        }
+
+    base, run = A | outputs({"code": 0.5, "prose": 0.5}, 0.4), B | outputs({"code": 1.0}, 0.3)
+    found = compare_runs(base, run)["outputs"]
+    expected = (0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(2.0) + np.log(1.0 / 0.75)) / 2
+    assert found["formats"]["drift"] == pytest.approx(expected)
+    assert (found["formats"]["dominant_a"], found["formats"]["b"]) == (0.5, {"code": 1.0})
+    assert found["across_prompts"] == {"distinct_2": {"a": 0.4, "b": 0.3, "difference": pytest.approx(-0.1)}}
+    # Over another number of prompts it is another quantity; formats are shares all the same.
+    fewer = compare_runs(base, B | outputs({"code": 1.0}, 0.3, 40))["outputs"]
+    assert (fewer["across_prompts"], fewer["formats"]) == ({}, found["formats"])
+    assert compare_runs(A, B)["outputs"] == {"formats": {}, "across_prompts": {}}
 
 
 def test_a_comparison_is_json_without_nan() -> None:
@@ -292,4 +316,4 @@ def test_a_comparison_is_json_without_nan() -> None:
 def test_hardly_any_samples_are_enough_for_an_answer(n: int) -> None:
     comparison = compare_runs(make_report("a", n, [n] * 4), make_report("b", n, [0] * 4))
     assert comparison["pass_at_k"]["1"]["difference"] == -1
-    assert comparison["verdict"]["word"] == "inconclusive"
+    assert comparison["verdict"]["word"] == "not settled"

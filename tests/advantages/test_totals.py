@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkit.advantages.base import compose_rewards, sum_rewards, value_before
 from rlkit.errors import ConfigError
-from rlkit.rewards.composition import compose_rewards, sum_rewards, value_before
 
 nan = np.nan
 
