@@ -136,16 +136,23 @@ def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
 _FILE = re.compile(r"(?P<file>.+\.(?:py|yaml|yml|jsonl|json|csv|parquet|jinja))(?P<thing>:\w+)?")
 
 
-def _locate(value: Any, folder: Path, key: str = "") -> Any:
+def _locate(value: Any, folder: Path, key: str = "", known: dict[tuple[int, str], Any] | None = None) -> Any:
     """Return what a recipe says with the files it names seen from the recipe's folder, where they exist there.
 
     That is the value of `path` and of `model`, and every text that ends like a file, perhaps followed by `:thing`. What
     is not there is left to be seen from the working directory, and so is what is the same seen from either.
     """
+    # A list that YAML's aliases name a billion times is one list; it is looked through once, and stays one.
+    known = {} if known is None else known
+    place = (id(value), key)
     if isinstance(value, dict):
-        return {name: _locate(inner, folder, str(name)) for name, inner in value.items()}
+        if place not in known:
+            known[place] = {name: _locate(inner, folder, str(name), known) for name, inner in value.items()}
+        return known[place]
     if isinstance(value, list):
-        return [_locate(inner, folder, key) for inner in value]
+        if place not in known:
+            known[place] = [_locate(inner, folder, key, known) for inner in value]
+        return known[place]
     if not isinstance(value, str) or key in ("extends", "output", "output_dir"):
         return value
     named = _FILE.fullmatch(value)
