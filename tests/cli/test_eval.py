@@ -53,7 +53,7 @@ def test_it_writes_the_three_files_and_prints_the_numbers(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--n", "0"], "at least 1 sample"),
+        (["--n", "0"], "n=0; write a whole number from 1"),
         (["--n", "four"], "invalid int value: 'four'"),
         (["--model", "./missing"], "no model directory './missing'"),
         (["--task", "countdwn"], "Did you mean 'countdown'"),
@@ -74,7 +74,7 @@ def test_it_writes_the_three_files_and_prints_the_numbers(
         (["--adapter", "./missing"], "There is no adapter in './missing'"),
         (["--engine", "{name: openai, base_url: nowhere}"], "write http://host:port/v1"),
         (["--top-p", "0"], "top_p was given as 0.0"),
-        (["--limit", "0"], "limit was given as 0"),
+        (["--limit", "0"], "limit=0; write a whole number of at least 1"),
         (["--output", __file__], "is a file"),
         (["--output", str(Path(__file__).parent)], "but no evaluation"),
     ],

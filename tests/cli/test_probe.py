@@ -68,4 +68,4 @@ def test_each_mistake_is_one_sentence(
 
 def test_a_directory_without_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", str(tmp_path)]) == 2
-    assert "There is no evaluation in" in capsys.readouterr().err
+    assert "holds no evaluation, nor does its" in capsys.readouterr().err

@@ -344,7 +344,7 @@ def test_a_kill_before_the_report_is_written_is_noticed_and_mended(
 
 def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Path) -> None:
     program = f"""
-        import os, sys
+        import filelock, os, sys
         from rlkit.evaluation.samples.regrade import regrade
         from rlkit.tasks import resolve_task
         resolve_task({TASK!r})
