@@ -190,4 +190,4 @@ def test_no_shared_problem_is_one_sentence(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_missing_report_is_one_sentence(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", directories[0], directories[0] + "/nowhere"]) == 2
-    assert "There is no report.json in" in capsys.readouterr().err
+    assert "is not a directory" in capsys.readouterr().err

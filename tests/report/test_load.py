@@ -103,5 +103,5 @@ def test_the_page_shows_fronts_and_the_verdict_is_against_them(tmp_path):
     assert verdict["front"]["points"]
     assert verdict["front"]["command"] == ""
     page = to_html(report)
-    assert page.count('class="sweep run run-1"') == 2
+    assert page.count('class="sweep run run-0"') == 2
     assert "Solid lines join one model at several temperatures" in page

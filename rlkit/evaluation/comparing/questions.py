@@ -20,9 +20,6 @@ from rlkit.evaluation.diversity.measuring import HEADLINE
 
 FloatArray = NDArray[np.float64]
 
-_FEW_PROBLEMS = 50
-"""Below this many, percentiles of a bootstrap are too narrow."""
-
 KNOWN_SETS = ("solution_coverage", "distinct_correct")
 """Measures of diversity that need no text: the share of all solutions found, and how many different ones."""
 
@@ -150,9 +147,9 @@ def at_least_one_problem(change: Interval) -> Interval:
 
 
 def widen_for_few(interval: Interval, level: float) -> Interval:
-    """Return an interval of percentiles; below 50 problems, where it is too narrow, wider as Student's t is."""
+    """Return an interval of percentiles, wider as Student's t is: of few problems it would be too narrow."""
     num = interval.num_defined
-    if num >= _FEW_PROBLEMS or num < 2 or not math.isfinite(interval.value):
+    if num < 2 or not math.isfinite(interval.value):
         return interval
     normal = statistics.NormalDist().inv_cdf(0.5 + level / 2)
     return widen(interval, critical_value(level, num - 1) * math.sqrt(num / (num - 1)) / normal)

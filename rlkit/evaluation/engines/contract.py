@@ -6,8 +6,8 @@ An engine object holds settings only; the model is loaded when `sample` is first
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from rlkit.errors import PluginError
 from rlkit.evaluation.engines.chat_format import ChatFormat
@@ -44,6 +44,36 @@ class Sample:
         return (self.prompt_id, self.sample)
 
 
+Samples = Iterator[list[Sample]]
+"""Batches of samples, each as soon as it is complete, in any order."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The samples that an engine is asked for; see `Engine.sample`."""
+
+    model: str
+    rows: Sequence[Row]
+    n: int
+    sampling: SamplingConfig
+    done: Container[SampleKey]
+    adapter: str | None = None
+    chat: ChatFormat = field(default_factory=ChatFormat)
+
+
+class SamplingEngine:
+    """The engines of this package: what `sample` is given, as one object."""
+
+    def sample(self, model: str, *given: Any, adapter: str | None = None, chat: ChatFormat | None = None) -> Samples:
+        """Yield samples as `Engine.sample` says."""
+        rows, n, sampling, done = given
+        return self.draw(Wanted(model, rows, n, sampling, done, adapter, chat or ChatFormat()))
+
+    def draw(self, wanted: Wanted) -> Samples:
+        """Yield the samples in batches."""
+        raise NotImplementedError
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Draws samples from a model.
@@ -67,7 +97,7 @@ class Engine(Protocol):
         *,
         adapter: str | None = None,
         chat: ChatFormat = ...,
-    ) -> Iterator[list[Sample]]:
+    ) -> Samples:
         """Yield samples in batches, each as soon as it is complete, in any order.
 
         Args:

@@ -6,7 +6,7 @@ import gc
 import math
 import re
 import warnings
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from rlkit.errors import ConfigError
 from rlkit.evaluation.engines.adapters import read_adapter_config
 from rlkit.evaluation.engines.batching import Span, bytes_per_token, halve, plan_batches
-from rlkit.evaluation.engines.chat_format import ChatFormat
-from rlkit.evaluation.engines.contract import Sample, SampleKey
+from rlkit.evaluation.engines.contract import Sample, Samples, SamplingEngine, Wanted
 from rlkit.evaluation.engines.encoding import (
     context_length,
     decode_completions,
@@ -44,11 +43,10 @@ _GPU_CACHE_SHARE = 0.5
 _STEP_BYTES_PER_LOGIT = 32
 # Noise is drawn for blocks of steps, so that a short completion under a generous max_tokens costs little.
 _NOISE_BLOCK = 64
-_NO_CHAT = ChatFormat()
 
 
 @dataclass(frozen=True)
-class HfEngine:
+class HfEngine(SamplingEngine):
     """Samples with a transformers model.
 
     Raises:
@@ -73,25 +71,15 @@ class HfEngine:
     def check(self) -> None:
         """Accept every machine: transformers is a core dependency and runs on a CPU."""
 
-    def sample(
-        self,
-        model: str,
-        rows: Sequence[Row],
-        n: int,
-        sampling: SamplingConfig,
-        done: Container[SampleKey],
-        *,
-        adapter: str | None = None,
-        chat: ChatFormat = _NO_CHAT,
-    ) -> Iterator[list[Sample]]:
+    def draw(self, wanted: Wanted) -> Samples:
         """Yield one list of samples a batch; a batch of which any sample is missing is drawn whole, as it first was."""
-        loaded = _Loaded.load(model, self, adapter)
+        loaded = _Loaded.load(wanted.model, self, wanted.adapter)
         try:
-            prompts = encode_prompts(loaded.tokenizer, rows, loaded.context, chat)
-            for batch in loaded.plan(prompts, n, sampling, self.batch_tokens):
-                keys = ((rows[span.prompt]["id"], number) for span in batch for number in span.samples())
-                if not all(key in done for key in keys):
-                    yield from loaded.draw(batch, rows, prompts, sampling)
+            prompts = encode_prompts(loaded.tokenizer, wanted.rows, loaded.context, wanted.chat)
+            for batch in loaded.plan(prompts, wanted.n, wanted.sampling, self.batch_tokens):
+                keys = ((wanted.rows[span.prompt]["id"], number) for span in batch for number in span.samples())
+                if not all(key in wanted.done for key in keys):
+                    yield from loaded.draw(batch, wanted.rows, prompts, wanted.sampling)
         finally:
             del loaded
             _release_memory()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rlkit.errors import ConfigError, EngineError
-from rlkit.evaluation.engines.chat_format import ChatFormat
-from rlkit.evaluation.engines.contract import Sample, SampleKey
+from rlkit.evaluation.engines.contract import Sample, Samples, SamplingEngine, Wanted
 from rlkit.evaluation.engines.openai_requests import Dialect, SampleRequest, plan_requests, read_samples
-from rlkit.evaluation.sampling import SamplingConfig
 from rlkit.parameters import check_choice, check_count, check_flag, check_number, check_text, show
 from rlkit.servers.asking import find_silence
 from rlkit.servers.endpoint import Endpoint, check_server, read_key
@@ -19,9 +17,7 @@ from rlkit.servers.faults import GarbledReplyError, RefusedError, SplitError, Tr
 from rlkit.servers.health import Server
 from rlkit.servers.pool import Patience, ServerPool
 from rlkit.terminal import note
-from rlkit.types import Row
 
-_NO_CHAT = ChatFormat()
 _PROBE_S = 5.0
 _MAX_TRIES = 6
 # How servers say that they draw fewer samples a request: `n` as a word of its own.
@@ -29,7 +25,7 @@ _ABOUT_N = re.compile(r"(?<![\w'])['\"`]?n['\"`]?(?![\w'])")
 
 
 @dataclass(frozen=True)
-class OpenaiEngine:
+class OpenaiEngine(SamplingEngine):
     """Samples from OpenAI-compatible servers; plain prompts go to `completions`, chats to `chat/completions`.
 
     The model is the name that the servers know, `served_model` where that is not the evaluation's model; an adapter is
@@ -100,24 +96,20 @@ class OpenaiEngine:
         for each in silent:
             note(f"The server at {each} does not reply; the evaluation goes on with the others.")
 
-    def sample(
-        self,
-        model: str,
-        rows: Sequence[Row],
-        n: int,
-        sampling: SamplingConfig,
-        done: Container[SampleKey],
-        *,
-        adapter: str | None = None,
-        chat: ChatFormat = _NO_CHAT,
-    ) -> Iterator[list[Sample]]:
+    def draw(self, wanted: Wanted) -> Samples:
         """Yield what has come, as it comes; a request of which any sample is missing is drawn whole."""
-        dialect = Dialect(adapter or self.served_model or model, sampling, chat, self.dialect == "vllm", self.logprobs)
+        dialect = Dialect(
+            wanted.adapter or self.served_model or wanted.model,
+            wanted.sampling,
+            wanted.chat,
+            self.dialect == "vllm",
+            self.logprobs,
+        )
         self._check_dialect(dialect)
         requests = [
             request
-            for request in plan_requests(rows, n, self.samples_per_request)
-            if any((request.row["id"], request.first + i) not in done for i in range(request.count))
+            for request in plan_requests(wanted.rows, wanted.n, self.samples_per_request)
+            if any((request.row["id"], request.first + i) not in wanted.done for i in range(request.count))
         ]
         key = read_key(self.api_key_variable)
         pool: ServerPool[SampleRequest, list[Sample]] = ServerPool(

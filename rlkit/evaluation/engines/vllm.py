@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
 from rlkit.evaluation.engines.adapters import adapter_rank
-from rlkit.evaluation.engines.chat_format import ChatFormat
-from rlkit.evaluation.engines.contract import Sample, SampleKey
+from rlkit.evaluation.engines.contract import Sample, Samples, SamplingEngine, Wanted
 from rlkit.evaluation.engines.encoding import (
     decode_completions,
     encode_prompts,
@@ -35,11 +34,10 @@ _LARGEST_VOCABULARY_WITH_ENTROPY = 1024
 _QUEUED_PER_RUNNING = 2
 # Those that vLLM 0.31 takes as max_lora_rank.
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-_NO_CHAT = ChatFormat()
 
 
 @dataclass(frozen=True)
-class VllmEngine:
+class VllmEngine(SamplingEngine):
     """Samples with vLLM. `entropy_mean` is known for vocabularies of up to 1024 tokens only.
 
     Raises:
@@ -77,25 +75,19 @@ class VllmEngine:
         if obstacle := vllm_obstacle():
             raise ConfigError(f"The engine vllm cannot be used: {obstacle}; mend that, or write engine hf.")
 
-    def sample(
-        self,
-        model: str,
-        rows: Sequence[Row],
-        n: int,
-        sampling: SamplingConfig,
-        done: Container[SampleKey],
-        *,
-        adapter: str | None = None,
-        chat: ChatFormat = _NO_CHAT,
-    ) -> Iterator[list[Sample]]:
+    def draw(self, wanted: Wanted) -> Samples:
         """Yield one list a prompt, as soon as its n samples are complete."""
-        missing = [row for row in rows if any((row["id"], number) not in done for number in range(n))]
-        tokenizer = load_tokenizer(model)
-        llm = self._load(model, adapter)
+        missing = [
+            row for row in wanted.rows if any((row["id"], number) not in wanted.done for number in range(wanted.n))
+        ]
+        tokenizer = load_tokenizer(wanted.model)
+        llm = self._load(wanted.model, wanted.adapter)
         try:
             config = llm.llm_engine.model_config
-            prompts = encode_prompts(tokenizer, missing, config.max_model_len, chat)
-            yield from _Requests(llm, tokenizer, missing, prompts, n, sampling, self.max_num_seqs, adapter).run()
+            prompts = encode_prompts(tokenizer, missing, config.max_model_len, wanted.chat)
+            yield from _Requests(
+                llm, tokenizer, missing, prompts, wanted.n, wanted.sampling, self.max_num_seqs, wanted.adapter
+            ).run()
         finally:
             _release(llm)
 
