@@ -19,7 +19,6 @@ from pathlib import Path
 
 from pairs.drawing import draw_balanced, draw_natural
 from pairs.rewriting import rewrite
-from rlkit.arithmetic import solution_key
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.evaluation import SamplingConfig
 from rlkit.evaluation.engines.contract import resolve_engine
@@ -28,6 +27,7 @@ from rlkit.tasks.countdown import Countdown
 from rlkit.tasks.countdown_solver import solutions_by_target
 from rlkit.terminal import note
 from rlkit.types import Row
+from rlkit.verifiers import solution_key
 
 
 def main(words: Sequence[str] | None = None) -> int:

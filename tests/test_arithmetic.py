@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from rlkit.arithmetic import (
     MAX_CHARACTERS,
     MalformedExpressionError,
-    final_answer,
     parse,
     replay_steps,
-    solution_key,
     split_steps,
 )
+from rlkit.verifiers import solution_key
 
 leaves = st.integers(min_value=0, max_value=99)
 trees = st.recursive(leaves, lambda inner: st.tuples(st.sampled_from("+-*/"), inner, inner), max_leaves=8)
@@ -235,23 +234,6 @@ def test_faulty_traces_have_no_key(text, fault):
 def test_unused_results_are_reported():
     replay = replay_steps(split_steps("3 + 5 [8] 4 * 2 [8] 1 + [8] [9]")[0])
     assert [term.numbers for term in replay.unused] == [(3, 5)]
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        (r"so \boxed{\frac{8}{2}} it is", r"\frac{8}{2}"),
-        (r"\boxed{1} no, \boxed{2+3}", "2+3"),
-        ("<answer> 1+2 </answer>", "1+2"),
-        (r"\boxed{1} <answer>2</answer>", "2"),
-        (r"<answer>2</answer> \boxed{1}", "1"),
-        (r"\boxed{1", None),
-        ("<answer>1", None),
-        ("1+2", None),
-    ],
-)
-def test_the_last_marked_answer_counts(text, answer):
-    assert final_answer(text) == answer
 
 
 @pytest.mark.parametrize(

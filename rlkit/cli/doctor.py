@@ -59,6 +59,9 @@ def _print_packages() -> list[str]:
 def _print_machine() -> None:
     _print_row("cpu", f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores")
     _print_row("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB")
+    from rlkit.verifiers.sandbox import describe_sandbox
+
+    _print_row("sandbox", describe_sandbox())
     try:
         import torch
     except ImportError as error:

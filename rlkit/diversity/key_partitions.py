@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlkit.arithmetic import solution_key
 from rlkit.diversity.text_partition import SENTINELS, KeyPartition
-from rlkit.verifiers.answers import NO_ANSWER, read_answer
+from rlkit.verifiers.answers import NO_ANSWER, read_answer, solution_key
 from rlkit.verifiers.normalisation import normalise_text
 from rlkit.verifiers.reasoning import answer_text
 

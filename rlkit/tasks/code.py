@@ -95,9 +95,8 @@ class _CodeTask:
             try_rows(self.load(split), self._find_faults, f"Gold solutions of {self.name} ({split})")
 
     def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
-        for row, grade in zip(
-            rows, grade_code([f"```python\n{row['gold']}\n```" for row in rows], rows, self.sandbox), strict=True
-        ):
+        golds = [f"```python\n{row['gold']}\n```" for row in rows]
+        for row, grade in zip(rows, grade_code(golds, rows, self.sandbox), strict=True):
             if not grade.correct:
                 yield row["id"], f"The gold solution of {row['id']!r} is graded {grade.label}; mend the row"
         for wrong in ("", "```python\npass\n```"):

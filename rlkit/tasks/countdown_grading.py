@@ -3,7 +3,7 @@
 Verdicts, in the order they are looked for:
 
 - `empty`: nothing but blanks.
-- `no_answer` (chat): no `\\boxed{}` or `<answer>` that is closed.
+- `no_answer` (chat): no `\\boxed{}` that is closed and no `<answer>`.
 - `malformed`: not an expression, or not a chain of steps, or beyond the limits of `rlkit.arithmetic`.
 - `trailing_text`: a correct solution with something else behind it (chat: inside the box; text around the box is free).
 - `division_by_zero`.
@@ -23,7 +23,6 @@ from rlkit.arithmetic import (
     Expression,
     MalformedExpressionError,
     Step,
-    final_answer,
     finish,
     parse,
     parse_prefix,
@@ -31,6 +30,7 @@ from rlkit.arithmetic import (
     split_steps,
 )
 from rlkit.types import Grade
+from rlkit.verifiers.announcements import find_marked
 
 _FAULT_VERDICTS = {
     "unknown_result": "wrong_numbers",
@@ -68,10 +68,10 @@ def grade_chat(text: str, numbers: Sequence[int], target: int, *, use_all: bool)
     """Grade an answer in the chat format; never raises on any text."""
     if not text.strip():
         return Grade(False, "empty")
-    answer = final_answer(text)
-    if answer is None:
+    found = find_marked(text)
+    if found is None:
         return Grade(False, "no_answer")
-    return grade_expression(answer, numbers, target, use_all=use_all)
+    return grade_expression(found.content, numbers, target, use_all=use_all)
 
 
 def grade_expression(answer: str, numbers: Sequence[int], target: int, *, use_all: bool) -> Grade:

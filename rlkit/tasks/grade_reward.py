@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlkit.types import Task, completion_text
+from rlkit.types import Task
+from rlkit.verifiers.reasoning import answer_text
 
 
 def grade_reward(task: Task) -> Callable[..., list[float | None]]:
@@ -15,7 +16,7 @@ def grade_reward(task: Task) -> Callable[..., list[float | None]]:
         lists = {name: values for name, values in columns.items() if isinstance(values, list | tuple)}
         rows = [{name: values[at] for name, values in lists.items()} for at in range(len(prompts))]
         rows = [{"prompt": prompt, **row} for prompt, row in zip(prompts, rows, strict=True)]
-        texts = [completion_text(completion) for completion in completions]
+        texts = [answer_text(completion) for completion in completions]
         grade_all = getattr(task, "grade_all", None)
         grades = grade_all(texts, rows) if grade_all else [task.grade(*pair) for pair in zip(texts, rows, strict=True)]
         return [None if found.correct is None else float(found.correct) for found in grades]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rlkit.verifiers.reasoning import USUAL_TAG, blank_reasoning
@@ -64,12 +66,15 @@ def last_boxed(text: str) -> Announcement | None:
     return Announcement(text[boxes[-1].start : boxes[-1].end - 1], boxes[-1].end, True) if boxes else None
 
 
+_MOST_BOXES = 64
+_TAIL = 50_000
+"""Characters at the end of a text in which a box is looked for first."""
 # Possessive, so that no text costs more than linear time.
 _BRACE = re.compile(r"\\f?boxed\s*\{|\\[{}]|[{}]")
 _BETWEEN_BOXES = re.compile(
     r"(?:[ \t,;$*]|\\[,;: ]|\\q?quad|\\\(|\\\)|\band\b|\bor\b|\\text\{[ ,]*(?:and|or)[ ,]*\})*+"
 )
-_TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
+_OPENERS, _CLOSERS = ("<answer>", "<Answer>", "<ANSWER>"), ("</answer>", "</Answer>", "</ANSWER>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*+(?=\S)")
 _NUMBER_AFTER_HASHES = re.compile(r"[-+]?(?:\\?[$€£])?[-+]?[\d.,/]*\d(?:\s*\\?%)?(?![\w)]|[.:]\s)[ \t.*$]*")
 _SENTENCE = re.compile(
@@ -85,11 +90,19 @@ class _Box(NamedTuple):
     end: int
 
 
-def _find_boxes(text: str) -> list[_Box]:
-    """Return the boxes that are closed and in no other, in reading order."""
-    boxes: list[_Box] = []
+def _find_boxes(text: str) -> Sequence[_Box]:
+    """Return the last boxes that are closed and in no other, in reading order; the end of a long text is read first."""
+    first = text.find("boxed")
+    if first < 0 or text.rfind("}") < first:
+        return ()
+    late = max(0, len(text) - _TAIL)
+    return _boxes_from(text, late) or (_boxes_from(text, 0) if late else ())
+
+
+def _boxes_from(text: str, start: int) -> Sequence[_Box]:
+    boxes: deque[_Box] = deque(maxlen=_MOST_BOXES)
     opened: list[tuple[int, int] | None] = []
-    for match in _BRACE.finditer(text):
+    for match in _BRACE.finditer(text, start):
         mark = match[0]
         if mark in ("\\{", "\\}"):
             continue
@@ -109,36 +122,31 @@ def _last_boxes(text: str) -> Announcement | None:
     first = len(boxes) - 1
     while first and _BETWEEN_BOXES.fullmatch(text, boxes[first - 1].end, boxes[first].begin):
         first -= 1
-    contents = [text[box.start : box.end - 1] for box in boxes[first:]]
+    contents = [text[box.start : box.end - 1] for box in list(boxes)[first:]]
     return Announcement(", ".join(dict.fromkeys(contents)), boxes[-1].end, True)
 
 
 def _last_tagged(text: str) -> Announcement | None:
-    tags = list(_TAG.finditer(text))
-    last_open = next((tag for tag in reversed(tags) if not tag[1]), None)
-    if last_open is None:
+    opening = _rfind(text, _OPENERS, len(text))
+    if opening < 0:
         return None
-    closing = next((tag for tag in tags if tag[1] and tag.start() >= last_open.end()), None)
-    if closing is not None:
-        return Announcement(text[last_open.end() : closing.start()], closing.end(), True)
-    earlier = _last_closed(text, tags)
-    rest = text[last_open.end() :]
+    start = opening + len(_OPENERS[0])
+    closings = [place for mark in _CLOSERS if (place := text.find(mark, start)) >= 0]
+    if closings:
+        return Announcement(text[start : min(closings)], min(closings) + len(_CLOSERS[0]), True)
+    rest = text[start:]
     line = rest.strip().partition("\n")[0].strip()
-    if not line:
-        return earlier
-    end = last_open.end() + rest.index(line) + len(line)
-    return Announcement(line, end, False)
+    if line:
+        return Announcement(line, start + rest.index(line) + len(line), False)
+    closing = _rfind(text, _CLOSERS, opening)
+    earlier = _rfind(text, _OPENERS, closing)
+    if min(closing, earlier) < 0:
+        return None
+    return Announcement(text[earlier + len(_OPENERS[0]) : closing], closing + len(_CLOSERS[0]), True)
 
 
-def _last_closed(text: str, tags: list[re.Match[str]]) -> Announcement | None:
-    found = None
-    opening: re.Match[str] | None = None
-    for tag in tags:
-        if not tag[1]:
-            opening = tag
-        elif opening is not None:
-            found, opening = Announcement(text[opening.end() : tag.start()], tag.end(), True), None
-    return found
+def _rfind(text: str, marks: Sequence[str], end: int) -> int:
+    return max(text.rfind(mark, 0, max(end, 0)) for mark in marks)
 
 
 def _last_hashes(text: str) -> Announcement | None:

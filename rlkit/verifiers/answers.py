@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rlkit.arithmetic import finish, replay_steps, split_steps
-from rlkit.verifiers.announcements import find_answer, last_boxed
+from rlkit.arithmetic import MalformedExpressionError, finish, parse, replay_steps, split_steps, term_key
+from rlkit.verifiers.announcements import find_answer, find_marked, last_boxed
 from rlkit.verifiers.normalisation import normalise_text
 from rlkit.verifiers.plain_arithmetic import parse_arithmetic
 from rlkit.verifiers.quantities import plain_number
@@ -78,6 +78,25 @@ def normalise_answer(answer: str) -> str | None:
     if not plain:
         return None
     return _BLANKS_AT_SIGNS.sub(r"\1", normalise_text(plain)) or None
+
+
+def solution_key(text: str) -> str | None:
+    """Return the canonical key of the solution in a completion, None when none can be read.
+
+    Looked for in this order: the last `\\boxed{}` or `<answer>`, a trace of steps that are all true, a bare
+    expression. An expression may be followed by `= number`. Whether the solution fits a problem (its numbers, its
+    target) is not asked.
+    """
+    found = find_marked(text)
+    if found is None:
+        steps, rest = split_steps(text)
+        if steps:
+            last = replay_steps(steps).last if not rest else None
+            return None if last is None else term_key(last)
+    try:
+        return parse((text if found is None else found.content).partition("=")[0]).key
+    except (MalformedExpressionError, ZeroDivisionError):
+        return None
 
 
 def _announced_answer(text: str) -> str | None:

@@ -109,7 +109,7 @@ def read_words(text: str) -> str | None:
 
 def squeeze(text: str) -> str:
     """Return a text without blanks, bar those that part two numbers or words."""
-    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", text)
+    return re.sub(r"(?<!\w) | (?!\w)", "", " ".join(text.split()))
 
 
 def _encloses(text: str) -> bool:

@@ -140,6 +140,14 @@ def run_python(program: str, *, stdin: str = "", limits: Limits | None = None) -
     )
 
 
+def describe_sandbox() -> str:
+    """Return in a line what shuts programs off from this machine, or why nothing that holds does."""
+    try:
+        return f"strong: {', '.join(run_python('').isolation)}"
+    except RewardError as error:
+        return f"none: {error}"
+
+
 class _Run:
     """One program with the pipes to it."""
 

@@ -7,7 +7,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from rlkit.arithmetic import solution_key
+from rlkit.verifiers import solution_key
 
 LabelledPair = tuple[str, str, bool]
 """Two different texts, and whether they have one canonical form."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from rlkit.arithmetic import solution_key
 from rlkit.errors import ConfigError, PluginError
 from rlkit.plugins import load_target
 from rlkit.tasks import resolve_task
@@ -12,6 +11,7 @@ from rlkit.tasks.countdown import Countdown, countdown_reward, solve
 from rlkit.tasks.countdown_solver import solutions_by_target
 from rlkit.tasks.countdown_splits import SPLITS, split_of
 from rlkit.types import Task
+from rlkit.verifiers import solution_key
 
 SMALL = {"train_size": 60, "validation_size": 30, "test_size": 30}
 VARIANTS = [

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.arithmetic import parse, solution_key
+from rlkit.arithmetic import parse
 from rlkit.tasks.countdown_grading import grade_chat, grade_tokens
 from rlkit.tasks.countdown_solver import SolutionRules, solutions_by_target, write_expression, write_steps
+from rlkit.verifiers import solution_key
 
 NUMBERS, TARGET, BOUND = [2, 3, 5, 8], 24, 100
 GOLD_STEPS = "3 + 5 [8] [8] * 2 [16] [16] + 8 [24]"
@@ -72,7 +73,7 @@ def test_verdicts_of_steps(text, verdict):
         ("", "empty"),
         ("2*8+5+3", "no_answer"),
         (r"\boxed{2*8+5+3", "no_answer"),
-        ("<answer>2*8+5+3", "no_answer"),
+        ("<answer>2*8+5+3", "correct"),
         (r"\boxed{}", "malformed"),
         (r"\boxed{2*8+5+}", "malformed"),
         (r"\boxed{2(8)+5+3}", "malformed"),

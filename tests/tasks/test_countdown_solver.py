@@ -7,10 +7,11 @@ import random
 
 import pytest
 
-from rlkit.arithmetic import parse, solution_key
+from rlkit.arithmetic import parse
 from rlkit.errors import ConfigError
 from rlkit.tasks.countdown import solve
 from rlkit.tasks.countdown_solver import SolutionRules, solutions_by_target, write_expression, write_steps
+from rlkit.verifiers import solution_key
 
 
 def brute_force(numbers, target, *, use_all=True, natural=False, bound=None):

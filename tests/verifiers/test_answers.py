@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.verifiers import cut_after_answer, extract_final_answer, normalise_answer, read_answer
+from rlkit.verifiers.announcements import find_marked
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,19 @@ def test_answers_in_other_shapes(text, answer):
 )
 def test_the_last_number_may_have_its_unit_stuck_to_it(text, number):
     assert extract_final_answer(text, last_number=True) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"so \boxed{\frac{8}{2}} it is", r"\frac{8}{2}"),
+        (r"\boxed{1} <answer>2</answer>", "2"),
+        (r"<answer>2</answer> \boxed{1}", "1"),
+        (r"\boxed{1", None),
+        ("<answer>1", "1"),
+        ("The answer is 1", None),
+    ],
+)
+def test_a_box_or_tag_alone_can_be_asked_for(text, answer):
+    found = find_marked(text)
+    assert (found and found.content) == answer

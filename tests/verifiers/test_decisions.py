@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -84,3 +85,24 @@ def test_reading_a_number_never_raises(text):
 @pytest.mark.parametrize("unit", ["1" * 200_000, "1," * 100_000, "\\frac{" * 40_000, "√(" * 50_000, "1 " * 100_000])
 def test_long_texts_are_no_numbers(unit):
     assert read_quantity(unit) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 100_000,
+        " " * 100_000 + "1",
+        "1 " * 100_000,
+        "\\frac{" * 900,
+        "√(" * 900,
+        "1, " * 600,
+        "x^" * 900,
+        "9^{9^{9^{9^9}}}",
+    ],
+)
+def test_hostile_answers_end(text):
+    started = time.monotonic()
+    (grade,) = judge_answers([text], [r"\frac{\sqrt{2}}{3}"], deadline_s=5.0)
+    assert grade.correct is not True
+    assert time.monotonic() - started < 25

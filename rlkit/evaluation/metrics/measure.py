@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     """Return the report of the samples that are in the output directory; needs no model."""
     config = plan.config
+    grader = read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None
     counts = count_problems(plan.rows, read_samples(plan.output))
     problems = describe_problems(counts)
     of_problems, diversity = measure_diversity(plan.output, plan.rows)
@@ -44,7 +45,7 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
         "num_problems": len(problems),
         "sampling": config.sampling.as_json(),
         "config_hash": config.digest,
-        "grader": read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None,
+        "grader": grader and {name: value for name, value in grader.items() if name != "pending"},
         **measure_problems(counts, problems, config.n),
         "diversity": diversity,
         "problems": problems,

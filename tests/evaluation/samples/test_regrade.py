@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -340,12 +342,12 @@ def test_a_kill_before_the_report_is_written_is_noticed_and_mended(
     assert "last" in read_report(finished)["labels"]
 
 
-def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Path, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Path) -> None:
     program = f"""
         import os, sys
         from rlkit.evaluation.samples.regrade import regrade
-        from rlkit.tasks import resolve_task
-        resolve_task({TASK!r})
+        # Loads what the other user cannot read.
+        regrade(sys.argv[1], task={TASK!r}, output=sys.argv[2] + "-first")
         os.setgid(65534), os.setuid(65534)
         print(regrade(sys.argv[1], task={TASK!r}, output=sys.argv[2]).num_samples)
         try:
@@ -355,13 +357,11 @@ def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Pat
     """
     if os.geteuid() != 0:
         pytest.skip("needs another user to be without rights")
-    (tmp_path / "open").mkdir()
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & 0o005 and folder.stat().st_uid == 0 and "pytest" in folder.name:
-            folder.chmod(0o755)
-    (tmp_path / "open").chmod(0o777)
-    command = [sys.executable, "-c", textwrap.dedent(program), str(finished), str(tmp_path / "open" / "out")]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        shutil.copytree(finished, Path(folder, "base"))
+        command = [sys.executable, "-c", textwrap.dedent(program), f"{folder}/base", f"{folder}/out"]
+        ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     first, second = ran.stdout.splitlines()
     assert first == "36"
