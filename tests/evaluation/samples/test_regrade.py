@@ -346,8 +346,8 @@ def test_a_directory_that_cannot_be_written_is_graded_into_another(finished: Pat
     program = f"""
         import filelock, os, sys
         from rlkit.evaluation.samples.regrade import regrade
-        from rlkit.tasks import resolve_task
-        resolve_task({TASK!r})
+        # Loads what the other user cannot read.
+        regrade(sys.argv[1], task={TASK!r}, output=sys.argv[2] + "-first")
         os.setgid(65534), os.setuid(65534)
         print(regrade(sys.argv[1], task={TASK!r}, output=sys.argv[2]).num_samples)
         try:
