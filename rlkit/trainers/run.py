@@ -196,7 +196,9 @@ def load_data(plan: Plan, config: Any) -> tuple[Any, Any]:
     from rlkit.trainers.trial import check_template
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
-    rows, tokenizer = load_rows(plan.task, "train", needs_ids=False), load_tokenizer(plan.model, config)
+    # The tokenizer first: making the problems of a task may take a minute.
+    tokenizer = load_tokenizer(plan.model, config)
+    rows = load_rows(plan.task, "train", needs_ids=False)
     if rows:
         check_template(tokenizer, rows[0]["prompt"], plan.model, config.chat_template_kwargs)
     room = config.max_completion_length or 0
