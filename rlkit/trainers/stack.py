@@ -76,13 +76,16 @@ def accept_numbered_cpus() -> None:
     """
     import torch
 
-    def tag_nothing(storage: Any) -> None:
-        return None
+    # The same two functions each time: torch sorts what is registered, and cannot order two of one priority.
+    torch.serialization.register_package(priority=9, tagger=_tag_nothing, deserializer=_keep_on_cpu)
 
-    def keep_on_cpu(storage: Any, location: str) -> Any:
-        return storage if location.startswith("cpu:") else None
 
-    torch.serialization.register_package(priority=9, tagger=tag_nothing, deserializer=keep_on_cpu)
+def _tag_nothing(storage: Any) -> None:
+    return None
+
+
+def _keep_on_cpu(storage: Any, location: str) -> Any:
+    return storage if location.startswith("cpu:") else None
 
 
 def keep_weights_loadable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ ARGUMENTS = [
 
 PATIENCE = 180_000
 """Milliseconds: a busy machine without a GPU takes its time to paint."""
+
+
+def wait_until(page, condition):
+    """Wait for a condition of the page; its content policy forbids Playwright's own way, which evaluates text there."""
+    end = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +186,10 @@ def test_points_of_the_plane_say_their_numbers(open_page):
 def test_choosing_a_run_dims_the_others(open_page):
     page = open_page()
     page.click(".chip[data-colour='1']")
-    page.wait_for_function("getComputedStyle(document.querySelector('.headline .run-2')).opacity < 0.5")
+    wait_until(page, "getComputedStyle(document.querySelector('.headline .run-2')).opacity < 0.5")
     assert page.evaluate("getComputedStyle(document.querySelector('.headline .run-1')).opacity") == "1"
     page.click(".chip[data-colour='1']")
-    page.wait_for_function("getComputedStyle(document.querySelector('.headline .run-2')).opacity == 1")
+    wait_until(page, "getComputedStyle(document.querySelector('.headline .run-2')).opacity == 1")
 
 
 def test_differences_can_be_taken_against_another_run(open_page):
