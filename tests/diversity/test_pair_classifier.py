@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from rlkit.arithmetic import solution_key
+from rlkit.verifiers import solution_key
 from rlkit.assets import bundled_models
 from rlkit.diversity import resolve_partition
 from rlkit.diversity.pair_classifier import PairClassifier

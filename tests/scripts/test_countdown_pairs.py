@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.arithmetic import solution_key
+from rlkit.verifiers import solution_key
 from rlkit.tasks.countdown_solver import SolutionRules, solutions_by_target, write_steps
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))  # as `python scripts/...` has it
