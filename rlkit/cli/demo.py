@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rlkit.terminal import note
 
 _DESCRIPTION = """\
 Train the bundled tiny Countdown model with plain GRPO and with methods that keep diversity, all with the same budget,
-evaluate each and the base model, and write one report. A second call reuses what is finished.
+evaluate each at two temperatures and the base model at five, and write one report. A second call reuses what is
+finished.
 
   rlkit demo
   rlkit demo --arms grpo darling --output runs/small-demo
@@ -24,6 +26,9 @@ evaluate each and the base model, and write one report. A second call reuses wha
 
 ARMS = ("grpo", "darling_kl", "w_reinforce_kl")
 """Shipped recipes `countdown/<arm>` that the demo trains."""
+
+BASE_TEMPERATURES, ARM_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0), (0.6, 1.0)
+"""Lowering the temperature raises pass@1 without training, so the arms are compared with the base at its own."""
 
 _MODEL = "countdown-tiny"
 _STAMP = "demo.json"
@@ -38,11 +43,12 @@ class _Evaluation:
     num_samples: int
     num_problems: int
 
-    def words(self, model: str, output: Path) -> list[str]:
+    def words(self, model: str, temperatures: Sequence[float], output: Path) -> list[str]:
         """Return the `rlkit eval` command of one model."""
         return [
             *(sys.executable, "-m", "rlkit", "eval", "--model", model, "--task", self.task, "--split", self.split),
             *("--n", str(self.num_samples), "--limit", str(self.num_problems), "--output", str(output)),
+            *("--temperature", ",".join(f"{each:g}" for each in temperatures)),
         ]
 
 
@@ -56,7 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes (%(default)s)")
     parser.add_argument("--arms", nargs="+", default=list(ARMS), metavar="ARM", help="countdown recipes to train")
-    parser.add_argument("--n", type=int, default=128, help="samples a problem (%(default)s)")
+    parser.add_argument("--n", type=int, default=64, help="samples a problem and temperature (%(default)s)")
     parser.add_argument("--problems", type=int, default=200, help="held-out problems (%(default)s)")
     parser.add_argument("--workers", type=int, help="how many arms run at once; by default one a core, four at most")
     parser.add_argument(
@@ -116,18 +122,25 @@ class _Lane:
 
 
 def _is_done(directory: Path, content: dict[str, Any]) -> bool:
+    from rlkit.evaluation.comparing.models import find_evaluations
+
+    if (directory / "eval" / "config.json").is_file():
+        raise StoreError(
+            f"{directory} is of an earlier demo, which sampled at one temperature; delete it, or give another --output."
+        )
     stamp = directory / _STAMP
     try:
-        return json.loads(stamp.read_text()) == content and (directory / "eval" / "report.json").is_file()
+        return json.loads(stamp.read_text()) == content and bool(find_evaluations(directory))
     except (OSError, ValueError):
         return False
 
 
 def _base_lane(output: Path, evaluation: _Evaluation) -> _Lane:
     directory = output / "base"
-    command = evaluation.words(_MODEL, directory / "eval")
+    command = evaluation.words(_MODEL, BASE_TEMPERATURES, directory / "eval")
     content = {"eval": command[3:]}
-    stages = [] if _is_done(directory, content) else [_eval_stage("base", directory, command, evaluation)]
+    is_done = _is_done(directory, content)
+    stages = [] if is_done else [_eval_stage("base", directory, command, evaluation, BASE_TEMPERATURES)]
     return _Lane("base", directory, content, stages)
 
 
@@ -140,7 +153,7 @@ def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _L
     recipe = load_recipe(f"countdown/{arm}", overrides)
     train = [sys.executable, "-m", "rlkit", "train", f"countdown/{arm}"]
     train += [word for override in overrides for word in ("--set", override)]
-    command = evaluation.words(str(directory / "model"), directory / "eval")
+    command = evaluation.words(str(directory / "model"), ARM_TEMPERATURES, directory / "eval")
     content = {"recipe": json.loads(json.dumps(recipe.to_mapping())), "eval": command[3:]}
     if _is_done(directory, content):
         return _Lane(arm, directory, content, [])
@@ -154,7 +167,8 @@ def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _L
         "steps",
     )
     stages = [] if _is_trained(directory, recipe) else [training]
-    return _Lane(arm, directory, content, [*stages, _eval_stage(arm, directory, command, evaluation)])
+    stages.append(_eval_stage(arm, directory, command, evaluation, ARM_TEMPERATURES))
+    return _Lane(arm, directory, content, stages)
 
 
 def _is_trained(directory: Path, recipe: Any) -> bool:
@@ -166,16 +180,18 @@ def _is_trained(directory: Path, recipe: Any) -> bool:
         raise StoreError(f"{error} For the demo: delete {directory}, or give another --output.") from error
 
 
-def _eval_stage(name: str, directory: Path, command: list[str], evaluation: _Evaluation) -> Any:
+def _eval_stage(
+    name: str, directory: Path, command: list[str], evaluation: _Evaluation, temperatures: Sequence[float]
+) -> Any:
     from rlkit.workers.lanes import Stage, count_lines
 
-    samples = directory / "eval" / "samples.jsonl"
+    samples = [directory / "eval" / f"t{each:g}" / "samples.jsonl" for each in temperatures]
     return Stage(
         f"{name}: evaluating",
         command,
         directory.parent / f"{name}.eval.txt",
-        evaluation.num_samples * evaluation.num_problems,
-        lambda: count_lines(samples),
+        evaluation.num_samples * evaluation.num_problems * len(samples),
+        lambda: sum(map(count_lines, samples)),
         "samples",
     )
 

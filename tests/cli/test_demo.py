@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rlkit.cli import main
+
 REPOSITORY = Path(__file__).parents[2]
 SMALL = ["--arms", "darling", "--n", "4", "--problems", "8", "--set", "train.max_steps=2"]
 
@@ -37,6 +39,8 @@ def test_demo_trains_evaluates_reports_and_reuses(tmp_path):
     combined = json.loads((output / "report.json").read_text())
     assert [run["name"] for run in combined["runs"]] == ["base", "darling"]
     assert (output / "report.html").stat().st_size > 10_000
+    assert combined["runs"][1]["comparison"]["verdict"]["front"]["points"]
+    assert (output / "base" / "eval" / "t0.2" / "report.json").is_file()
     trained = (output / "darling" / "run.json").stat().st_mtime
     begun = time.monotonic()
     code, _, stderr = run_demo(output)
@@ -69,3 +73,10 @@ def test_bad_options_are_refused_in_one_sentence(tmp_path, words, sentence):
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "demo").exists()
+
+
+def test_what_an_earlier_demo_left_is_said(tmp_path, capsys):
+    (tmp_path / "base" / "eval").mkdir(parents=True)
+    (tmp_path / "base" / "eval" / "config.json").write_text("{}")
+    assert main(["demo", "--output", str(tmp_path)]) == 2
+    assert "is of an earlier demo" in capsys.readouterr().err
