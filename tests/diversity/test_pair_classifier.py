@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from rlkit.verifiers import solution_key
 from rlkit.assets import bundled_models
 from rlkit.diversity import resolve_partition
 from rlkit.diversity.pair_classifier import PairClassifier
 from rlkit.diversity.pair_head import CONFIG, WEIGHTS, PairHead, compare_embeddings, load_head, shipped_heads
 from rlkit.diversity.text_partition import TRUNCATED_CLASS
 from rlkit.errors import ConfigError, PluginError
+from rlkit.verifiers import solution_key
 
 DIMS = 64
 SPEC = {"name": "hashed_ngrams", "n": 1, "unit": "word", "dims": DIMS}

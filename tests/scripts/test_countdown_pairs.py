@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.verifiers import solution_key
 from rlkit.tasks.countdown_solver import SolutionRules, solutions_by_target, write_steps
+from rlkit.verifiers import solution_key
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))  # as `python scripts/...` has it
 
