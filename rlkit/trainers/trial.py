@@ -96,7 +96,11 @@ def check_adapter(model: str, settings: Mapping[str, Any], peft: Any) -> None:
     import torch
     from peft import inject_adapter_in_model
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.integrations import is_deepspeed_zero3_enabled
 
+    if is_deepspeed_zero3_enabled():
+        # Every model made from here on is cut up over the ranks, also this one; PEFT checks the real one soon.
+        return
     chosen = {key: value for key, value in (settings.get("model_init_kwargs") or {}).items() if key == "revision"}
     chosen["trust_remote_code"] = bool(settings.get("trust_remote_code"))
     with torch.device("meta"):
