@@ -82,7 +82,8 @@ def test_what_goes_wrong_is_told_apart_and_ends_in_time(program, status):
 def test_a_fork_bomb_ends_and_leaves_nothing():
     started = time.monotonic()
     assert run("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass").status == "timeout"
-    assert time.monotonic() - started < 9
+    # Its processes take turns with the keeper that ends them: 12 s were seen on two cores.
+    assert time.monotonic() - started < 25
     assert not marked_processes("rlkit-sandbox")
 
 
