@@ -35,6 +35,7 @@ COMMANDS = (
     "rewards",
     "explain",
     "partition",
+    "archive",
     "demo",
     "doctor",
 )
