@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlkit.recipe import Recipe
+    from rlkit.recipe.sft import SftRecipe
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,17 @@ def _run_rl(recipe: Recipe, overwrite: bool) -> Any:
     return train(recipe, overwrite=overwrite)
 
 
-KINDS = {"rl": Kind(_check_rl, _run_rl)}
+def _check_sft(recipe: SftRecipe) -> str | None:
+    from rlkit.trainers.sft.run import try_sft
+
+    return try_sft(recipe)
+
+
+def _run_sft(recipe: SftRecipe, overwrite: bool) -> Any:
+    from rlkit.trainers.sft.run import train_sft
+
+    return train_sft(recipe, overwrite=overwrite)
+
+
+KINDS = {"rl": Kind(_check_rl, _run_rl), "sft": Kind(_check_sft, _run_sft)}
 """One row a kind; `recipe/kinds.py` has the same keys."""
