@@ -12,7 +12,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from rlkit.evaluation.samples.index import class_of
+from rlkit.evaluation.samples.grouping import class_of
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.report.load import Run
 from rlkit.report.scatter import success_rate

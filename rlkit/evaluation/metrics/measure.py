@@ -1,4 +1,4 @@
-"""From a directory of samples to its report: no model, a pass for the counts and one for the texts."""
+"""From a directory of samples to its report: no model, and one pass over the samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlkit.evaluation.directory import CONFIG, read_config
-from rlkit.evaluation.diversity.measuring import measure_diversity
+from rlkit.evaluation.diversity.measuring import finish_measuring, start_measuring
 from rlkit.evaluation.metrics.cells import METRICS, distinct_at_k_cells, k_grid, label_cells, pass_at_k_cells
 from rlkit.evaluation.metrics.curves import (
     bayes_pass_at_k_cells,
@@ -19,8 +19,8 @@ from rlkit.evaluation.metrics.curves import (
     pass_hat_k_cells,
 )
 from rlkit.evaluation.metrics.extrapolation import extrapolate
-from rlkit.evaluation.metrics.problems import ProblemCounts, count_problems, describe_problems
-from rlkit.evaluation.samples.reading import read_samples
+from rlkit.evaluation.metrics.problems import ProblemCounts, describe_problems, start_counts
+from rlkit.evaluation.samples.grouping import group_samples
 
 if TYPE_CHECKING:
     from rlkit.evaluation.planning import EvaluationPlan
@@ -30,9 +30,13 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     """Return the report of the samples that are in the output directory; needs no model."""
     config = plan.config
     grader = read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None
-    counts = count_problems(plan.rows, read_samples(plan.output))
+    by_id, measuring = start_counts(plan.rows), start_measuring(plan.rows)
+    for prompt_id, records in group_samples(plan.output, by_id):
+        by_id[prompt_id].add_all(records)
+        measuring.add(prompt_id, records)
+    counts = list(by_id.values())
     problems = describe_problems(counts)
-    of_problems, diversity = measure_diversity(plan.output, plan.rows)
+    of_problems, diversity = finish_measuring(measuring)
     for problem, values in zip(problems, of_problems, strict=True):
         problem["diversity"] = values
     return {
