@@ -33,6 +33,8 @@ EXACT_OPERATIONS = 100_000_000
 """Multiplications that an exact value may cost, about a tenth of a second; beyond, draws are simulated."""
 
 _LONGEST_SHIFTED = 4
+_MATRIX_ENTRIES = 1 << 19
+"""Of all matrices that are kept for one k."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _known_value(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_a
 
 def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstained: int) -> float:
     total = int(counts_C.sum()) + num_abstained
-    binomials = _Binomials(total, k)
+    binomials = _binomials(total, k)
     # Classes of one size lie together, so that what is made of a size serves all of them.
     order = np.argsort(counts_C, kind="stable")
     sizes, flags = counts_C[order], correct_C[order]
@@ -151,6 +153,12 @@ def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstain
     return min(won / float(binomials.of(total)[k]), 1.0)
 
 
+@lru_cache(maxsize=8)
+def _binomials(total: int, k: int) -> _Binomials:
+    """Return the table for draws of k of a number of samples, which is most often that of every problem."""
+    return _Binomials(total, k)
+
+
 class _Binomials:
     """Probabilities of 0..k successes at the rate k / total, for groups of any size, each worked out once."""
 
@@ -159,6 +167,7 @@ class _Binomials:
         self._log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
         self._log_odds = np.log(k / total), np.log1p(-k / total)
         self._known: dict[int, FloatArray] = {}
+        self._below: dict[tuple[int, int], FloatArray] = {}
 
     def of(self, size: int) -> FloatArray:
         """Return the probabilities of 0..k successes among `size`, shape (k + 1,)."""
@@ -169,6 +178,14 @@ class _Binomials:
             self._known[size] = np.zeros(self.k + 1)
             self._known[size][: len(hits)] = np.exp(logs + hits * self._log_odds[0] + misses * self._log_odds[1])
         return self._known[size]
+
+    def below(self, size: int, m: int) -> FloatArray:
+        """Return the matrix that multiplies a polynomial by 0..m-1 successes among `size`, shape (k + 1, k + 1)."""
+        if (size, m) not in self._below:
+            if (len(self._below) + 1) * (self.k + 1) ** 2 > _MATRIX_ENTRIES:
+                self._below.clear()
+            self._below[size, m] = _matrix_of(self.of(size)[:m], self.k + 1)
+        return self._below[size, m]
 
 
 def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomials: _Binomials) -> float:
@@ -182,7 +199,7 @@ def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomia
     for size, is_correct in classes:
         if size != made_for:
             made_for, table = size, binomials.of(size)
-            below_KK = None if m < _LONGEST_SHIFTED else _matrix_of(table[:m], k + 1)
+            below_KK = None if m < _LONGEST_SHIFTED else binomials.below(size, m)
         winning_2QK = table[m] * products_2QK[:, :, : k + 1 - m]
         if below_KK is None:
             products_2QK = _times_short(products_2QK, table[:m])

@@ -26,6 +26,8 @@ _MEASURES = {
     "hill_2": "Hill number 2",
     "self_bleu": "self-BLEU",
 }
+_MOST_NAMED = 8
+"""With more runs than this a sentence names the reference only."""
 _LEADING = (
     "distinct_correct",
     "solution_coverage",
@@ -46,7 +48,7 @@ WORDS = {"up": "higher", "down": "lower", "unclear": "unclear"}
 def describe_comparison(report: Report) -> str:
     """Say in one sentence what is compared: runs, task, problems, samples, temperature."""
     first, others = report.runs[0].report, report.names[1:]
-    runs = f"{report.names[0]} and {_enumerate(others)}" if len(others) == 1 else _enumerate(report.names)
+    runs = _enumerate(report.names) if len(others) < _MOST_NAMED else f"{report.names[0]} and {len(others)} other runs"
     samples = _one_or_each([run.report.get("n") for run in report.runs])
     temperature = _one_or_each([(run.report.get("sampling") or {}).get("temperature") for run in report.runs])
     text = (

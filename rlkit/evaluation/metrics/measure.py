@@ -14,7 +14,9 @@ from rlkit.evaluation.metrics.curves import (
     cover_at_tau_cells,
     cover_posterior_at_tau_cells,
     g_pass_at_k_cells,
+    keep_votes,
     maj_at_k_cells,
+    maj_at_k_votes,
     mg_pass_at_k_cells,
     pass_hat_k_cells,
 )
@@ -61,10 +63,12 @@ def measure_problems(counts: Sequence[ProblemCounts], problems: Sequence[dict[st
 
     Args:
         counts: of each problem, with its scored samples.
-        problems: what `describe_problems` says of them.
+        problems: what `describe_problems` says of them; the votes on each are put into it.
         n: samples a prompt; the k-grid is 1, 2, 4, ... and n.
     """
     ks = k_grid(n)
+    votes = maj_at_k_votes(problems, ks)
+    keep_votes(problems, votes, ks)
     return {
         "pass_at_k": pass_at_k_cells(problems, range(1, n + 1)),
         "bayes_pass_at_k": bayes_pass_at_k_cells(problems, ks),
@@ -74,7 +78,7 @@ def measure_problems(counts: Sequence[ProblemCounts], problems: Sequence[dict[st
         "mg_pass_at_k": mg_pass_at_k_cells(problems, ks),
         "cover_at_tau": cover_at_tau_cells(problems),
         "cover_posterior_at_tau": cover_posterior_at_tau_cells(problems),
-        "maj_at_k": maj_at_k_cells(problems, ks),
+        "maj_at_k": maj_at_k_cells(votes, ks),
         "best_of_k": best_of_k_cells([each.samples for each in counts], ks),
         "distinct_at_k": distinct_at_k_cells(problems, ks),
         "metrics": {name: metric.cell(problems) for name, metric in METRICS.items()},
