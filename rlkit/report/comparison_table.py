@@ -17,6 +17,7 @@ DETAILED_RUNS = 3
 """With more runs than this the overview stands alone, unless all is asked for."""
 
 _SHOWN_IDS = 5
+_COUNTED = ("truncated",)
 
 
 def describe_verdict(comparison: dict[str, Any]) -> str:
@@ -65,7 +66,7 @@ def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each
         # Where it is narrow, names of quantities go on below; numbers are never cut.
         table.add_column(plain(heading), justify="right" if heading else "left", no_wrap=bool(heading))
     for name, cell in _rows(comparison, all_measures).items():
-        if cell["num_defined"] == 0:
+        if cell["num_defined"] == 0 or _is_none_of(name, cell):
             continue
         defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
         texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
@@ -123,6 +124,8 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_m
             yield _describe_loss(name, losses[name])
     yield from _describe_outputs(comparison["outputs"])
     rows = _rows(comparison, all_measures)
+    if none := [name for name, cell in rows.items() if _is_none_of(name, cell)]:
+        yield f"None of either's samples: {'; '.join(none)}"
     if undefined := [name.replace("_", " ") for name, cell in rows.items() if cell["num_defined"] == 0]:
         yield f"Undefined on every problem: {'; '.join(undefined)}"
     if len(_chosen(losses, all_measures)) < len(losses):
@@ -193,6 +196,11 @@ def _rows(comparison: dict[str, Any], all_measures: bool) -> dict[str, dict[str,
         for name in _chosen(cells, all_measures)
     }
     return passes | votes | hats | comparison["metrics"] | diversity
+
+
+def _is_none_of(name: str, cell: Mapping[str, Any]) -> bool:
+    """Whether this is a count that is 0 on both sides: an interval around that would look like a finding."""
+    return name in _COUNTED and cell["a"] == cell["b"] == 0
 
 
 def _new_table(title: str) -> Table:
