@@ -31,9 +31,9 @@ def note(sentence: str) -> None:
         console().print(show_controls(sentence), markup=False)
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n", flush: bool = False) -> None:
     """Print a result on standard output, in which no text of a model or of a stranger's file draws on the terminal."""
-    print(show_controls(text))
+    print(show_controls(text), end=end, flush=flush)
 
 
 def show_controls(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlkit.errors import ConfigError, RlkitError
+from rlkit.terminal import say, show_controls
 
 if TYPE_CHECKING:
     from rlkit.recipe import Recipe
@@ -45,7 +46,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print one recipe as it would be run, or one launch file as it is."""
-    print(_render(args.recipe, args.overrides), end="")
+    say(_render(args.recipe, args.overrides), end="")
     return 0
 
 
@@ -57,7 +58,7 @@ def run_copy(args: argparse.Namespace) -> int:
     if not target.parent.is_dir():
         raise ConfigError(f"There is no directory {target.parent} to write {target.name} into.")
     target.write_text(_render(args.recipe, args.overrides), encoding="utf-8")
-    print(f"Wrote {target}.")
+    say(f"Wrote {target}.")
     return 0
 
 
@@ -71,9 +72,9 @@ def run_validate(args: argparse.Namespace) -> int:
             untried = check_recipe(load_recipe(reference, args.overrides))
         except RlkitError as error:
             code = 2
-            print(f"rlkit: {shorten(reference)}: {error}", file=sys.stderr)
+            print(f"rlkit: {show_controls(f'{shorten(reference)}: {error}')}", file=sys.stderr)
         else:
-            print(f"{reference}: valid{f', as far as can be told here. {untried}' if untried else ''}", flush=True)
+            say(f"{reference}: valid{f', as far as can be told here. {untried}' if untried else ''}", flush=True)
     return code
 
 

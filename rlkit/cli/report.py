@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rlkit.cli.options import add_verdict_options, read_choices, read_gate
+from rlkit.terminal import plain
 
 _DESCRIPTION = """\
 Compare evaluations of the same problems: pass@k curves, distinct solutions, coverage, training curves and completions
@@ -53,6 +54,6 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     print_report(report, console)
     for path in paths:
-        console.print(str(path), soft_wrap=True, markup=False)
+        console.print(plain(str(path)), soft_wrap=True)
     words = (report.comparison(slot)["verdict"]["word"] for slot in range(1, len(report.runs)))
     return 1 if any(word in refused for word in words) else 0

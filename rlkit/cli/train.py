@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rlkit.cli.options import add_set_option
-from rlkit.terminal import note
+from rlkit.terminal import note, say
 
 _DESCRIPTION = """\
 Train what RECIPE describes, or go on where its output directory stopped. Under a launcher the same words follow
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         from rlkit.recipe.yaml_text import format_yaml
 
         check_recipe(recipe)
-        print(format_yaml(recipe.to_mapping()), end="")
+        say(format_yaml(recipe.to_mapping()), end="")
         return 0
     from rlkit.trainers.run import train
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rlkit.terminal import console, note
+from rlkit.terminal import console, note, show_controls
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -24,7 +24,8 @@ class SamplingProgress:
         """Start the clock and show the bar, or say what begins."""
         self._started = self._last_line = time.monotonic()
         if self._bar is not None:
-            self._task = self._bar.add_task(self._title, total=self._total, completed=self._done, speed="")
+            title = show_controls(self._title)
+            self._task = self._bar.add_task(title, total=self._total, completed=self._done, speed="")
             self._bar.start()
         else:
             already = f", {self._done:,} of them already there" if self._done else ""

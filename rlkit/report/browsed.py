@@ -15,6 +15,7 @@ from typing import Any
 from rlkit.evaluation.samples.grouping import class_of
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.report.load import Run
+from rlkit.report.markup import readable
 from rlkit.report.scatter import success_rate
 
 BUDGET = 4_000_000
@@ -158,7 +159,7 @@ def _entry(problem_id: str, by_id: Sequence[Mapping[str, Any]], classes: Sequenc
     rates = [success_rate(problem) if problem else None for problem in problems]
     return {
         "id": problem_id,
-        "prompt": _prompt_text((problems[0] or {}).get("prompt")),
+        "prompt": readable(_prompt_text((problems[0] or {}).get("prompt"))),
         "tags": problem_tags(rates),
         "change": round(_change(rates), 4),
         "runs": [_run_entry(problem, found) for problem, found in zip(problems, classes, strict=True)],
@@ -175,11 +176,11 @@ def _run_entry(problem: Mapping[str, Any] | None, classes: list[Class]) -> dict[
         "classes": [
             {
                 "kind": c.kind,
-                "label": c.label,
-                "key": c.key[:160],
+                "label": readable(c.label),
+                "key": readable(c.key[:160]),
                 "count": c.count,
                 "off": c.num_cut_off,
-                "text": c.example,
+                "text": readable(c.example),
             }
             for c in shown
         ],
