@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlkit.report.cells import format_interval, format_number, format_signed, format_undefined
+from rlkit.report.checkpoints import find_drops
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.comparison_table import DETAILED_RUNS, choose_overview
@@ -25,6 +26,8 @@ def print_report(report: Report, console: Console) -> None:
     from rich.text import Text
 
     console.print(plain(describe_comparison(report)))
+    for sentence in find_drops(report.runs):
+        console.print(plain(sentence, "bold"))
     if len(report.runs) - 1 > DETAILED_RUNS:
         comparisons = [dict(report.comparison(slot)) for slot in range(1, len(report.runs))]
         console.print(choose_overview(comparisons, console))

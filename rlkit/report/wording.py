@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.report.cells import Cell, format_interval, format_signed
+from rlkit.report.checkpoints import find_drops
 from rlkit.report.columns import Column, common_largest_k
 from rlkit.report.combined import Report
 
@@ -60,7 +61,7 @@ def describe_comparison(report: Report) -> str:
 
 
 def caveats(report: Report) -> list[str]:
-    """Return sentences on what makes the runs less than comparable; empty when nothing does."""
+    """Return sentences on what a reader must know first: what makes runs less than comparable, and falling series."""
     found = []
     if len({run.report.get("n") for run in report.runs}) > 1:
         found.append(
@@ -72,7 +73,7 @@ def caveats(report: Report) -> list[str]:
         found.append(
             "The runs were sampled with different settings (listed below); part of a difference may come from that."
         )
-    return found
+    return found + find_drops(report.runs)
 
 
 def describe_difference(column: Column, cell: Cell) -> str:
