@@ -148,6 +148,9 @@ def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstain
         # Classes of fewer than m samples are below the winner whatever is drawn: one pool with those that abstain.
         first = int(np.searchsorted(sizes, m))
         pool = binomials.of(int(sizes[:first].sum()) + num_abstained)
+        if m == 1:
+            won += _won_by_one(sizes, flags, pool, binomials)
+            continue
         classes = list(zip(sizes[first:].tolist(), flags[first:].tolist(), strict=True))
         won += _won_with(m, classes, pool, binomials)
     return min(won / float(binomials.of(total)[k]), 1.0)
@@ -179,6 +182,13 @@ class _Binomials:
             self._known[size][: len(hits)] = np.exp(logs + hits * self._log_odds[0] + misses * self._log_odds[1])
         return self._known[size]
 
+    def power(self, size: int, count: int) -> FloatArray:
+        """Return (a + b z) ** count by ascending powers up to k, of the chances of no and of one success of `size`."""
+        none, one = np.log(self.of(size)[:2])
+        drawn = np.arange(min(count, self.k) + 1)
+        logs = self._log_factorials[count] - self._log_factorials[drawn] - self._log_factorials[count - drawn]
+        return np.exp(logs + drawn * one + (count - drawn) * none)
+
     def below(self, size: int, m: int) -> FloatArray:
         """Return the matrix that multiplies a polynomial by 0..m-1 successes among `size`, shape (k + 1, k + 1)."""
         if (size, m) not in self._below:
@@ -186,6 +196,34 @@ class _Binomials:
                 self._below.clear()
             self._below[size, m] = _matrix_of(self.of(size)[:m], self.k + 1)
         return self._below[size, m]
+
+
+def _won_by_one(sizes: IntArray, flags: NDArray[np.bool_], pool: FloatArray, binomials: _Binomials) -> float:
+    """Return `_won_with(1, ...)`, in which every class takes part, without a step a class.
+
+    All that are drawn tie, so j drawn classes have j winners. Classes of one size are a power of one linear factor.
+    """
+    distinct, starts, counts = np.unique(sizes, return_index=True, return_counts=True)
+    correct = np.add.reduceat(flags.astype(np.int64), starts)
+    before = [np.ones(1)]
+    for size, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+        before.append(_product(before[-1], binomials.power(size, count), binomials.k))
+    # How many of the correct classes of a size are among j drawn ones, times the chance of these j, summed over sizes.
+    marked, after = np.zeros(binomials.k + 1), np.ones(1)
+    for at in range(len(distinct) - 1, -1, -1):
+        size, count = int(distinct[at]), int(counts[at])
+        if correct[at]:
+            others = _product(_product(before[at], after, binomials.k), binomials.power(size, count - 1), binomials.k)
+            others = others[: binomials.k]
+            marked[1 : len(others) + 1] += correct[at] * binomials.of(size)[1] * others
+        after = _product(after, binomials.power(size, count), binomials.k)
+    shares = marked[1:] / np.arange(1, binomials.k + 1)
+    return float(shares @ pool[binomials.k - 1 :: -1])
+
+
+def _product(left: FloatArray, right: FloatArray, degree: int) -> FloatArray:
+    """Return the product of two polynomials by ascending powers, cut at a degree."""
+    return np.convolve(left, right)[: degree + 1]
 
 
 def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomials: _Binomials) -> float:
