@@ -171,6 +171,7 @@ class _Binomials:
         self._log_odds = np.log(k / total), np.log1p(-k / total)
         self._known: dict[int, FloatArray] = {}
         self._below: dict[tuple[int, int], FloatArray] = {}
+        self._powers: dict[tuple[int, int], FloatArray] = {}
 
     def of(self, size: int) -> FloatArray:
         """Return the probabilities of 0..k successes among `size`, shape (k + 1,)."""
@@ -184,10 +185,14 @@ class _Binomials:
 
     def power(self, size: int, count: int) -> FloatArray:
         """Return (a + b z) ** count by ascending powers up to k, of the chances of no and of one success of `size`."""
-        none, one = np.log(self.of(size)[:2])
-        drawn = np.arange(min(count, self.k) + 1)
-        logs = self._log_factorials[count] - self._log_factorials[drawn] - self._log_factorials[count - drawn]
-        return np.exp(logs + drawn * one + (count - drawn) * none)
+        if (size, count) not in self._powers:
+            if (len(self._powers) + 1) * (self.k + 1) > _MATRIX_ENTRIES:
+                self._powers.clear()
+            none, one = np.log(self.of(size)[:2])
+            drawn = np.arange(min(count, self.k) + 1)
+            logs = self._log_factorials[count] - self._log_factorials[drawn] - self._log_factorials[count - drawn]
+            self._powers[size, count] = np.exp(logs + drawn * one + (count - drawn) * none)
+        return self._powers[size, count]
 
     def below(self, size: int, m: int) -> FloatArray:
         """Return the matrix that multiplies a polynomial by 0..m-1 successes among `size`, shape (k + 1, k + 1)."""

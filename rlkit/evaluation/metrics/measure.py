@@ -22,6 +22,7 @@ from rlkit.evaluation.metrics.curves import (
 )
 from rlkit.evaluation.metrics.extrapolation import extrapolate
 from rlkit.evaluation.metrics.problems import ProblemCounts, describe_problems, start_counts
+from rlkit.evaluation.progress import MeasuringProgress
 from rlkit.evaluation.samples.grouping import group_samples
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ def build_report(plan: EvaluationPlan) -> dict[str, Any]:
     config = plan.config
     grader = read_config(plan.output).get("grader") if (plan.output / CONFIG).is_file() else None
     by_id, measuring = start_counts(plan.rows), start_measuring(plan.rows)
-    for prompt_id, records in group_samples(plan.output, by_id):
-        by_id[prompt_id].add_all(records)
-        measuring.add(prompt_id, records)
+    with MeasuringProgress(plan.name, len(by_id)) as progress:
+        for prompt_id, records in group_samples(plan.output, by_id):
+            by_id[prompt_id].add_all(records)
+            measuring.add(prompt_id, records)
+            progress.advance()
     counts = list(by_id.values())
     problems = describe_problems(counts)
     of_problems, diversity = finish_measuring(measuring)
