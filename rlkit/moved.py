@@ -37,7 +37,7 @@ MOVED = {
     "rlkit.evaluation.problems": "rlkit.evaluation.metrics.problems",
     "rlkit.evaluation.regrade": "rlkit.evaluation.samples.regrade",
     "rlkit.evaluation.report_file": "rlkit.evaluation.directory",
-    "rlkit.evaluation.sample_index": "rlkit.evaluation.samples.index",
+    "rlkit.evaluation.sample_index": "rlkit.evaluation.samples.grouping",
     "rlkit.evaluation.scored": "rlkit.evaluation.metrics.scored",
     "rlkit.evaluation.solution_classes": "rlkit.evaluation.samples.solution_classes",
     "rlkit.evaluation.store": "rlkit.evaluation.samples.store",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+    from rich.text import Text
 
 
 @functools.cache
@@ -30,9 +31,9 @@ def note(sentence: str) -> None:
         console().print(show_controls(sentence), markup=False)
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n", flush: bool = False) -> None:
     """Print a result on standard output, in which no text of a model or of a stranger's file draws on the terminal."""
-    print(show_controls(text))
+    print(show_controls(text), end=end, flush=flush)
 
 
 def show_controls(text: str) -> str:
@@ -44,6 +45,13 @@ def show_controls(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else _write_out(c) for c in text)
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return a text for a table of rich's, which takes markup apart in a bare one and lets escape sequences through."""
+    from rich.text import Text
+
+    return Text(show_controls(text), style)
 
 
 def _write_out(character: str) -> str:

@@ -27,6 +27,7 @@ from cost.texts import write_worked  # noqa: E402
 from diversity_cost import main  # noqa: E402
 from passk_speed import main as main_passk  # noqa: E402
 from passk_speed import spread  # noqa: E402
+from report_speed import main as main_report  # noqa: E402
 from update.rollouts import Size, count_without_signal, draw_lengths, draw_rollouts, give_rewards  # noqa: E402
 from update_speed import main as main_update  # noqa: E402
 
@@ -288,3 +289,18 @@ def test_mistakes_about_judging_are_told(capsys):
     with pytest.raises(SystemExit, match="2"):
         main_reward(["--groups", "0"])
     assert "--groups was given as 0" in capsys.readouterr().err
+
+
+def test_reports_are_timed_beside_reading_the_samples(tmp_path, capsys):
+    written = tmp_path / "speed.json"
+    assert main_report(["--sizes", "3x4", "5x8", "--runs", "3", "--run-size", "4x8", "--json", str(written)]) == 0
+    found = json.loads(written.read_text())
+    assert [(each["problems"], each["samples"]) for each in found["evaluations"]] == [(3, 4), (5, 8)]
+    printed = capsys.readouterr().out
+    for each in (*found["evaluations"], found["page"]):
+        assert each["ratio"] == pytest.approx(each["report_cpu_s"] / each["read_cpu_s"])
+        assert f"{each['report_s']:.1f} s" in printed
+    assert found["page"]["page_mb"] > 0.1
+    with pytest.raises(SystemExit, match="2"):
+        main_report(["--sizes", "3"])
+    assert "'3' is no size" in capsys.readouterr().err

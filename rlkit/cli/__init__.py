@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         sentence = str(interrupt) or "interrupted; the same command goes on from what is already done."
-        print(f"rlkit: {sentence}", file=sys.stderr)
+        print(f"rlkit: {show_controls(sentence)}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

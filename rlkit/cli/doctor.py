@@ -8,6 +8,8 @@ import platform
 import sys
 from importlib import metadata
 
+from rlkit.terminal import say
+
 _REQUIRED = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy")
 _OPTIONAL = {
     "peft": ("LoRA", ("peft",)),
@@ -33,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     _print_machine()
     problems += _print_data()
     for problem in problems:
-        print(f"PROBLEM  {problem}")
+        say(f"PROBLEM  {problem}")
     if not problems:
-        print("Everything a run needs is here.")
+        say("Everything a run needs is here.")
     return 1 if problems else 0
 
 
@@ -86,7 +88,7 @@ def _print_data() -> list[str]:
 
 
 def _print_row(name: str, value: str) -> None:
-    print(f"{name:<14}{value}")
+    say(f"{name:<14}{value}")
 
 
 def _version(name: str) -> str | None:

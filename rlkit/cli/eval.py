@@ -186,12 +186,15 @@ def summarise(report: dict[str, Any]) -> str:
     # All of 8 correct, and a vote of everything: the two ends of what a user of one answer would get.
     reliable = max(k for k in k_grid(n) if k <= 8)
     cells |= {f"pass^{reliable}": report["pass_hat_k"][str(reliable)], f"maj@{n}": report["maj_at_k"][str(n)]}
-    shown = ("distinct_correct", "solution_coverage", "token_entropy", "num_tokens", "truncated", "unscored")
+    shown = ("distinct_correct", "solution_coverage", "token_entropy", "num_tokens")
     cells |= {name.replace("_", " "): report["metrics"][name] for name in shown}
-    width = max(map(len, cells))
+    texts = {name: _cell_text(cell) for name, cell in cells.items()}
+    # What went wrong in drawing is counted: an interval around none of them would look like a finding.
+    texts |= {name: _count_text(report, f"num_{name}") for name in ("truncated", "unscored")}
+    width = max(map(len, texts))
     size = f"{report['num_problems']} problems x {n} samples"
     head = f"{report['name']}: {size}, mean [95 % interval over problems]"
-    return "\n".join([head, *(f"  {name:<{width}}  {_cell_text(cell)}" for name, cell in cells.items())])
+    return "\n".join([head, *(f"  {name:<{width}}  {text}" for name, text in texts.items())])
 
 
 def warnings_of(report: dict[str, Any]) -> list[str]:
@@ -206,6 +209,15 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
     if unscored:
         warnings.append(f"{unscored:.1%} of the samples could not be graded and are left out of every pass@k.")
     return warnings
+
+
+def _count_text(report: dict[str, Any], name: str) -> str:
+    counts = [problem[name] for problem in report["problems"]]
+    if None in counts:
+        return "not known"
+    drawn = sum(problem["num_samples"] + problem["num_unscored"] for problem in report["problems"])
+    share = f" ({sum(counts) / drawn:.1%})" if sum(counts) else ""
+    return f"{sum(counts):,} of {drawn:,} samples{share}"
 
 
 def _cell_text(cell: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         asked = [ask(option) for option in ("rewards", *options_needed(chain.needs, given))]
         raise ConfigError(f"{args.spec} starts from rewards; add {' '.join(asked)}.")
     explanation = explain(args.spec, chain, given)
-    print(json.dumps(explanation, indent=1, ensure_ascii=False)) if args.json else print_explanation(explanation)
+    print(json.dumps(explanation, indent=1)) if args.json else print_explanation(explanation)
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
+from rlkit.terminal import say
+
 AddAction = Callable[[str, str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
 """Takes an action's name, purpose, the rest of an example, and what runs it; returns its parser."""
 
@@ -33,4 +35,4 @@ def print_rows(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of cells under each other; the last cell of a row is as long as it is."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, last in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last]).rstrip())
+        say("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last]).rstrip())

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rlkit.explaining.pair_table import build_table, warnings_of
-from rlkit.terminal import StageProgress, note
+from rlkit.terminal import StageProgress, note, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ def run_agree(args: argparse.Namespace) -> int:
         return 0
     title = f"{args.partition} on {len(pairs)} pairs, {scores['share_same']:.0%} of them the same"
     console = _console()
-    console.print(title, markup=False, soft_wrap=True)
+    console.print(plain(title), soft_wrap=True)
     console.print(build_table({"": scores}, args.group_size))
     return 0
 
@@ -175,10 +175,10 @@ def _print_fit(measured: Mapping[str, Any]) -> None:
     )
     columns = {"as stored": measured["held_out"], "for accuracy alone": measured["most_accurate"]}
     console = _console()
-    console.print(title, markup=False, soft_wrap=True)
+    console.print(plain(title), soft_wrap=True)
     console.print(build_table(columns, measured["group_size"]))
     for sentence in warnings_of(measured):
-        console.print(f"Note: {sentence}", markup=False, soft_wrap=True)
+        console.print(plain(f"Note: {sentence}"), soft_wrap=True)
 
 
 def _console() -> Any:

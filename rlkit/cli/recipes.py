@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rlkit.errors import ConfigError, RlkitError
+from rlkit.terminal import say, show_controls
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -41,7 +42,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print one recipe as it would be run, or one launch file as it is."""
-    print(_render(args.recipe, args.overrides), end="")
+    say(_render(args.recipe, args.overrides), end="")
     return 0
 
 
@@ -53,7 +54,7 @@ def run_copy(args: argparse.Namespace) -> int:
     if not target.parent.is_dir():
         raise ConfigError(f"There is no directory {target.parent} to write {target.name} into.")
     target.write_text(_render(args.recipe, args.overrides), encoding="utf-8")
-    print(f"Wrote {target}.")
+    say(f"Wrote {target}.")
     return 0
 
 
@@ -68,9 +69,9 @@ def run_validate(args: argparse.Namespace) -> int:
             untried = check(load_recipe(reference, args.overrides))
         except RlkitError as error:
             code = 2
-            print(f"rlkit: {shorten(reference)}: {error}", file=sys.stderr)
+            print(f"rlkit: {show_controls(f'{shorten(reference)}: {error}')}", file=sys.stderr)
         else:
-            print(f"{reference}: valid{f', as far as can be told here. {untried}' if untried else ''}", flush=True)
+            say(f"{reference}: valid{f', as far as can be told here. {untried}' if untried else ''}", flush=True)
     return code
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlkit.terminal import say
+
 if TYPE_CHECKING:
     from rlkit.rewards import BoundReward
 
@@ -72,21 +74,21 @@ def run_show(args: argparse.Namespace) -> int:
     function = plain_function(bound)
     home = find_home(bound)
     about = inspect.getdoc(home) or ""
-    print(f"{bound.name}: {bound.form}, {bound.role}, {bound.run.isolation}\n{getattr(home, '__file__', '')}\n")
-    print(f"{about}\n\n{inspect.getdoc(function) or ''}".strip())
+    say(f"{bound.name}: {bound.form}, {bound.role}, {bound.run.isolation}\n{getattr(home, '__file__', '')}\n")
+    say(f"{about}\n\n{inspect.getdoc(function) or ''}".strip())
     parameters = inspect.signature(function).parameters
     taken = settable(function)
-    print("\nParameters" + ("" if taken else ": none"))
+    say("\nParameters" + ("" if taken else ": none"))
     for name in taken:
         default = parameters[name].default
-        print(f"    {name}" + (" (needed)" if default is inspect.Parameter.empty else f" = {default!r}"))
+        say(f"    {name}" + (" (needed)" if default is inspect.Parameter.empty else f" = {default!r}"))
     try:
         cases = find_cases(bound) or []
     except ConfigError:
         cases = []
-    print("\nCases" + ("" if cases else ": none"))
+    say("\nCases" + ("" if cases else ": none"))
     for given, expected in cases:
-        print(f"    {_short(given)} -> {expected}")
+        say(f"    {_short(given)} -> {expected}")
     return 0
 
 
@@ -99,14 +101,14 @@ def run_check(args: argparse.Namespace) -> int:
     # What the file does when it is imported is part of what is checked, so nothing of it is imported here.
     reward = args.reward if args.reward.endswith(".py") else read_spec(args.reward, "REWARD")
     report = examine_reward(reward, budget_s=args.budget, deadline_s=args.deadline)
-    print(f"{report.name}: {report.form}, {report.role}, {report.isolation}; {report.num_cases} cases")
+    say(f"{report.name}: {report.form}, {report.role}, {report.isolation}; {report.num_cases} cases")
     for check in report.checks.values():
         said = f"{CHECKS[check.name]} ({check.skipped})" if check.status == "skipped" else CHECKS[check.name]
-        print(f"  {check.status:8}{check.name:13}{said}")
+        say(f"  {check.status:8}{check.name:13}{said}")
         for sentence in check.told:
-            print(f"            {sentence}")
+            say(f"            {sentence}")
     failed = [check.name for check in report.checks.values() if check.failures]
-    print(f"Failed: {', '.join(failed)}." if failed else "Every check passed.")
+    say(f"Failed: {', '.join(failed)}." if failed else "Every check passed.")
     return 1 if failed else 0
 
 
@@ -115,8 +117,8 @@ def run_new(args: argparse.Namespace) -> int:
     from rlkit.testing.new_reward import write_reward
 
     for file in write_reward(args.name, Path()):
-        print(f"Wrote {file}.")
-    print(f"Next: rlkit rewards check {args.name}.py")
+        say(f"Wrote {file}.")
+    say(f"Next: rlkit rewards check {args.name}.py")
     return 0
 
 

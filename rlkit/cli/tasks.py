@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rlkit.terminal import say
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `tasks` and its actions to the commands."""
@@ -42,7 +44,6 @@ def run_show(args: argparse.Namespace) -> int:
     from rlkit.errors import ConfigError
     from rlkit.tasks import resolve_task
     from rlkit.tasks.rows import load_rows
-    from rlkit.terminal import say
 
     task = resolve_task(_read_spec(args.task))
     rows = load_rows(task, args.split)
@@ -69,7 +70,7 @@ def run_validate(args: argparse.Namespace) -> int:
     task = resolve_task(_read_spec(args.task))
     counts = prove_task(task)
     note(f"Read and checked: {', '.join(f'{split} {count:,}' for split, count in counts.items())}.")
-    print(f"{task.name}: valid")
+    say(f"{task.name}: valid")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from rlkit.cli.options import add_set_option
-from rlkit.terminal import note
+from rlkit.terminal import note, say
 
 _DESCRIPTION = """\
 Train what RECIPE describes, or go on where its output directory stopped. Under a launcher the same words follow
@@ -56,7 +56,7 @@ def run_recipe(recipe: Any, args: argparse.Namespace) -> int:
         from rlkit.recipe.yaml_text import format_yaml
 
         kinds.check(recipe)
-        print(format_yaml(recipe.to_mapping()), end="")
+        say(format_yaml(recipe.to_mapping()), end="")
         return 0
     outcome = kinds.run(recipe, args.overwrite)
     note(_SENTENCES[outcome.status].format(step=outcome.step, output=outcome.output))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_count
-from rlkit.verifiers.normalisation import normalise_text
+from rlkit.verifiers.normalisation import EMPTY_CLASS, split_normalised
 
 Tokens = str | Sequence[Hashable]
 """A text, which is split into words, or the tokens of one, whatever they are (a model's ids, say)."""
@@ -17,7 +18,9 @@ Tokens = str | Sequence[Hashable]
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text between white space, after NFKC and case folding; none for a blank one."""
-    return normalise_text(text).split() if text.strip() else []
+    words = split_normalised(text)
+    # Only what is not white space before NFKC can be so after it.
+    return words or ([EMPTY_CLASS] if text.strip() else [])
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ def number_ngrams(texts: Sequence[Tokens], orders: Sequence[int]) -> dict[int, N
     tokens_N = [split_words(text) if isinstance(text, str) else text for text in texts]
     lengths_N = np.array([len(tokens) for tokens in tokens_N], dtype=np.int64)
     owners_T = np.repeat(np.arange(len(texts)), lengths_N)
-    known: dict[Hashable, int] = {}
-    ids_T = np.array([known.setdefault(token, len(known)) for tokens in tokens_N for token in tokens], dtype=np.int64)
+    joined = list(chain.from_iterable(tokens_N))
+    ids = {token: number for number, token in enumerate(dict.fromkeys(joined))}
+    ids_T = np.fromiter(map(ids.__getitem__, joined), dtype=np.int64, count=len(joined))
     tables = {}
     for n, numbers in enumerate(_number_runs(ids_T, max(orders, default=0)), start=1):
         if n in orders:

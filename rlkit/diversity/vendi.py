@@ -41,17 +41,26 @@ def vendi_score(embeddings_NE: np.ndarray, order: float = 1.0) -> float:
     return float(_scores(product, len(unit_NE), [order])[0])
 
 
-def vendi_scores_of_kernels(kernels_BNN: np.ndarray, orders: Sequence[float]) -> np.ndarray:
+def vendi_scores_of_kernels(
+    kernels_BNN: np.ndarray, orders: Sequence[float], *, are_checked: bool = False
+) -> np.ndarray:
     """Return the Vendi scores of similarity matrices of one size, float64 of shape (..., len(orders)).
 
     Args:
         kernels_BNN: shape (..., N, N), positive semi-definite with ones on the diagonal.
         orders: as for `vendi_score`. Where 2 is the only one, nothing is decomposed: it is `N^2 / |K|_F^2`.
+        are_checked: whether the matrices are known to be as above, which takes as long to find out as the rest.
 
     Raises:
         ConfigError: an order is negative or NaN, or matrices are not square, not symmetric or of another diagonal.
     """
     kernels_BNN = np.asarray(kernels_BNN, dtype=np.float64)
+    if not are_checked:
+        _check_kernels(kernels_BNN)
+    return _scores(kernels_BNN, kernels_BNN.shape[-1], orders)
+
+
+def _check_kernels(kernels_BNN: np.ndarray) -> None:
     if kernels_BNN.ndim < 2 or kernels_BNN.shape[-1] != kernels_BNN.shape[-2]:
         raise ConfigError(f"Similarities have shape {kernels_BNN.shape}; write square matrices, shape (..., N, N).")
     diagonals = np.diagonal(kernels_BNN, axis1=-2, axis2=-1)
@@ -59,7 +68,6 @@ def vendi_scores_of_kernels(kernels_BNN: np.ndarray, orders: Sequence[float]) ->
         raise ConfigError(
             "Similarities must be symmetric and 1 on the diagonal; divide them by those of a text itself."
         )
-    return _scores(kernels_BNN, kernels_BNN.shape[-1], orders)
 
 
 def _scores(products: np.ndarray, num_texts: int, orders: Sequence[float]) -> np.ndarray:

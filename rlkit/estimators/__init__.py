@@ -21,7 +21,7 @@ from rlkit.estimators.classes import (
 from rlkit.estimators.crossing import Crossing, crossing_budget, estimate_crossing
 from rlkit.estimators.decomposition import DiversityLoss, split_diversity_loss
 from rlkit.estimators.divergence import kl
-from rlkit.estimators.drop_alarm import OveroptimisationAlarms, drop_alarm, overoptimisation_alarms
+from rlkit.estimators.drop_alarm import drop_alarm
 from rlkit.estimators.exact_divergence import exact_kl
 from rlkit.estimators.intervals import (
     Interval,
@@ -49,7 +49,7 @@ from rlkit.estimators.reliability import (
 )
 from rlkit.estimators.representation_rank import alpha_req, rank_me, rank_me_covariance, singular_spectrum
 from rlkit.estimators.resampling import SignFlipTest, bootstrap_means, sign_flip_test
-from rlkit.estimators.selection import best_of_eligible, best_of_k, selection_auroc, surprisal_guided_pick
+from rlkit.estimators.selection import best_of_eligible, best_of_k, selection_auroc
 from rlkit.estimators.simultaneous import holm_p_values, widen, widening_factors
 from rlkit.estimators.support import (
     Sharpening,
@@ -73,7 +73,6 @@ __all__ = [
     "Interval",
     "MajorityVote",
     "Needed",
-    "OveroptimisationAlarms",
     "PosteriorMean",
     "PromptBranching",
     "Sharpening",
@@ -110,7 +109,6 @@ __all__ = [
     "mean_interval",
     "mean_intervals",
     "mg_pass_at_k",
-    "overoptimisation_alarms",
     "pass_at_k",
     "pass_at_k_curve",
     "pass_at_k_intervals",
@@ -136,7 +134,6 @@ __all__ = [
     "singular_spectrum",
     "split_diversity_loss",
     "support_table",
-    "surprisal_guided_pick",
     "thin_counts",
     "token_mean",
     "token_quantiles",

@@ -1,9 +1,8 @@
-"""Alarms on a series of evaluations: a smoothed number that has fallen from its best and stays there."""
+"""An alarm on a series of evaluations: a smoothed number that has fallen from its best and stays there."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,47 +54,3 @@ def drop_alarm(values: ArrayLike, *, smoothing: float = 0.5, drop: float = 0.02,
                 is_on, streak = not is_on, 0
         flags.append(is_on)
     return np.asarray(flags, dtype=np.bool_)
-
-
-@dataclass(frozen=True)
-class OveroptimisationAlarms:
-    """Where in a run the likelihood of good completions is being over-optimised, flags of shape (T,)."""
-
-    reversal: Flags
-    """Top-k entropy rose and fell again while diversity across prompts still rises (the pattern of DPO and IPO)."""
-    diffusion: Flags
-    """Top-k mass has fallen while top-k entropy rises (the pattern of hinge losses)."""
-
-
-def overoptimisation_alarms(
-    entropies: ArrayLike,
-    masses: ArrayLike,
-    varieties: ArrayLike,
-    *,
-    smoothing: float = 0.5,
-    drop: float = 0.02,
-    patience: int = 3,
-) -> OveroptimisationAlarms:
-    """Return the two alarms of likelihood over-optimisation over a series of evaluations.
-
-    Args:
-        entropies: top-k entropy on held-out better completions, shape (T,).
-        masses: top-k mass on the same, shape (T,).
-        varieties: any cross-prompt diversity of the model's own samples, shape (T,).
-        smoothing, drop, patience: as in `drop_alarm`; a number rises when its average is above the one `patience`
-            evaluations before.
-
-    Source: Shi et al. 2024, arXiv 2410.11677. The paper gives no thresholds; ours are a hysteresis of 2 % over three
-    evaluations.
-    """
-
-    def rises(values: ArrayLike) -> Flags:
-        averages = smoothed(values, smoothing)
-        earlier = np.concatenate([np.full(min(patience, len(averages)), math.nan), averages[:-patience]])
-        return np.asarray(averages > earlier)
-
-    settings = {"smoothing": smoothing, "drop": drop}
-    return OveroptimisationAlarms(
-        reversal=drop_alarm(entropies, patience=patience, **settings) & rises(varieties),
-        diffusion=drop_alarm(masses, patience=patience, **settings) & rises(entropies),
-    )

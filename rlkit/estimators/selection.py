@@ -53,39 +53,16 @@ def best_of_k(scores: ArrayLike, values: ArrayLike, k: ArrayLike) -> float | Flo
     return float(expected) if expected.ndim == 0 else expected
 
 
-def surprisal_guided_pick(
-    logps: ArrayLike, values: ArrayLike, k: ArrayLike, is_eligible: ArrayLike | None = None
-) -> float | FloatArray:
-    """Return the expected value of the eligible sample that the model found least likely, among k.
-
-    Where no sample drawn is eligible the pick is worth 0. With eligible = passes a cheap check (compiles, has an
-    answer, is correct) and value = success in what counts (speed, hidden tests), this is surprisal-guided selection;
-    compare it with `best_of_k(logps, ...)`, the most confident pick, and with the mean, a random one.
-
-    Args:
-        logps: log-probability of each sample, mean or sum over its tokens, shape (n,); NaN ranks lowest.
-        values: >= 0, shape (n,).
-        k: budget, integers >= 1, any shape.
-        is_eligible: shape (n,); all by default.
-
-    Returns:
-        Shape of k; NaN where k > n.
-
-    Raises:
-        ConfigError: as `best_of_k`, or a value is negative.
-
-    Source: "Surprisal-guided selection", https://arxiv.org/abs/2602.07670; the exact expectation is ours.
-    """
-    surprisals_N, values_N = -np.asarray(logps, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if np.any(values_N < 0):
-        raise ConfigError("surprisal_guided_pick needs values of at least 0, the worth of no pick.")
-    return best_of_eligible(surprisals_N, values_N, k, is_eligible)
-
-
 def best_of_eligible(
     scores: ArrayLike, values: ArrayLike, k: ArrayLike, is_eligible: ArrayLike | None = None
 ) -> float | FloatArray:
-    """Return `best_of_k` among the eligible samples drawn, 0 where none of the k drawn is eligible."""
+    """Return `best_of_k` among the eligible samples drawn, 0 where none of the k drawn is eligible.
+
+    With log-probabilities as scores it is the most confident pick; with their opposite surprisal-guided selection, the
+    sample that passes a cheap check (has an answer, compiles) and that the model found least likely.
+
+    Source of the latter: "Surprisal-guided selection", https://arxiv.org/abs/2602.07670; the exact expectation is ours.
+    """
     if is_eligible is None:
         return best_of_k(scores, values, k)
     eligible_N = np.asarray(is_eligible, dtype=bool)

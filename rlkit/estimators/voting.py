@@ -33,6 +33,8 @@ EXACT_OPERATIONS = 100_000_000
 """Multiplications that an exact value may cost, about a tenth of a second; beyond, draws are simulated."""
 
 _LONGEST_SHIFTED = 4
+_MATRIX_ENTRIES = 1 << 19
+"""Of all matrices that are kept for one k."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _known_value(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_a
 
 def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstained: int) -> float:
     total = int(counts_C.sum()) + num_abstained
-    binomials = _Binomials(total, k)
+    binomials = _binomials(total, k)
     # Classes of one size lie together, so that what is made of a size serves all of them.
     order = np.argsort(counts_C, kind="stable")
     sizes, flags = counts_C[order], correct_C[order]
@@ -146,9 +148,18 @@ def _exact(counts_C: IntArray, correct_C: NDArray[np.bool_], k: int, num_abstain
         # Classes of fewer than m samples are below the winner whatever is drawn: one pool with those that abstain.
         first = int(np.searchsorted(sizes, m))
         pool = binomials.of(int(sizes[:first].sum()) + num_abstained)
+        if m == 1:
+            won += _won_by_one(sizes, flags, pool, binomials)
+            continue
         classes = list(zip(sizes[first:].tolist(), flags[first:].tolist(), strict=True))
         won += _won_with(m, classes, pool, binomials)
     return min(won / float(binomials.of(total)[k]), 1.0)
+
+
+@lru_cache(maxsize=8)
+def _binomials(total: int, k: int) -> _Binomials:
+    """Return the table for draws of k of a number of samples, which is most often that of every problem."""
+    return _Binomials(total, k)
 
 
 class _Binomials:
@@ -159,6 +170,8 @@ class _Binomials:
         self._log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
         self._log_odds = np.log(k / total), np.log1p(-k / total)
         self._known: dict[int, FloatArray] = {}
+        self._below: dict[tuple[int, int], FloatArray] = {}
+        self._powers: dict[tuple[int, int], FloatArray] = {}
 
     def of(self, size: int) -> FloatArray:
         """Return the probabilities of 0..k successes among `size`, shape (k + 1,)."""
@@ -169,6 +182,53 @@ class _Binomials:
             self._known[size] = np.zeros(self.k + 1)
             self._known[size][: len(hits)] = np.exp(logs + hits * self._log_odds[0] + misses * self._log_odds[1])
         return self._known[size]
+
+    def power(self, size: int, count: int) -> FloatArray:
+        """Return (a + b z) ** count by ascending powers up to k, of the chances of no and of one success of `size`."""
+        if (size, count) not in self._powers:
+            if (len(self._powers) + 1) * (self.k + 1) > _MATRIX_ENTRIES:
+                self._powers.clear()
+            none, one = np.log(self.of(size)[:2])
+            drawn = np.arange(min(count, self.k) + 1)
+            logs = self._log_factorials[count] - self._log_factorials[drawn] - self._log_factorials[count - drawn]
+            self._powers[size, count] = np.exp(logs + drawn * one + (count - drawn) * none)
+        return self._powers[size, count]
+
+    def below(self, size: int, m: int) -> FloatArray:
+        """Return the matrix that multiplies a polynomial by 0..m-1 successes among `size`, shape (k + 1, k + 1)."""
+        if (size, m) not in self._below:
+            if (len(self._below) + 1) * (self.k + 1) ** 2 > _MATRIX_ENTRIES:
+                self._below.clear()
+            self._below[size, m] = _matrix_of(self.of(size)[:m], self.k + 1)
+        return self._below[size, m]
+
+
+def _won_by_one(sizes: IntArray, flags: NDArray[np.bool_], pool: FloatArray, binomials: _Binomials) -> float:
+    """Return `_won_with(1, ...)`, in which every class takes part, without a step a class.
+
+    All that are drawn tie, so j drawn classes have j winners. Classes of one size are a power of one linear factor.
+    """
+    distinct, starts, counts = np.unique(sizes, return_index=True, return_counts=True)
+    correct = np.add.reduceat(flags.astype(np.int64), starts)
+    before = [np.ones(1)]
+    for size, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+        before.append(_product(before[-1], binomials.power(size, count), binomials.k))
+    # How many of the correct classes of a size are among j drawn ones, times the chance of these j, summed over sizes.
+    marked, after = np.zeros(binomials.k + 1), np.ones(1)
+    for at in range(len(distinct) - 1, -1, -1):
+        size, count = int(distinct[at]), int(counts[at])
+        if correct[at]:
+            others = _product(_product(before[at], after, binomials.k), binomials.power(size, count - 1), binomials.k)
+            others = others[: binomials.k]
+            marked[1 : len(others) + 1] += correct[at] * binomials.of(size)[1] * others
+        after = _product(after, binomials.power(size, count), binomials.k)
+    shares = marked[1:] / np.arange(1, binomials.k + 1)
+    return float(shares @ pool[binomials.k - 1 :: -1])
+
+
+def _product(left: FloatArray, right: FloatArray, degree: int) -> FloatArray:
+    """Return the product of two polynomials by ascending powers, cut at a degree."""
+    return np.convolve(left, right)[: degree + 1]
 
 
 def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomials: _Binomials) -> float:
@@ -182,7 +242,7 @@ def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomia
     for size, is_correct in classes:
         if size != made_for:
             made_for, table = size, binomials.of(size)
-            below_KK = None if m < _LONGEST_SHIFTED else _matrix_of(table[:m], k + 1)
+            below_KK = None if m < _LONGEST_SHIFTED else binomials.below(size, m)
         winning_2QK = table[m] * products_2QK[:, :, : k + 1 - m]
         if below_KK is None:
             products_2QK = _times_short(products_2QK, table[:m])

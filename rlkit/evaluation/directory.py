@@ -241,6 +241,9 @@ def _fault_of_problem(problem: object) -> str | None:
     for key in _MAYBE_NUMBERS:
         if not _is_number(problem.get(key)):
             return f"has {key} {show(problem[key])}, not a number"
+    majority = problem.get("majority", {})
+    if not isinstance(majority, Mapping) or not all(map(_is_number, majority.values())):
+        return "has majority votes that are not numbers"
     answers = problem.get("answers", {})
     if not isinstance(answers, Mapping) or not all(map(_is_pair, answers.values())):
         return "has answers that are not pairs of counts"

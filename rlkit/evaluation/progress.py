@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rlkit.terminal import console, note
+from rlkit.terminal import console, note, show_controls
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -24,7 +24,8 @@ class SamplingProgress:
         """Start the clock and show the bar, or say what begins."""
         self._started = self._last_line = time.monotonic()
         if self._bar is not None:
-            self._task = self._bar.add_task(self._title, total=self._total, completed=self._done, speed="")
+            title = show_controls(self._title)
+            self._task = self._bar.add_task(title, total=self._total, completed=self._done, speed="")
             self._bar.start()
         else:
             already = f", {self._done:,} of them already there" if self._done else ""
@@ -73,7 +74,40 @@ class SamplingProgress:
         return f"{self._rates()[1]:,.0f} tokens/s"
 
 
-def _bar():  # type: ignore[no-untyped-def]  # rich is imported here, for it takes a while
+class MeasuringProgress:
+    """Counts problems of which the samples are measured, on standard error; a context manager."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._bar = _bar(transient=True) if console().is_terminal else None
+
+    def __enter__(self) -> MeasuringProgress:
+        """Start the clock and show the bar; without one, what is soon done is done in silence."""
+        self._started = self._last_line = time.monotonic()
+        if self._bar is not None:
+            title = f"{show_controls(self._title)}: measuring"
+            self._task = self._bar.add_task(title, total=self._total, speed="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar down."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """Count a problem."""
+        self._done += 1
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done)
+        elif now - self._last_line > _SECONDS_BETWEEN_LINES and self._done < self._total:
+            self._last_line = now
+            left = _clock((now - self._started) / self._done * (self._total - self._done))
+            note(f"{self._title}: {self._done:,} of {self._total:,} problems measured, {left} left")
+
+
+def _bar(transient: bool = False):  # type: ignore[no-untyped-def]  # rich is imported here, for it takes a while
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -91,6 +125,7 @@ def _bar():  # type: ignore[no-untyped-def]  # rich is imported here, for it tak
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console(),
+        transient=transient,
     )
 
 

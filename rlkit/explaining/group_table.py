@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rlkit.explaining.tracing import ROUNDING
+from rlkit.terminal import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +20,6 @@ _SHOWN = 3
 
 
 def print_list(found: list[dict[str, Any]]) -> None:
-    from rich.text import Text
 
     table = _start_table()
     for heading in ("preset", "needs", ""):
@@ -27,8 +27,8 @@ def print_list(found: list[dict[str, Any]]) -> None:
     for previous, spec in zip([None, *found], found, strict=False):
         if previous is not None and previous["kind"] != spec["kind"]:
             table.add_section()
-            table.add_row(*(Text(word, style="bold") for word in ("transform", "needs", "")))
-        table.add_row(spec["name"], "\n".join(spec["needs"]), Text(spec["says"]))
+            table.add_row(*(plain(word, "bold") for word in ("transform", "needs", "")))
+        table.add_row(*map(plain, (spec["name"], "\n".join(spec["needs"]), spec["says"])))
     _console(table).print(table)
 
 
@@ -42,21 +42,22 @@ def print_explanation(explanation: dict[str, Any]) -> None:
     groups = explanation["groups"]
     for number, group in enumerate(groups, start=1):
         words = describe_group(group)
-        console.print(Text(f"Group {number}: {words}" if len(groups) > 1 else words[0].upper() + words[1:]))
+        console.print(plain(f"Group {number}: {words}" if len(groups) > 1 else words[0].upper() + words[1:]))
     if any(group["no_signal"] for group in groups):
-        console.print(Text("A dash among the values is no signal: the trainer leaves that completion out of the loss."))
+        console.print(
+            plain("A dash among the values is no signal: the trainer leaves that completion out of the loss.")
+        )
     if not explanation["stages"]:
         return
     legend = Table.grid(padding=(0, 2, 0, 0))
     for number, stage in enumerate(explanation["stages"], start=1):
-        legend.add_row(str(number), Text.assemble((stage["name"], "bold"), f": {stage['says']}"))
+        legend.add_row(str(number), Text.assemble(plain(stage["name"], "bold"), plain(f": {stage['says']}")))
     console.print()
     console.print(legend)
 
 
 def build_table(explanation: dict[str, Any]) -> Table:
     """Return the values as a table: a row a completion, first what was given of it, then each stage."""
-    from rich.text import Text
 
     stages = explanation["stages"] or [{"name": "unchanged", "parameters": {}, "values": explanation["advantages"]}]
     facts, groups = explanation["facts"], explanation["groups"]
@@ -65,13 +66,13 @@ def build_table(explanation: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     heads = [_head(stage) for stage in stages]
     for heading in (*facts, *heads[:-1], f"{heads[-1]}\n= advantage"):
-        table.add_column(Text(heading), justify="right", no_wrap=True)
+        table.add_column(plain(heading), justify="right", no_wrap=True)
     for p, advantages in enumerate(explanation["advantages"]):
         for g in range(len(advantages)):
             place = [str(p + 1), str(g + 1)] if len(groups) > 1 else [str(g + 1)]
             given = [_write_fact(column[p][g]) for column in facts.values()]
             passed = [_write_number(stage["values"][p][g]) for stage in stages[:-1]]
-            table.add_row(*place, *map(Text, given + passed), _write_advantage(advantages[g]))
+            table.add_row(*place, *map(plain, given + passed), _write_advantage(advantages[g]))
         table.add_section()
     return table
 

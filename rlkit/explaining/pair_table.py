@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rlkit.terminal import plain
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -31,13 +33,12 @@ def build_table(columns: Mapping[str, Mapping[str, Any]], group_size: int) -> Ta
     """Return scores of pairs as a table, one quantity a row, one set of scores a column."""
     from rich.box import SIMPLE
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=SIMPLE, header_style="bold", padding=(0, 1, 0, 0))
     table.show_header = len(columns) > 1
     table.add_column(no_wrap=True)
     for heading in columns:
-        table.add_column(Text(heading), justify="right", no_wrap=True)
+        table.add_column(plain(heading), justify="right", no_wrap=True)
     rows = {
         "threshold on P(same)": "threshold",
         "pairs": "num_pairs",
@@ -55,7 +56,7 @@ def build_table(columns: Mapping[str, Mapping[str, Any]], group_size: int) -> Ta
     for heading, key in rows.items():
         if all(key in scores for scores in columns.values()):
             table.add_row(heading, *(_cell_text(scores[key]) for scores in columns.values()))
-    table.caption = Text("Brackets are 95 % Wilson intervals over pairs.")
+    table.caption = plain("Brackets are 95 % Wilson intervals over pairs.")
     table.caption_justify = "left"
     return table
 

@@ -6,20 +6,23 @@ Everything is chosen by rule and within a budget of bytes; what was left out is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from rlkit.evaluation.samples.index import class_of
+from rlkit.evaluation.samples.grouping import class_of
 from rlkit.evaluation.samples.reading import read_samples
 from rlkit.report.load import Run
+from rlkit.report.markup import readable
 from rlkit.report.scatter import success_rate
 
 BUDGET = 4_000_000
 """Bytes that problems and completions may take in the page."""
 MAX_PROBLEMS = 1000
+MAX_ENTRIES, FEWEST_PROBLEMS = 2000, 20
+"""Problems times runs, and problems however many runs there are."""
 MAX_CLASSES = 10
 """Classes of one run's completions of one problem that are listed; the rest is counted."""
 TEXT_LIMITS = (2000, 1000, 500, 250)
@@ -50,10 +53,19 @@ class Browsed:
     text_limit: int = TEXT_LIMITS[0]
 
 
-def collect_browsed(runs: Sequence[Run], budget: int = BUDGET) -> Browsed:
-    """Choose problems, read their samples and cut texts until everything fits `budget` bytes."""
-    order = order_problems(runs)[:MAX_PROBLEMS]
-    classes = [read_classes(run.directory, set(order)) for run in runs]
+def collect_browsed(
+    runs: Sequence[Run], budget: int = BUDGET, progress: Callable[[int], None] = lambda done: None
+) -> Browsed:
+    """Choose problems, read their samples and cut texts until everything fits `budget` bytes.
+
+    `progress` is called with how many runs' samples were read.
+    """
+    # Of more than these few would fit, and reading is most of the time where there are many runs.
+    order = order_problems(runs)[: max(MAX_ENTRIES // len(runs), FEWEST_PROBLEMS)][:MAX_PROBLEMS]
+    classes = []
+    for run in runs:
+        classes.append(read_classes(run.directory, set(order)))
+        progress(len(classes))
     if not any(classes):
         return Browsed()
     by_id = [{problem["id"]: problem for problem in run.problems} for run in runs]
@@ -147,7 +159,7 @@ def _entry(problem_id: str, by_id: Sequence[Mapping[str, Any]], classes: Sequenc
     rates = [success_rate(problem) if problem else None for problem in problems]
     return {
         "id": problem_id,
-        "prompt": _prompt_text((problems[0] or {}).get("prompt")),
+        "prompt": readable(_prompt_text((problems[0] or {}).get("prompt"))),
         "tags": problem_tags(rates),
         "change": round(_change(rates), 4),
         "runs": [_run_entry(problem, found) for problem, found in zip(problems, classes, strict=True)],
@@ -156,18 +168,19 @@ def _entry(problem_id: str, by_id: Sequence[Mapping[str, Any]], classes: Sequenc
 
 def _run_entry(problem: Mapping[str, Any] | None, classes: list[Class]) -> dict[str, Any]:
     shown = list(_leading(classes))
-    rest = [c for c in classes if c not in shown]
+    places = {*map(id, shown)}
+    rest = [c for c in classes if id(c) not in places]
     return {
         "n": (problem or {}).get("num_samples") or 0,
         "c": (problem or {}).get("num_correct") or 0,
         "classes": [
             {
                 "kind": c.kind,
-                "label": c.label,
-                "key": c.key[:160],
+                "label": readable(c.label),
+                "key": readable(c.key[:160]),
                 "count": c.count,
                 "off": c.num_cut_off,
-                "text": c.example,
+                "text": readable(c.example),
             }
             for c in shown
         ],
@@ -184,8 +197,8 @@ def _leading(classes: Sequence[Class]) -> Iterator[Class]:
     # Of what is not correct, every kind's most frequent class comes before any second one.
     firsts = {kind: next((c for c in others if c.kind == kind), None) for kind in KINDS[1:]}
     ranked = sorted(others, key=lambda c: (firsts[c.kind] is not c, -c.count))
-    kept = ranked[: MAX_CLASSES - min(len(right), room)]
-    yield from (c for c in others if c in kept)
+    kept = {*map(id, ranked[: MAX_CLASSES - min(len(right), room)])}
+    yield from (c for c in others if id(c) in kept)
 
 
 def _change(rates: Sequence[float | None]) -> float:

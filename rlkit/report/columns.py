@@ -47,7 +47,7 @@ _METRICS = (
     Column(
         "token_entropy",
         "Token entropy (nats)",
-        "entropy",
+        "token entropy",
         "Mean entropy of the next token's distribution, at temperature 1 without truncation.",
         limits=(0.0, None),
     ),

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rlkit
+from rlkit.evaluation.comparing.comparison import Choices
 from rlkit.report.browsed import Browsed, collect_browsed
 from rlkit.report.cells import Cell
 from rlkit.report.changes import Changes, read_changes
 from rlkit.report.columns import Column, headline_columns
-from rlkit.report.differences import Comparisons, Difference, Differences, compare_all, read_all_differences
+from rlkit.report.differences import (
+    MOST_PAIRED,
+    Comparisons,
+    Difference,
+    Differences,
+    compare_all,
+    read_all_differences,
+)
 from rlkit.report.examples import Example, collect_examples
 from rlkit.report.load import Run, load_runs
+from rlkit.terminal import StageProgress
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,13 @@ class Report:
     examples: Sequence[Example]
     comparisons: Comparisons = field(default_factory=dict)
     browsed: Browsed = field(default_factory=Browsed)
+    choices: Choices = field(default_factory=Choices)
+    """What was chosen of the verdicts."""
+
+    @property
+    def references(self) -> range:
+        """Runs against which all others were compared: every one, or the first where they are many."""
+        return range(len(self.runs) if len(self.runs) <= MOST_PAIRED else 1)
 
     @property
     def names(self) -> list[str]:
@@ -46,17 +64,31 @@ class Report:
         return read_changes(self.columns, self.differences[run, against])
 
 
-def build_report(directories: Sequence[Path | str]) -> Report:
-    """Read evaluations and compare them; the first directory is the reference.
+def build_report(directories: Sequence[Path | str], choices: Choices | None = None) -> Report:
+    """Read evaluations and compare them; the first directory is the reference. Shows progress where there are many.
+
+    Args:
+        directories: of evaluations or runs.
+        choices: of the verdicts: margins, k and measure of diversity.
 
     Raises:
-        ConfigError: as `load_runs`.
+        ConfigError: as `load_runs`, or something was chosen that the evaluations do not have.
     """
-    runs = load_runs(directories)
-    columns = headline_columns(runs)
-    comparisons = compare_all(runs, columns)
-    differences = read_all_differences(comparisons, columns)
-    return Report(runs, columns, differences, collect_examples(runs), comparisons, collect_browsed(runs))
+    choices = choices or Choices()
+    with StageProgress() if len(directories) > MOST_PAIRED else contextlib.nullcontext(_say_nothing) as progress:
+        runs = load_runs(directories, lambda done: progress("Reading evaluations", done, len(directories)))
+        columns, num_pairs = headline_columns(runs), math.comb(len(runs), 2)
+        num_pairs = num_pairs if len(runs) <= MOST_PAIRED else len(runs) - 1
+        comparisons = compare_all(
+            runs, columns, choices, lambda done: progress("Comparing them", done, num_pairs, "comparisons")
+        )
+        differences = read_all_differences(comparisons, columns)
+        browsed = collect_browsed(runs, progress=lambda done: progress("Reading samples", done, len(runs)))
+        return Report(runs, columns, differences, collect_examples(runs), comparisons, browsed, choices)
+
+
+def _say_nothing(stage: str, done: int, total: int, unit: str = "") -> None:
+    """Stand where progress is shown."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -79,7 +111,7 @@ def _run_json(report: Report, i: int) -> dict[str, Any]:
     metrics = run.report.get("metrics") or {}
     against = {
         report.names[j]: {key: cell.as_json() for key, cell in report.differences[i, j].items()}
-        for j in range(len(report.runs))
+        for j in report.references
         if j != i
     }
     return {

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from rlkit.evaluation.diversity.measuring import HEADLINE
 from rlkit.report.verdicts import question_rows
+from rlkit.terminal import plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
+DETAILED_RUNS = 3
+"""With more runs than this the overview stands alone, unless all is asked for."""
+
 _SHOWN_IDS = 5
+_COUNTED = ("truncated",)
 
 
 def describe_verdict(comparison: dict[str, Any]) -> str:
@@ -30,25 +36,27 @@ def describe_front(comparison: dict[str, Any]) -> Iterator[str]:
         yield f"    {front['command']}"
 
 
+def describe_open_front(comparison: dict[str, Any]) -> Iterator[str]:
+    """Yield `describe_front` where the base was sampled at one temperature, which is one thing to do for all runs."""
+    if comparison["verdict"]["front"]["command"]:
+        yield from describe_front(comparison)
+
+
 def build_verdict_table(comparison: dict[str, Any]) -> Table:
     """Return the questions that decided the verdict: changes with their margins, and what is sure of them."""
-    from rich.text import Text
-
     verdict, level = comparison["verdict"], f"{comparison['level']:.0%}"
     table = _new_table(f"what decided: {comparison['b']['name']}, {verdict['word']}")
     for heading in ("", "base", "run", f"change [{level}, all at once]", "margin", "sure of"):
         table.add_column(
-            Text(heading), justify="left" if heading in ("", "sure of") else "right", no_wrap=bool(heading)
+            plain(heading), justify="left" if heading in ("", "sure of") else "right", no_wrap=bool(heading)
         )
     for row in question_rows(verdict):
-        table.add_row(*map(Text, row))
+        table.add_row(*map(plain, row))
     return table
 
 
 def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each_k_alone: bool = False) -> Table:
     """Return a comparison as a table, one quantity a row; narrower without what holds for all budgets at once."""
-    from rich.text import Text
-
     a, b = comparison["a"]["name"], comparison["b"]["name"]
     paired = comparison["num_paired"]
     level = f"{comparison['level']:.0%}"
@@ -56,20 +64,26 @@ def build_table(comparison: dict[str, Any], all_measures: bool = False, for_each
     together = () if for_each_k_alone else ("[all k at once]", "p, all k")
     for heading in ("", a, b, f"difference [{level} interval]", "p", *together):
         # Where it is narrow, names of quantities go on below; numbers are never cut.
-        table.add_column(Text(heading), justify="right" if heading else "left", no_wrap=bool(heading))
+        table.add_column(plain(heading), justify="right" if heading else "left", no_wrap=bool(heading))
     for name, cell in _rows(comparison, all_measures).items():
-        if cell["num_defined"] == 0:
+        if cell["num_defined"] == 0 or _is_none_of(name, cell):
             continue
         defined = "" if cell["num_defined"] == paired else f" ({cell['num_defined']} problems)"
         texts = _cell_texts(cell) + ([] if for_each_k_alone else _family_texts(cell))
-        table.add_row(*map(Text, (name.replace("_", " ") + defined, *texts)))
+        table.add_row(*map(plain, (name.replace("_", " ") + defined, *texts)))
     return table
 
 
-def build_overview(comparisons: list[dict[str, Any]]) -> Table:
-    """Return several runs against one base, one run a row."""
-    from rich.text import Text
+def choose_overview(comparisons: list[dict[str, Any]], console: Console) -> Table:
+    """Return `build_overview` with intervals where they fit the console."""
+    table = build_overview(comparisons)
+    # Measured as if there were room: rich would otherwise answer that cut columns fit.
+    fits = console.measure(table, options=console.options.update(max_width=1000)).maximum <= console.width
+    return table if fits else build_overview(comparisons, with_intervals=False)
 
+
+def build_overview(comparisons: list[dict[str, Any]], with_intervals: bool = True) -> Table:
+    """Return several runs against one base, one run a row."""
     base = comparisons[0]["a"]["name"]
     # Runs can differ in n, and each is compared with the base at its own budgets.
     ks = [k for k in comparisons[0]["pass_at_k"] if all(k in other["pass_at_k"] for other in comparisons)]
@@ -77,13 +91,13 @@ def build_overview(comparisons: list[dict[str, Any]]) -> Table:
     table = _new_table(f"differences from {base}")
     headings = ("run", "verdict", *(f"pass@{k}" for k in shown), "gained", "lost", "McNemar p")
     for heading in headings:
-        table.add_column(Text(heading), justify="left" if heading in ("run", "verdict") else "right", no_wrap=True)
+        table.add_column(plain(heading), justify="left" if heading in ("run", "verdict") else "right", no_wrap=True)
     for comparison in comparisons:
         support = comparison["support"]
         cells = [comparison["pass_at_k"][k] for k in shown]
-        numbers = [_difference_text(cell) for cell in cells]
+        numbers = [_difference_text(cell if with_intervals else cell | {"low": None}) for cell in cells]
         counts = [str(support["gained"]), str(support["lost"]), _p_text(support["mcnemar_p"])]
-        table.add_row(*map(Text, (comparison["b"]["name"], comparison["verdict"]["word"], *numbers, *counts)))
+        table.add_row(*map(plain, (comparison["b"]["name"], comparison["verdict"]["word"], *numbers, *counts)))
     return table
 
 
@@ -110,6 +124,8 @@ def describe_comparison(comparison: dict[str, Any], all_ids: bool = False, all_m
             yield _describe_loss(name, losses[name])
     yield from _describe_outputs(comparison["outputs"])
     rows = _rows(comparison, all_measures)
+    if none := [name for name, cell in rows.items() if _is_none_of(name, cell)]:
+        yield f"None of either's samples: {'; '.join(none)}"
     if undefined := [name.replace("_", " ") for name, cell in rows.items() if cell["num_defined"] == 0]:
         yield f"Undefined on every problem: {'; '.join(undefined)}"
     if len(_chosen(losses, all_measures)) < len(losses):
@@ -182,12 +198,16 @@ def _rows(comparison: dict[str, Any], all_measures: bool) -> dict[str, dict[str,
     return passes | votes | hats | comparison["metrics"] | diversity
 
 
+def _is_none_of(name: str, cell: Mapping[str, Any]) -> bool:
+    """Whether this is a count that is 0 on both sides: an interval around that would look like a finding."""
+    return name in _COUNTED and cell["a"] == cell["b"] == 0
+
+
 def _new_table(title: str) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
-    from rich.text import Text
 
-    return Table(title=Text(title), box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
+    return Table(title=plain(title), box=SIMPLE, title_justify="left", header_style="bold", padding=(0, 1, 0, 0))
 
 
 def _cell_texts(cell: dict[str, Any]) -> list[str]:

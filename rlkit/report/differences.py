@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from rlkit.estimators import holm_p_values
-from rlkit.evaluation.comparing.comparison import compare_runs, compare_several
+from rlkit.evaluation.comparing.comparison import Choices, compare_runs, compare_several
 from rlkit.evaluation.comparing.models import gather_models
 from rlkit.report.cells import Cell, finite_or_none
 from rlkit.report.columns import Column
 from rlkit.report.load import Run
+
+MOST_PAIRED = 4
+"""With more runs than this each is compared with the first only: all pairs of 64 runs are 2,016."""
 
 _NOISE = 0.05
 """Adjusted p-values from here on are noise."""
@@ -49,23 +52,42 @@ Differences = Mapping[tuple[int, int], Mapping[str, Difference]]
 
 
 Comparisons = Mapping[tuple[int, int], Mapping[str, Any]]
-"""`comparisons[run, against]`: what `compare_runs` gives, for every run against each that was named before it."""
+"""`comparisons[run, against]`: what `compare_runs` gives, for every run against each that was named before it, or the
+first where they are many."""
 
 
-def compare_all(runs: Sequence[Run], columns: Sequence[Column]) -> Comparisons:
+def compare_all(
+    runs: Sequence[Run],
+    columns: Sequence[Column],
+    choices: Choices | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Comparisons:
     """Compare every run with each that was named before it; verdicts against the first allow for their number.
 
+    Of more than `MOST_PAIRED` runs each is compared with the first only.
+
+    Args:
+        runs, columns: of the report.
+        choices: of the verdicts.
+        progress: called with how many comparisons are done.
+
     Raises:
-        ConfigError: two runs cannot be paired.
+        ConfigError: two runs cannot be paired, or something was chosen that they do not have.
     """
     ks = [int(column.key.removeprefix("pass@")) for column in columns if column.key.startswith("pass@")]
-    found = {
-        (j, i): compare_runs(runs[i].report, runs[j].report, ks=ks) for i, j in combinations(range(1, len(runs)), 2)
-    }
     # Evaluations of the reference at other temperatures, its own or named apart, are its front.
     models = [run.model for run in runs]
     front, _ = gather_models(models[0], models[1:])
-    against = compare_several(front, models[1:], ks=ks)["comparisons"] if len(runs) > 1 else []
+    against = (
+        compare_several(front, models[1:], ks=ks, choices=choices, progress=progress)["comparisons"]
+        if len(runs) > 1
+        else []
+    )
+    pairs = combinations(range(1, len(runs)), 2) if len(runs) <= MOST_PAIRED else ()
+    found = {}
+    for i, j in pairs:
+        found[j, i] = compare_runs(runs[i].report, runs[j].report, ks=ks, choices=choices)
+        progress(len(against) + len(found))
     return found | {(j, 0): each for j, each in enumerate(against, start=1)}
 
 

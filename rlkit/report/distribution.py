@@ -28,7 +28,11 @@ class Quantity:
 QUANTITIES = (
     Quantity(
         Column(
-            "token-entropy", "Token entropy (nats)", "", "Of the next token, at temperature 1, mean over tokens.", 3
+            "token-entropy",
+            "Token entropy, probed (nats)",
+            "",
+            "Of the next token, at temperature 1, mean over tokens.",
+            3,
         ),
         ("token_entropy",),
     ),

@@ -10,10 +10,13 @@ from rlkit.report.columns import Column
 from rlkit.report.combined import Report
 from rlkit.report.dots import cells_domain, draw_strip
 from rlkit.report.frame import run_class, swatch
-from rlkit.report.layout import numbers, run_row
+from rlkit.report.layout import numbers, run_header, run_row
 from rlkit.report.markup import Markup, breakable, tag
-from rlkit.report.verdicts import read_verdict, verdict_lines
+from rlkit.report.verdicts import describe_choices, read_verdict, verdict_lines, verdict_mark
 from rlkit.report.wording import describe_difference, difference_interval, difference_tone
+
+MOST_CARDS = 9
+"""With more runs than this the verdicts are a table, one line a run."""
 
 _DECIDED = ("Run", "Quantity", "Reference", "Run", "Change", "Margin", "Sure of")
 _DECIDED_NOTE = (
@@ -28,7 +31,7 @@ def headline_section(report: Report) -> Markup:
     return tag(
         "section",
         tag("h2", "At a glance", id="glance"),
-        _against_choice(report) if is_comparison else None,
+        _against_choice(report) if len(report.references) > 1 else None,
         _cards(report) if is_comparison else None,
         _decided(report) if is_comparison else None,
         tag(
@@ -67,11 +70,8 @@ def _decided(report: Report) -> Markup | None:
     if not rows:
         return None
     table = numbers(_DECIDED, rows, "What decided the verdicts")
-    return tag("div", table, tag("p", _DECIDED_NOTE, class_="caption"))
-
-
-def _references(report: Report) -> range:
-    return range(len(report.runs))
+    note = f"{_DECIDED_NOTE} {describe_choices([report.comparison(slot) for slot in verdicts], report.choices)}"
+    return tag("div", table, tag("p", note, class_="caption"))
 
 
 def _against_choice(report: Report) -> Markup:
@@ -82,10 +82,29 @@ def _against_choice(report: Report) -> Markup:
 
 
 def _cards(report: Report) -> Markup:
-    cards = (_card(report, i, against) for against in _references(report) for i in _references(report))
+    if len(report.runs) > MOST_CARDS:
+        return _overview(report)
+    cards = (_card(report, i, against) for against in report.references for i in range(len(report.runs)))
     num_cards = len(report.runs) - 1
     num_columns = num_cards if num_cards <= 4 else math.ceil(num_cards / math.ceil(num_cards / 4))
     return tag("ul", cards, class_="readings", style=f"--columns:{num_columns}")
+
+
+def _overview(report: Report) -> Markup:
+    """Return the verdicts on many runs, one line a run; the sentence opens."""
+    rows = [_overview_row(report, slot) for slot in range(1, len(report.runs))]
+    head = tag("tr", (tag("th", title, scope="col") for title in ("Run", "Verdict")))
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_="overview")
+    return tag("div", table, class_="scroll framed", tabindex="0", role="region", aria_label="Verdicts")
+
+
+def _overview_row(report: Report, slot: int) -> Markup:
+    verdict = read_verdict(report.comparison(slot))
+    said = "none"
+    if verdict:
+        lines = [tag("p", text) for text in (verdict.sentence, verdict.needed) if text]
+        said = tag("details", tag("summary", verdict_mark(verdict)), lines)
+    return tag("tr", run_header(report, slot), tag("td", said), class_=run_class(slot))
 
 
 def _card(report: Report, i: int, against: int) -> Markup | None:
@@ -120,7 +139,8 @@ def _change_row(change: Change) -> Markup:
 
 def _run_header(report: Report, i: int) -> Markup:
     model = str(report.runs[i].report.get("model") or "")
-    marks = [tag("span", "reference", class_="badge", **shown_against(i))] if len(report.runs) > 1 else []
+    is_reference = len(report.runs) > 1 and i in report.references
+    marks = [tag("span", "reference", class_="badge", **shown_against(i))] if is_reference else []
     return tag("th", swatch(i), " ", breakable(report.names[i]), " ", marks, scope="row", title=model)
 
 
@@ -137,7 +157,7 @@ def _cell(report: Report, i: int, column: Column) -> Markup:
         tag("span", format_number(cell.value, column.digits), class_="value"),
         tag("span", format_interval(cell, column.digits), _partial(cell), class_="interval-text"),
         strip,
-        (_difference(report, i, j, column) for j in _references(report)),
+        (_difference(report, i, j, column) for j in report.references),
         class_="number",
     )
 
@@ -168,5 +188,10 @@ def _table_notes(report: Report) -> str:
         text += (
             " Differences are paired by problem: ▲ higher and ▼ lower beyond noise, all columns and runs taken "
             "together, ≈ unclear. What each column means is said at the foot of the page."
+        )
+    if len(report.references) < len(report.runs):
+        text += (
+            f" Of so many runs each is compared with {report.names[0]} only; for another reference name its directory "
+            "first."
         )
     return text

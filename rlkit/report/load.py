@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,10 @@ class Run:
         return self.report.get("problems") or []
 
 
-def load_runs(directories: Sequence[Path | str]) -> list[Run]:
+def load_runs(directories: Sequence[Path | str], progress: Callable[[int], None] = lambda done: None) -> list[Run]:
     """Read every directory and check that the evaluations may stand side by side; the first one is the reference.
+
+    `progress` is called with how many were read.
 
     Raises:
         StoreError: a directory is missing, or holds no evaluation.
@@ -80,13 +82,18 @@ def load_runs(directories: Sequence[Path | str]) -> list[Run]:
         raise ConfigError("No directory was given: name at least one evaluation or run directory.")
     several = [find_temperatures(Path(directory)) for directory in directories]
     folders: list[Path] = []
+    wanted = USUAL_TEMPERATURE
     for each, directory in zip(several, directories, strict=True):
-        wanted = temperature_of(read_report(folders[0])) if folders else USUAL_TEMPERATURE
         folders.append(_choose_main(each, wanted) if each else find_evaluation(directory))
+        if len(folders) == 1 and any(several):
+            wanted = temperature_of(read_report(folders[0]))
     for i, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:i]]:
             raise ConfigError(f"{folder} was given twice: name each evaluation once.")
-    reports = [read_report(folder) for folder in folders]
+    reports = []
+    for folder in folders:
+        reports.append(read_report(folder))
+        progress(len(reports))
     given = ["" if each else str(report["name"]) for each, report in zip(several, reports, strict=True)]
     names = _unique_names([f.parent if each else f for f, each in zip(folders, several, strict=True)], given)
     runs = [_load_model(*each) for each in zip(folders, reports, names, several, strict=True)]

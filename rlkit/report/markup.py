@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -22,6 +23,10 @@ class Markup(str):
     """Text that is already safe HTML or SVG."""
 
     __slots__ = ()
+
+
+_DRAWING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but for tabs and line breaks, and marks that begin or end a change of direction."""
 
 
 def raw(text: str) -> Markup:
@@ -51,7 +56,17 @@ def join(children: Iterable[Children]) -> Markup:
 
 def breakable(name: str) -> Markup:
     """Return a name that may be broken after its underscores, hyphens, dots and slashes."""
-    return Markup("".join(html.escape(character) + ("<wbr>" if character in _JOINTS else "") for character in name))
+    return Markup(
+        "".join(html.escape(character) + ("<wbr>" if character in _JOINTS else "") for character in readable(name))
+    )
+
+
+def readable(text: str) -> str:
+    """Return a text in which what is invisible and turns other text around is written out, as are control characters.
+
+    Unlike `rlkit.terminal.show_controls` it leaves alone what scripts are joined with, which a page can show.
+    """
+    return _DRAWING.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
 
 
 def script_json(value: Any) -> Markup:
@@ -71,7 +86,7 @@ def _child(child: Children) -> str:
     if isinstance(child, Markup):
         return child
     if isinstance(child, str):
-        return html.escape(child, quote=False)
+        return html.escape(readable(child), quote=False)
     return join(child)
 
 
@@ -83,4 +98,4 @@ def _attribute(key: str, value: Any) -> str:
         return f" {name}"
     if isinstance(value, float):
         value = f"{value:.2f}".rstrip("0").rstrip(".")
-    return f' {name}="{html.escape(str(value))}"'
+    return f' {name}="{html.escape(readable(str(value)))}"'

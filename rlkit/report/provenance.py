@@ -8,6 +8,8 @@ from typing import Any
 
 import rlkit
 from rlkit.evaluation.commands import repeat_command
+from rlkit.evaluation.comparing.comparison import Choices
+from rlkit.evaluation.comparing.margins import MARGINS
 from rlkit.report.combined import Report
 from rlkit.report.frame import run_class, swatch
 from rlkit.report.load import Run
@@ -61,7 +63,14 @@ def commands(report: Report) -> list[str]:
     trainings = [run.training.command for run in report.runs if run.training and run.training.command]
     lines = [shlex.join(["rlkit", *words]) for words in trainings]
     lines += [evaluation_command(run) for run in report.runs]
-    return [*lines, shlex.join(["rlkit", "report", *folders, "--output", "report.html"])]
+    return [*lines, shlex.join(["rlkit", "report", *folders, *_chosen(report.choices), "--output", "report.html"])]
+
+
+def _chosen(choices: Choices) -> list[str]:
+    """Return the options of what was chosen of the verdicts."""
+    changed = [f"{name}={size:g}" for name, size in choices.margins.items() if size != MARGINS[name]]
+    given = {"--margin": ",".join(changed), "--k": choices.k, "--diversity": choices.diversity}
+    return [word for option, value in given.items() if value for word in (option, str(value))]
 
 
 def evaluation_command(run: Run) -> str:

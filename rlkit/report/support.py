@@ -13,6 +13,8 @@ from rlkit.report.markup import Children, Markup, tag
 from rlkit.report.scatter import QUARTERS, draw_scatter, find_places, links, places_table
 
 MAX_LINKS = 100
+MAX_PANELS = 8
+"""Runs whose problems are drawn."""
 PARTS = ("both", "gained", "lost", "neither")
 TITLES = ("Run", "Both", "Gained", "Lost", "Neither", "SRR", "NDR", "NSCR", "McNemar p")
 
@@ -21,12 +23,15 @@ def support_section(report: Report) -> Markup | None:
     """Return a panel per run and the table of solved problems; None for a single run or without counts per problem."""
     if len(report.runs) < 2 or not report.runs[0].problems:
         return None
-    panels = [panel for slot in range(1, len(report.runs)) if (panel := _panel(report, slot))]
+    drawn = range(1, min(len(report.runs), MAX_PANELS + 1))
+    panels = [panel for slot in drawn if (panel := _panel(report, slot))]
     caption = (
         f"Each mark is a problem, or several where they coincide (the larger, the more); below the diagonal are those "
         f"that a run solves less often than {report.names[0]}. ▼ lost: no sample of the run is correct any more; "
         "▲ gained. A mark opens its problems in the sample browser."
     )
+    if len(report.runs) > len(drawn) + 1:
+        caption += f" Of {len(report.runs) - 1} runs the first {len(drawn)} are drawn."
     head = tag("p", caption, class_="caption")
     return section("problems", "Problem by problem", head, tag("div", panels, class_="panels"), _table(report))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlkit.report.cells import format_interval, format_number, format_signed, format_undefined
+from rlkit.report.checkpoints import find_drops
 from rlkit.report.columns import Column
 from rlkit.report.combined import Report
+from rlkit.report.comparison_table import DETAILED_RUNS, choose_overview
 from rlkit.report.verdicts import read_verdict
 from rlkit.report.wording import ARROWS, describe_comparison, difference_tone
-from rlkit.terminal import show_controls
+from rlkit.terminal import plain, show_controls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,21 +22,27 @@ _STYLES = {"better": "bold blue", "worse": "bold red", "changed": "bold", "uncle
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the sentence, the table and one line per run with its verdict."""
+    """Print the sentence, the table and one line per run with its verdict; of many runs one line each."""
     from rich.text import Text
 
-    console.print(Text(show_controls(describe_comparison(report))))
+    console.print(plain(describe_comparison(report)))
+    for sentence in find_drops(report.runs):
+        console.print(plain(sentence, "bold"))
+    if len(report.runs) - 1 > DETAILED_RUNS:
+        comparisons = [dict(report.comparison(slot)) for slot in range(1, len(report.runs))]
+        console.print(choose_overview(comparisons, console))
+        return
     console.print(to_table(report))
     for i, name in enumerate(report.names[1:], start=1):
         changes, verdict = report.changes(i), read_verdict(report.comparison(i))
         if verdict is None:
             numbers = show_controls("; ".join(map(str, changes.numbers)))
-            console.print(Text.assemble((f"{name}: ", "bold"), numbers))
+            console.print(Text.assemble(plain(f"{name}: ", "bold"), numbers))
             continue
-        console.print(Text.assemble((f"{name}: {verdict.word}. ", "bold"), show_controls(verdict.sentence)))
+        console.print(Text.assemble(plain(f"{name}: {verdict.word}. ", "bold"), plain(verdict.sentence)))
         if verdict.command:
-            console.print(Text(show_controls(" ".join(verdict.further)), style="dim"))
-            console.print(Text(show_controls(f"  {verdict.command}")), soft_wrap=True)
+            console.print(plain(" ".join(verdict.further), "dim"))
+            console.print(plain(f"  {verdict.command}"), soft_wrap=True)
     console.print(
         Text(
             "Second line: 95 % interval. ▲ ▼ paired difference to the reference beyond noise, all columns and runs "
@@ -55,7 +63,7 @@ def to_table(report: Report) -> Table:
     for column in report.columns:
         table.add_column(column.short, justify="right", no_wrap=True)
     for i, name in enumerate(report.names):
-        label = Text(name, style="bold") + Text("\nreference" if i == 0 and len(report.names) > 1 else "", style="dim")
+        label = plain(name, "bold") + Text("\nreference" if i == 0 and len(report.names) > 1 else "", style="dim")
         table.add_row(label, *(_cell(report, i, column) for column in report.columns), end_section=True)
     return table
 

@@ -12,7 +12,7 @@ from rlkit.runs import RunDirectory
 _PREFIX = "diversity/"
 _TITLES = {
     "reward": "Mean reward",
-    "entropy": "Token entropy (nats)",
+    "entropy": "Token entropy while training (nats)",
     "pass_at_g": "Groups with a correct completion",
     "distinct_correct": "Distinct correct solutions a group",
     "simpson_correct": "Chance that two correct ones differ",

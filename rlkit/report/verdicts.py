@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlkit.evaluation.comparing.comparison import Choices
 from rlkit.report.cells import format_number, format_signed
 from rlkit.report.markup import Markup, join, tag
 
@@ -20,6 +21,8 @@ _TONES = {
     "no difference": "none",
     "not settled": "none",
 }
+_RELATIVE = ("diversity", "collapse")
+"""Margins that are shares of the reference's diversity."""
 _MARKS = {"better": "▲", "worse": "▼", "mixed": "◆", "none": "○"}
 """A mark beside the word, so that colour is never the only sign."""
 
@@ -61,10 +64,31 @@ def read_verdict(comparison: Mapping[str, Any]) -> Verdict | None:
     )
 
 
+def describe_choices(comparisons: Sequence[Mapping[str, Any]], choices: Choices) -> str:
+    """Say which margins, k and measure of diversity decided the verdicts."""
+    records = [comparison["verdict"] for comparison in comparisons if comparison.get("verdict")]
+    ks = sorted({record["k"] for record in records if "k" in record})
+    measures = list(dict.fromkeys(record["diversity"] for record in records if record.get("diversity")))
+    margins = ", ".join(
+        f"{name} {f'{100 * size:g} %' if name in _RELATIVE else f'{size:g}'}" for name, size in choices.margins.items()
+    )
+    said = [f"Margins: {margins}."]
+    if ks:
+        said.append(f"k of pass@k: {' or '.join(map(str, ks))}.")
+    if measures:
+        said.append(f"Diversity: {' or '.join(name.replace('_', ' ') for name in measures)}.")
+    return " ".join(said)
+
+
+def verdict_mark(verdict: Verdict, element: str = "span") -> Markup:
+    """Return the word with its mark."""
+    mark = tag("span", _MARKS[verdict.tone], class_="verdict-mark", aria_hidden="true")
+    return tag(element, mark, " ", verdict.word[:1].upper() + verdict.word[1:], class_=f"verdict tone-{verdict.tone}")
+
+
 def verdict_lines(verdict: Verdict) -> Markup:
     """Return the word with its mark, the sentence, what is needed, and what the base's temperatures say."""
-    mark = tag("span", _MARKS[verdict.tone], class_="verdict-mark", aria_hidden="true")
-    lines = [tag("p", mark, " ", verdict.word[:1].upper() + verdict.word[1:], class_=f"verdict tone-{verdict.tone}")]
+    lines = [verdict_mark(verdict, "p")]
     if verdict.sentence:
         lines.append(tag("p", verdict.sentence, class_="sentence"))
     if verdict.needed:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.report.cells import Cell, format_interval, format_signed
+from rlkit.report.checkpoints import find_drops
 from rlkit.report.columns import Column, common_largest_k
 from rlkit.report.combined import Report
 
@@ -26,6 +27,8 @@ _MEASURES = {
     "hill_2": "Hill number 2",
     "self_bleu": "self-BLEU",
 }
+_MOST_NAMED = 8
+"""With more runs than this a sentence names the reference only."""
 _LEADING = (
     "distinct_correct",
     "solution_coverage",
@@ -46,7 +49,7 @@ WORDS = {"up": "higher", "down": "lower", "unclear": "unclear"}
 def describe_comparison(report: Report) -> str:
     """Say in one sentence what is compared: runs, task, problems, samples, temperature."""
     first, others = report.runs[0].report, report.names[1:]
-    runs = f"{report.names[0]} and {_enumerate(others)}" if len(others) == 1 else _enumerate(report.names)
+    runs = _enumerate(report.names) if len(others) < _MOST_NAMED else f"{report.names[0]} and {len(others)} other runs"
     samples = _one_or_each([run.report.get("n") for run in report.runs])
     temperature = _one_or_each([(run.report.get("sampling") or {}).get("temperature") for run in report.runs])
     text = (
@@ -58,7 +61,7 @@ def describe_comparison(report: Report) -> str:
 
 
 def caveats(report: Report) -> list[str]:
-    """Return sentences on what makes the runs less than comparable; empty when nothing does."""
+    """Return sentences on what a reader must know first: what makes runs less than comparable, and falling series."""
     found = []
     if len({run.report.get("n") for run in report.runs}) > 1:
         found.append(
@@ -70,7 +73,7 @@ def caveats(report: Report) -> list[str]:
         found.append(
             "The runs were sampled with different settings (listed below); part of a difference may come from that."
         )
-    return found
+    return found + find_drops(report.runs)
 
 
 def describe_difference(column: Column, cell: Cell) -> str:

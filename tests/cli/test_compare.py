@@ -53,6 +53,20 @@ def test_what_no_problem_has_is_named_on_one_line(tmp_path: Path, capsys: pytest
     assert not any(line.startswith("Loss of") for line in lines)
 
 
+def test_what_never_happened_is_no_row_with_an_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = write(tmp_path, BASE, SHRUNK)
+    assert main(["compare", *folders]) == 0
+    printed = capsys.readouterr().out
+    assert "None of either's samples: truncated" in printed
+    assert printed.count("truncated") == 1
+    cut = {**SHRUNK, "problems": [{**problem, "num_truncated": 1} for problem in SHRUNK["problems"]]}
+    (Path(folders[1]) / "report.json").write_text(json.dumps(cut))
+    assert main(["compare", *folders]) == 0
+    printed = capsys.readouterr().out
+    assert "None of either's" not in printed
+    assert any(line.split()[:3] == ["truncated", "0.000", "0.016"] for line in printed.splitlines())
+
+
 def test_json_is_the_whole_comparison(directories: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *directories, "--json"]) == 0
     expected = compare_runs(A, {**B, "engine": "vllm"})

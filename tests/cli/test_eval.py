@@ -214,8 +214,14 @@ def test_undefined_numbers_and_warnings_are_said() -> None:
         "maj_at_k": {"1": cell(None, 0)},
         "metrics": {name: cell(0.25) for name in names} | {"solution_coverage": cell(None, 0)},
         "sampling": {"max_tokens": 7},
+        "problems": [{"num_samples": 300, "num_unscored": at, "num_truncated": 0} for at in range(4)],
     }
     text = summarise(report)
+    # What never happened has no interval, as if it had been found; what did is counted.
+    assert "truncated          0 of 1,206 samples\n" in text
+    assert text.endswith("unscored           6 of 1,206 samples (0.5%)")
+    report["problems"][1]["num_truncated"] = None
+    assert "truncated          not known" in summarise(report)
     assert "pass@1             0.250 [0.125, 0.500]  (3 of 4 problems)" in text
     assert "pass^1             0.250 [0.125, 0.500]  (3 of 4 problems)" in text
     assert "maj@1              undefined (0 of 4 problems)" in text

@@ -13,6 +13,7 @@ import torch
 from rlkit.diversity import HashedNgrams, SentenceEmbedding, resolve_embedding
 from rlkit.diversity.embeddings import measure_cosines, normalise_rows
 from rlkit.errors import ConfigError, PluginError
+from rlkit.verifiers.normalisation import EMPTY_CLASS, normalise_text
 
 TINY = {"name": "sentence_embedding", "model": "countdown-tiny"}
 TEXTS = ["3 + 5 [8]", "", "5 + 3 [8] [8] * 2 [16]", " \n"]
@@ -44,6 +45,29 @@ def test_hashed_ngrams_are_counts_with_signs():
     a, b, aab = many.embed(["a", "b", "aab"])
     assert np.array_equal(aab, 2 * a + b)
     assert sorted(np.abs(aab)[aab != 0]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "embedding", [HashedNgrams(), HashedNgrams(n=1, dims=7), HashedNgrams(n=2, dims=64), HashedNgrams(n=4)]
+)
+def test_texts_counted_all_at_once_are_texts_counted_gram_by_gram(embedding):
+    texts = [
+        "3 + 5 [8]",
+        "",
+        "a",
+        "ab",
+        "abc",
+        "<EMPTY>",
+        "Gr\u00f6\u00dfe 3 + 5",
+        "\ud83d",
+        "3 + 5 [8]" * 9,
+        "\x00\x01\x02\x03",
+        "~~~~",
+    ]
+    for row, text in zip(embedding.embed(texts), texts, strict=True):
+        normalised = normalise_text(text)
+        alone = np.full(embedding.dims, np.nan) if normalised == EMPTY_CLASS else embedding._count(normalised)
+        assert np.array_equal(row, alone, equal_nan=True), text
 
 
 def test_hashed_inner_products_estimate_those_of_the_full_counts_without_bias():

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from rlkit.diversity.bleu import self_bleu
+from rlkit.diversity.bleu import _load_bleu, _scores, self_bleu
 from rlkit.diversity.compression import compression_ratio
 from rlkit.errors import ConfigError
 
@@ -32,6 +32,26 @@ def test_self_bleu_is_sacrebleu_text_by_text():
     scores = [sentence_bleu(text, [other for other in texts if other != text]).score for text in texts]
     assert self_bleu(texts) == pytest.approx(sum(scores) / 400)
     assert self_bleu(texts[::-1]) == pytest.approx(self_bleu(texts))
+
+
+@pytest.mark.parametrize("num", [2, 3, 4, 9])
+def test_counting_every_text_once_gives_sacrebleus_scores_to_the_last_bit(num):
+    odd = [
+        "<skipped>",
+        "a.b, c-d 3-4 1,000.5 .",
+        "x &amp; y\nz",
+        "\u6570\u5b66 \u00bd",
+        "one",
+        "one one one one one",
+        *CATS,
+    ]
+    bleu = _load_bleu()
+    for seed in range(30):
+        texts = random.Random(seed).choices([*odd, random_text(seed, 9), random_text(seed + 1, 30)], k=num)
+        others = (texts[:at] + texts[at + 1 :] for at in range(num))
+        assert _scores(texts) == [
+            bleu.sentence_score(text, rest).score / 100 for text, rest in zip(texts, others, strict=True)
+        ]
 
 
 def test_blank_texts_neither_count_nor_pass_for_diversity():

@@ -1,4 +1,4 @@
-"""The alarms on made-up series: silent on rise and noise, on after patience, off only after patience."""
+"""The alarm on made-up series: silent on rise and noise, on after patience, off only after patience."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlkit.errors import ConfigError
-from rlkit.estimators.drop_alarm import drop_alarm, overoptimisation_alarms, smoothed
+from rlkit.estimators.drop_alarm import drop_alarm, smoothed
 
 
 def test_smoothing_is_the_recursion_and_skips_what_is_undefined() -> None:
@@ -35,16 +35,6 @@ def test_undefined_values_are_no_evidence() -> None:
     flags = drop_alarm([10.0, 9.0, math.nan, 9.0, 9.0, math.nan], smoothing=0.0)
     assert flags.tolist() == [False, False, False, False, True, True]
     assert not drop_alarm([-1.0, -5.0, -5.0, -5.0]).any()
-
-
-def test_reversal_needs_diversity_to_rise_and_diffusion_entropy_to() -> None:
-    steps = np.arange(16)
-    falling, rising, flat = 2.0 - 0.05 * steps, 1.0 + 0.1 * steps, np.ones(16)
-    assert overoptimisation_alarms(falling, flat, rising).reversal[-1]
-    assert not overoptimisation_alarms(falling, flat, flat).reversal.any()
-    assert overoptimisation_alarms(rising, falling, flat).diffusion[-1]
-    assert not overoptimisation_alarms(flat, falling, flat).diffusion.any()
-    assert overoptimisation_alarms([1.0], [1.0], [1.0]).reversal.tolist() == [False]
 
 
 def test_settings_out_of_range() -> None:

@@ -16,7 +16,6 @@ from rlkit.estimators import (
     best_of_k,
     pass_at_k,
     selection_auroc,
-    surprisal_guided_pick,
 )
 
 SCORES, CORRECT = [0.1, 0.9, 0.4, 0.4, 0.7, 0.2], [0, 1, 1, 0, 0, 1]
@@ -84,13 +83,14 @@ def test_nan_scores_rank_lowest() -> None:
 
 def test_surprisal_picks_the_least_likely_of_the_eligible() -> None:
     logps, success, compiles = [-0.1, -0.5, -2.0, -3.0], [0, 1, 1, 0], [True, True, True, False]
-    assert surprisal_guided_pick(logps, success, 4) == 0.0
-    assert surprisal_guided_pick(logps, success, 4, compiles) == 1.0
+    surprisals = [-each for each in logps]
+    assert best_of_eligible(surprisals, success, 4) == 0.0
+    assert best_of_eligible(surprisals, success, 4, compiles) == 1.0
     assert best_of_eligible(logps, success, 4, compiles) == 0.0
     for k in (1, 2, 3):
-        expected = enumerate_picks([-each for each in logps], success, k, compiles)
-        assert surprisal_guided_pick(logps, success, k, compiles) == pytest.approx(expected)
-    assert surprisal_guided_pick(logps, success, 2, [False] * 4) == 0.0
+        expected = enumerate_picks(surprisals, success, k, compiles)
+        assert best_of_eligible(surprisals, success, k, compiles) == pytest.approx(expected)
+    assert best_of_eligible(surprisals, success, 2, [False] * 4) == 0.0
 
 
 def test_auroc_is_the_share_of_ordered_pairs() -> None:
@@ -120,7 +120,5 @@ def test_undefined_and_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             best_of_k(*arguments)
-    with pytest.raises(ConfigError, match="at least 0"):
-        surprisal_guided_pick([1.0], [-1.0], 1)
     with pytest.raises(ConfigError, match="is_eligible"):
         best_of_eligible([1.0], [1.0], 1, [True, False])

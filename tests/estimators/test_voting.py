@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rlkit.errors import ConfigError
 from rlkit.estimators import g_pass_at_k, majority_vote, pass_at_k
-from rlkit.estimators.voting import exact_operations
+from rlkit.estimators.voting import _binomials, _won_by_one, _won_with, exact_operations
 
 classes = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=5)
 
@@ -138,3 +138,18 @@ def test_undefined_and_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             maj_at_k(*arguments)
+
+
+@pytest.mark.parametrize("largest", [1, 2, 8])
+def test_winners_of_one_sample_each_are_those_counted_class_by_class(largest: int) -> None:
+    rng = np.random.default_rng(largest)
+    for _ in range(100):
+        sizes = np.sort(rng.integers(1, largest + 1, rng.integers(1, 30)))
+        flags, num_abstained = rng.random(len(sizes)) < 0.4, int(rng.integers(0, 5))
+        total = int(sizes.sum()) + num_abstained
+        if total < 2:
+            continue
+        binomials = _binomials(total, int(rng.integers(1, total)))
+        pool = binomials.of(num_abstained)
+        expected = _won_with(1, list(zip(sizes.tolist(), flags.tolist(), strict=True)), pool, binomials)
+        assert _won_by_one(sizes, flags, pool, binomials) == pytest.approx(expected, rel=1e-12, abs=1e-300)

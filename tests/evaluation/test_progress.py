@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlkit.evaluation import progress
-from rlkit.evaluation.progress import SamplingProgress
+from rlkit.evaluation.progress import MeasuringProgress, SamplingProgress
 
 
 class Clock:
@@ -51,3 +51,14 @@ def test_nothing_is_called_done_after_an_error(said: list[str], clock: Clock) ->
     with pytest.raises(RuntimeError), SamplingProgress("base", total=10):
         raise RuntimeError
     assert not any("done in" in line for line in said)
+
+
+def test_measuring_is_silent_until_it_takes_long(said: list[str], clock: Clock) -> None:
+    with MeasuringProgress("base", 400) as bar:
+        for at in range(400):
+            clock.now = 0.1 * (at + 1)
+            bar.advance()
+    assert said == [
+        "base: 151 of 400 problems measured, 0:25 left",
+        "base: 302 of 400 problems measured, 0:10 left",
+    ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.report.markup import Markup, breakable, join, raw, script_json, tag
+from rlkit.report.markup import Markup, breakable, join, raw, readable, script_json, tag
 
 HOSTILE = ["</script><script>alert(1)</script>", "<!--<script>", "]]>", "&lt;", "\u2028\u2029", "<img onerror=x src=y>"]
 
@@ -37,7 +37,7 @@ def test_any_text_comes_back_from_an_html_parser(text):
     reader = Reader(convert_charrefs=True)
     reader.feed(tag("p", text))
     reader.close()
-    assert reader.found == text
+    assert reader.found == readable(text)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text() | st.sampled_from(HOSTILE), st.lists, max_leaves=8))
@@ -55,3 +55,10 @@ def test_json_without_a_value_is_refused():
 def test_names_break_after_their_joints():
     assert breakable("w_reinforce<b>") == "w_<wbr>reinforce&lt;b&gt;"
     assert isinstance(breakable("x"), Markup)
+
+
+def test_what_turns_text_around_is_written_out_and_what_joins_letters_is_not():
+    assert readable("a\u202eb\x1b[2J\x9b\r\n\tc\u2067d") == "a\\u202eb\\x1b[2J\\x9b\n\tc\\u2067d"
+    joined = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f52c \u05d0\u200f!"
+    assert readable(joined) == joined
+    assert 'title="\\u202e"' in tag("p", title="\u202e")

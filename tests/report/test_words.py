@@ -11,11 +11,13 @@ from rich.console import Console
 
 from rlkit.report import build_report
 from rlkit.report.cells import Cell
-from rlkit.report.columns import Column, diversity_column, pass_at_column
+from rlkit.report.columns import _METRICS, Column, diversity_column, pass_at_column
+from rlkit.report.distribution import QUANTITIES
 from rlkit.report.markdown import to_markdown
 from rlkit.report.page import to_html
 from rlkit.report.terminal import print_report
-from rlkit.report.wording import caveats, describe_comparison, describe_difference, difference_tone
+from rlkit.report.training import series_title
+from rlkit.report.wording import caveats, describe_comparison, describe_difference, difference_tone, measure_title
 from tests.report.evaluations import BASE, GRPO, write_evaluation
 
 
@@ -105,5 +107,16 @@ def test_the_terminal_table_fits_eighty_columns(report, capsys):
     # A command is one line, to be copied.
     assert max(len(line) for line in lines if not line.startswith("  rlkit eval ")) <= 80
     header = next(line for line in lines if "pass@1" in line)
-    assert header.split() == ["run", *(column.short for column in report.columns)]
+    assert header.split() == " ".join(["run", *(column.short for column in report.columns)]).split()
     assert "…" not in "".join(lines)
+
+
+def test_no_two_quantities_share_a_title():
+    titles = [
+        series_title("entropy"),
+        *(column.title for column in _METRICS),
+        *(each.column.title for each in QUANTITIES),
+    ]
+    titles += [measure_title(name) for name in ("answer_entropy", "token_entropy", "semantic_entropy_at_4")]
+    assert len({title.casefold() for title in titles}) == len(titles)
+    assert sum("entropy" in title.casefold() for title in titles) == 6

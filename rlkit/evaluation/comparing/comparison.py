@@ -7,7 +7,7 @@ questions or of several runs at once has intervals and p-values that allow for i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,11 +109,13 @@ def compare_several(
     level: float = 0.95,
     seed: int = 0,
     choices: Choices | None = None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Compare each of several runs with one base; a model of several temperatures is a front, compared as one.
 
     Each is compared at the temperature of the base's main evaluation (1, or its highest) where it has it. The verdicts
     are corrected for the number of runs: of twenty that equal their base, in one case of twenty any gets another word.
+    `progress` is called with how many runs were compared.
 
     Returns:
         `{"base": {"name", "model", "n", "config_hash"}, "comparisons": [what `compare_runs` gives, ...]}`.
@@ -122,7 +124,10 @@ def compare_several(
         ConfigError: as `compare_runs`.
     """
     first, *others = (each if isinstance(each, Model) else Model((each,)) for each in (base, *runs))
-    compared = [_compare(first, run, ks, level, seed, choices or Choices()) for run in others]
+    compared = []
+    for run in others:
+        compared.append(_compare(first, run, ks, level, seed, choices or Choices()))
+        progress(len(compared))
     verdicts = judge_all([asked for _, asked in compared])
     comparisons = [found | {"verdict": verdict} for (found, _), verdict in zip(compared, verdicts, strict=True)]
     return {"base": _identify(first.main(), first.name), "comparisons": comparisons}

@@ -23,7 +23,7 @@ from rlkit.estimators import (
 )
 from rlkit.evaluation.comparing.pairing import Pairing
 from rlkit.evaluation.metrics.cells import METRICS, CellJson, Problem, distinct_at_k_columns
-from rlkit.evaluation.metrics.curves import maj_at_k_votes
+from rlkit.evaluation.metrics.curves import maj_at_k_columns
 
 FloatArray = NDArray[np.float64]
 
@@ -81,9 +81,9 @@ def _columns(
         yield f"pass@{k}", np.asarray(pass_at_k(num_samples, num_correct, k))
         yield f"pass^{k}", np.asarray(pass_hat_k(num_samples, num_correct, k))
     if votes:
-        found = maj_at_k_votes(problems, votes)
+        found_MK = maj_at_k_columns(problems, votes)
         for at, k in enumerate(votes):
-            yield f"maj@{k}", np.array([vote.values_K[at] for vote in found])
+            yield f"maj@{k}", found_MK[:, at]
     # Where some samples went ungraded, what is left is still compared at one number on both sides.
     distinct = distinct_at_k_columns(problems, [n])[:, 0]
     yield "distinct_correct", distinct

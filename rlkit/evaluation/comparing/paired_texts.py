@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.diversity import HashedNgrams, mean_cosine_distance, mean_cross_cosine, read_vectors
 from rlkit.estimators import mean_interval
 from rlkit.evaluation.comparing.models import Model
-from rlkit.evaluation.samples.index import index_samples
+from rlkit.evaluation.samples.grouping import group_samples
 from rlkit.evaluation.samples.reading import SAMPLES
 
 _PROMPTS, _TEXTS = 200, 16
@@ -38,11 +38,11 @@ def compare_texts(base: Model, run: Model) -> dict[str, Any]:
 
 def _cosines(folders: tuple[Path, Path], ids: list[str]) -> np.ndarray:
     """Return cosines between the models, within the first and within the second, one row a prompt."""
-    indices = [index_samples(folder, ids) for folder in folders]
+    groups = [dict(group_samples(folder, ids)) for folder in folders]
     embedding = HashedNgrams()
     rows = []
     for identity in ids:
-        texts = [[record["completion"] for record in index.read(identity)[:_TEXTS]] for index in indices]
+        texts = [[record["completion"] for record in of.get(identity, [])[:_TEXTS]] for of in groups]
         a_NE, b_NE = (np.asarray(read_vectors(embedding, each)) for each in texts)
         within = [1.0 - mean_cosine_distance(vectors) for vectors in (a_NE, b_NE)]
         rows.append([mean_cross_cosine(a_NE, b_NE), *within])

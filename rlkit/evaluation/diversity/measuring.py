@@ -17,7 +17,7 @@ from rlkit.diversity import HashedNgrams, resolve_embedding
 from rlkit.estimators import mean_interval
 from rlkit.evaluation.diversity.samples_pass import DiversityConfig, DiversityPass, Values
 from rlkit.evaluation.metrics.cells import CellJson
-from rlkit.evaluation.samples.index import SampleSource, index_samples
+from rlkit.evaluation.samples.grouping import SampleSource, group_samples
 from rlkit.parameters import name_in_recipes
 from rlkit.types import Row
 
@@ -61,9 +61,22 @@ def measure_diversity(
         StoreError: there is no such directory, or it holds something other than samples.
         ConfigError, PluginError: there is no such embedding, or a setting is not allowed.
     """
-    measuring = DiversityPass(config or DiversityConfig(), _embeddings(embedding))
-    samples = index_samples(source, [row["id"] for row in rows])
-    per_problem = [measuring.add(samples.read(row["id"]), samples.has_classes) for row in rows]
+    measuring = start_measuring(rows, embedding=embedding, config=config)
+    for prompt_id, records in group_samples(source, [row["id"] for row in rows]):
+        measuring.add(prompt_id, records)
+    return finish_measuring(measuring, seed)
+
+
+def start_measuring(
+    rows: Sequence[Row], *, embedding: Any = None, config: DiversityConfig | None = None
+) -> DiversityPass:
+    """Return what takes the samples of the rows, one problem at a time in any order."""
+    return DiversityPass(config or DiversityConfig(), _embeddings(embedding), [row["id"] for row in rows])
+
+
+def finish_measuring(measuring: DiversityPass, seed: int = 0) -> tuple[list[dict[str, Values]], dict[str, Any]]:
+    """Return what `measure_diversity` does, of the samples that were taken."""
+    per_problem = measuring.describe_problems()
     report = {scope: _cells([values[scope] for values in per_problem], seed) for scope in SCOPES}
     return per_problem, report | measuring.summarise()
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,6 +21,7 @@ from rlkit.diversity.lexical import DEFAULT_VOCABULARY, EAD_ORDERS, distinct_n, 
 from rlkit.diversity.vendi import vendi_score
 from rlkit.evaluation.diversity.classes import measure_classes
 from rlkit.evaluation.diversity.texts import BLOCKS, SELF_BLEU_TEXTS, TextTable, distance_name
+from rlkit.evaluation.samples.grouping import class_of
 from rlkit.evaluation.samples.reading import Record
 from rlkit.parameters import check_choice, check_count
 from rlkit.verifiers.reasoning import split_reasoning
@@ -71,15 +73,24 @@ class DiversityPass:
 
     config: DiversityConfig
     embeddings: Mapping[str, Any]
-    drawn_texts: list[list[str]] = field(default_factory=list)
-    drawn_rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    prompt_ids: Sequence[str]
+    """The problems, in the order of the result."""
+    texts: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    """Of each problem and scope, what its texts show."""
+    classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    """Of each problem and scope, what the classes of its samples show."""
+    has_classes: bool = False
+    """Whether any sample has a class or an answer: of a task without them, nothing is known of classes."""
+    drawn_texts: dict[str, list[str]] = field(default_factory=dict)
+    drawn_rows: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    """Of each prompt that is compared with others, the unit vectors of its drawn texts by embedding."""
     formats: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     judged: Counter[str] = field(default_factory=Counter)
     self_bleu_version: str | None = field(default_factory=lambda: _version_of("sacrebleu"))
 
-    def add(self, records: Sequence[Record], has_classes: bool) -> dict[str, Values]:
-        """Measure one problem."""
+    def add(self, prompt_id: str, records: Sequence[Record]) -> None:
+        """Measure one problem, its records in order of sample number."""
         scopes = {
             "all": list(range(len(records))),
             "correct": [at for at, record in enumerate(records) if record["correct"]],
@@ -90,30 +101,49 @@ class DiversityPass:
         texts = [self.config.text_of(records[place]) for place in used]
         unit_NE = {name: _embed(embedding, texts) for name, embedding in self.embeddings.items()}
         table = TextTable.build(texts, unit_NE)
-        measured: dict[tuple[int, ...], dict[str, float]] = {}
-        result = {}
-        for scope, places in scopes.items():
-            # Where nothing was cut off, `finished` is `all`.
-            key = tuple(np.searchsorted(used, chosen[scope]).tolist())
-            if key not in measured:
-                measured[key] = table.measure(
-                    np.array(key, dtype=np.int64), self.config.vocabulary_size, self.self_bleu_version is not None
-                )
-            values = measured[key] | self._classes(scope, [records[place] for place in places], has_classes)
-            result[scope] = {name: None if math.isnan(value) else value for name, value in values.items()}
-        self._keep(texts, unit_NE)
+        # Where nothing was cut off, `finished` is `all`.
+        keys = {scope: tuple(np.searchsorted(used, places).tolist()) for scope, places in chosen.items()}
+        sets = [*dict.fromkeys(keys.values())]
+        measured = table.measure(
+            [np.array(key, dtype=np.int64) for key in sets],
+            self.config.vocabulary_size,
+            self.self_bleu_version is not None,
+        )
+        by_set = dict(zip(sets, measured, strict=True))
+        self.texts[prompt_id] = {scope: by_set[keys[scope]] for scope in scopes}
+        self.classes[prompt_id] = {
+            scope: self._classes(scope, [records[place] for place in places]) for scope, places in scopes.items()
+        }
+        self.has_classes = self.has_classes or any(class_of(record) is not None for record in records)
+        self._keep(prompt_id, texts, unit_NE)
         self._count_formats([records[place] for place in chosen["all"]])
-        return result
+
+    def describe_problems(self) -> list[dict[str, Values]]:
+        """Return the values of each problem by scope, in order; those of none that has samples are undefined."""
+        for prompt_id in self.prompt_ids:
+            if prompt_id not in self.texts:
+                self.add(prompt_id, [])
+        return [self._describe(prompt_id) for prompt_id in self.prompt_ids]
+
+    def _describe(self, prompt_id: str) -> dict[str, Values]:
+        described = {}
+        for scope, values in self.texts[prompt_id].items():
+            classes = self.classes[prompt_id][scope]
+            known = values | (classes if self.has_classes else dict.fromkeys(classes, math.nan))
+            described[scope] = {name: None if math.isnan(value) else value for name, value in known.items()}
+        return described
 
     def summarise(self) -> dict[str, Any]:
         """Return what is not a mean over problems."""
+        drawn_texts = [self.drawn_texts[prompt_id] for prompt_id in self._compared if prompt_id in self.drawn_texts]
         across = {
-            "distinct_2": self._across(self.drawn_texts, lambda draw: distinct_n(draw, 2)),
+            "distinct_2": self._across(drawn_texts, lambda draw: distinct_n(draw, 2)),
             "ead": self._across(
-                self.drawn_texts, lambda draw: expectation_adjusted_distinct(draw, self.config.vocabulary_size)
+                drawn_texts, lambda draw: expectation_adjusted_distinct(draw, self.config.vocabulary_size)
             ),
         }
-        for name, rows in self.drawn_rows.items():
+        for name in self.embeddings if self.drawn_rows else ():
+            rows = [self.drawn_rows[prompt_id][name] for prompt_id in self._compared if prompt_id in self.drawn_rows]
             for metric, measure in ((distance_name(name), mean_cosine_distance), (f"vendi_1_{name}", vendi_score)):
                 across[metric] = self._across(rows, lambda draw, measure=measure: measure(np.stack(draw)))
         shares = format_shares([*self.formats.elements()])
@@ -131,17 +161,20 @@ class DiversityPass:
     def _across(self, items_P: Sequence[Any], measure: Callable[..., float]) -> float:
         return measure_across_prompts(items_P, measure, self.config.num_draws)
 
-    def _classes(self, scope: str, records: Sequence[Record], has_classes: bool) -> dict[str, float]:
+    def _classes(self, scope: str, records: Sequence[Record]) -> dict[str, float]:
         without_class = "own" if scope == "all" else "left_out"
-        values = measure_classes(records, without_class=without_class, max_samples=self.config.max_texts)
-        return values if has_classes else dict.fromkeys(values, math.nan)
+        return measure_classes(records, without_class=without_class, max_samples=self.config.max_texts)
 
-    def _keep(self, texts: Sequence[str], unit_NE: Mapping[str, np.ndarray]) -> None:
-        if len(self.drawn_texts) < self.config.max_prompts:
+    @cached_property
+    def _compared(self) -> dict[str, None]:
+        """Prompts that are compared with each other, in order."""
+        return dict.fromkeys(self.prompt_ids[: self.config.max_prompts])
+
+    def _keep(self, prompt_id: str, texts: Sequence[str], unit_NE: Mapping[str, np.ndarray]) -> None:
+        if prompt_id in self._compared:
             num = self.config.num_draws
-            self.drawn_texts.append(list(texts[:num]))
-            for name, rows in unit_NE.items():
-                self.drawn_rows.setdefault(name, []).append(rows[:num].copy())
+            self.drawn_texts[prompt_id] = list(texts[:num])
+            self.drawn_rows[prompt_id] = {name: rows[:num].copy() for name, rows in unit_NE.items()}
 
     def _count_formats(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -162,7 +195,7 @@ class DiversityPass:
             if bleu
             else "sacrebleu is not installed",
             "embeddings": {name: repr(embedding) for name, embedding in self.embeddings.items()},
-            "num_prompts_across": sum(1 for texts in self.drawn_texts if texts),
+            "num_prompts_across": sum(1 for texts in self.drawn_texts.values() if texts),
         }
 
 

@@ -10,13 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from rlkit.diversity.bleu import self_bleu
 from rlkit.diversity.compression import compression_ratio
 from rlkit.diversity.lexical import EAD_ORDERS, adjust_distinct
-from rlkit.diversity.ngram_table import NgramTable, number_ngrams
+from rlkit.diversity.ngram_table import number_ngrams
 from rlkit.diversity.vendi import vendi_scores_of_kernels
 
 BLOCKS = (4, 16)
@@ -30,7 +31,12 @@ class TextTable:
     """The texts of one problem, counted and embedded once for all of the sets that are measured."""
 
     texts: Sequence[str]
-    ngrams: Mapping[int, NgramTable]
+    has_NU: np.ndarray
+    """Whether a text has an n-gram, shape (N, U), those of one order side by side."""
+    ends_O: Sequence[int]
+    """Where the n-grams of each order end."""
+    totals_NO: np.ndarray
+    """N-grams of each text by order."""
     cosines: Mapping[str, np.ndarray]
     """Cosines of all pairs, (N, N), by the name of the embedding."""
 
@@ -38,39 +44,64 @@ class TextTable:
     def build(cls, texts: Sequence[str], unit_NE: Mapping[str, np.ndarray]) -> TextTable:
         """Build from texts and the unit vectors of their embeddings."""
         cosines = {name: np.clip(rows @ rows.T, -1.0, 1.0) for name, rows in unit_NE.items()}
-        return cls(texts, number_ngrams(texts, EAD_ORDERS), cosines)
+        tables = number_ngrams(texts, EAD_ORDERS).values()
+        ends_O = list(accumulate(table.num_numbers for table in tables))
+        has_NU = np.zeros((len(texts), ends_O[-1]), dtype=bool)
+        for start, table in zip((0, *ends_O), tables, strict=False):
+            has_NU[table.owners_C, start + table.numbers_C] = True
+        totals_ON = [np.bincount(table.owners_C, minlength=len(texts)) for table in tables]
+        return cls(texts, has_NU, ends_O, np.stack(totals_ON, axis=1), cosines)
 
-    def measure(self, chosen: np.ndarray, vocabulary_size: int, with_self_bleu: bool) -> dict[str, float]:
-        """Return the diversity of some of the texts by metric; NaN where there are too few for it.
+    def measure(self, sets: Sequence[np.ndarray], vocabulary_size: int, with_self_bleu: bool) -> list[dict[str, float]]:
+        """Return the diversity of some of the texts by metric, for each set; NaN where there are too few for it.
 
         Args:
-            chosen: places of the texts, in sampling order.
+            sets: places of the texts, in sampling order.
             vocabulary_size: V of `ead`.
             with_self_bleu: whether sacrebleu is there.
         """
-        values: dict[str, float] = {}
+        values: list[dict[str, float]] = [{} for _ in sets]
         for size in BLOCKS:
-            blocks_BK = cut_blocks(chosen, size)
-            values |= self._count_words(blocks_BK, vocabulary_size)
-            for name, cosines_NN in self.cosines.items():
-                values |= _vendi(cosines_NN, blocks_BK, name)
-        largest_BK = cut_blocks(chosen, BLOCKS[-1])
-        ratios = [compression_ratio([self.texts[at] for at in block]) for block in largest_BK]
-        values[f"compression_at_{BLOCKS[-1]}"] = mean_defined(ratios)
-        if with_self_bleu:
-            values[f"self_bleu_at_{SELF_BLEU_TEXTS}"] = self._self_bleu(chosen)
-        return values | {distance_name(name): _distance(cosines, chosen) for name, cosines in self.cosines.items()}
+            blocks = [cut_blocks(chosen, size) for chosen in sets]
+            owners_B = np.repeat(np.arange(len(sets)), [len(each) for each in blocks])
+            columns = self._measure_blocks(np.concatenate(blocks), vocabulary_size)
+            for at, found in enumerate(values):
+                found |= {name: mean_defined(column_B[owners_B == at]) for name, column_B in columns.items()}
+        for chosen, found in zip(sets, values, strict=True):
+            if with_self_bleu:
+                found[f"self_bleu_at_{SELF_BLEU_TEXTS}"] = self._self_bleu(chosen)
+            found |= {distance_name(name): _distance(cosines, chosen) for name, cosines in self.cosines.items()}
+        return values
 
-    def _count_words(self, blocks_BK: np.ndarray, vocabulary_size: int) -> dict[str, float]:
+    def _measure_blocks(self, blocks_BK: np.ndarray, vocabulary_size: int) -> dict[str, np.ndarray]:
+        """Return the diversity of blocks of texts by metric, NaN where a block has none."""
         size = blocks_BK.shape[1]
-        counts = [self.ngrams[n].count(blocks_BK) for n in EAD_ORDERS]
-        unique_BO, totals_BO = (np.stack(columns, axis=1) for columns in zip(*counts, strict=True))
-        at = EAD_ORDERS.index(2)
-        some_B = totals_BO[:, at] > 0
+        columns = self._count_words(blocks_BK, vocabulary_size)
+        for name, cosines_NN in self.cosines.items():
+            columns |= _vendi(cosines_NN, blocks_BK, name)
+        if size == BLOCKS[-1]:
+            ratios = {block: self._compression(block) for block in {*map(tuple, blocks_BK.tolist())}}
+            columns[f"compression_at_{size}"] = np.array([ratios[tuple(block)] for block in blocks_BK.tolist()])
+        return columns
+
+    def _count_words(self, blocks_BK: np.ndarray, vocabulary_size: int) -> dict[str, np.ndarray]:
+        size, at = blocks_BK.shape[1], EAD_ORDERS.index(2)
+        unique_BO = np.array([self._count_distinct(block) for block in blocks_BK], dtype=np.int64)
+        unique_BO = unique_BO.reshape(len(blocks_BK), len(EAD_ORDERS))
+        totals_BO = self.totals_NO[blocks_BK].sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            distinct_B = unique_BO[:, at] / totals_BO[:, at]
         return {
-            f"distinct_2_at_{size}": mean_defined(unique_BO[some_B, at] / totals_BO[some_B, at]),
-            f"ead_at_{size}": mean_defined(adjust_distinct(unique_BO, totals_BO, vocabulary_size)),
+            f"distinct_2_at_{size}": distinct_B,
+            f"ead_at_{size}": adjust_distinct(unique_BO, totals_BO, vocabulary_size),
         }
+
+    def _count_distinct(self, block: np.ndarray) -> list[int]:
+        has_U = self.has_NU[block].any(axis=0)
+        return [int(np.count_nonzero(has_U[start:end])) for start, end in pairwise((0, *self.ends_O))]
+
+    def _compression(self, block: tuple[int, ...]) -> float:
+        return compression_ratio([self.texts[at] for at in block])
 
     def _self_bleu(self, chosen: np.ndarray) -> float:
         written = [self.texts[at] for at in chosen if self.texts[at].strip()][:SELF_BLEU_TEXTS]
@@ -100,14 +131,11 @@ def distance_name(embedding: str) -> str:
     return f"distance_{embedding}" if embedding == "hashed_ngrams" else f"sbert_distance_{embedding}"
 
 
-def _vendi(cosines_NN: np.ndarray, blocks_BK: np.ndarray, name: str) -> dict[str, float]:
+def _vendi(cosines_NN: np.ndarray, blocks_BK: np.ndarray, name: str) -> dict[str, np.ndarray]:
     kernels_BKK = cosines_NN[blocks_BK[:, :, None], blocks_BK[:, None, :]]
-    scores_BQ = vendi_scores_of_kernels(kernels_BKK, VENDI_ORDERS)
+    scores_BQ = vendi_scores_of_kernels(kernels_BKK, VENDI_ORDERS, are_checked=True)
     size = blocks_BK.shape[1]
-    return {
-        f"vendi_{order}_{name}_at_{size}": mean_defined(column)
-        for order, column in zip(VENDI_ORDERS, scores_BQ.T, strict=True)
-    }
+    return {f"vendi_{order}_{name}_at_{size}": column for order, column in zip(VENDI_ORDERS, scores_BQ.T, strict=True)}
 
 
 def _distance(cosines_NN: np.ndarray, chosen: np.ndarray) -> float:

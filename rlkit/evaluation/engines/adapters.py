@@ -128,8 +128,9 @@ def check_fit(model: str, adapter: str) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
+        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
         with torch.device("meta"):
-            layers = dict(AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).named_modules())
+            layers = dict(AutoModelForCausalLM.from_config(config).named_modules())
     except (OSError, ValueError, KeyError):
         # What is wrong with the model itself is said where it is loaded.
         return

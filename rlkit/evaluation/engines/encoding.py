@@ -23,7 +23,7 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(model)
+        return AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise load_error(model, error) from error
 
@@ -62,6 +62,11 @@ def encode_prompts(
 def load_error(model: str, error: Exception) -> ConfigError:
     """Return the sentence for a model that does not load, whether it is a damaged directory or an unknown hub id."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if "trust_remote_code" in str(error):
+        reason = (
+            "it comes with code of its own, which is not run here; if you trust it, serve it with vLLM and name the "
+            "server with --engine openai"
+        )
     if Path(model).is_dir():
         return ConfigError(f"The model in {model!r} does not load: {reason}.")
     return ConfigError(

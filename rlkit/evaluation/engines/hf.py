@@ -110,7 +110,7 @@ class _Loaded:
         dtype = "float32" if engine.dtype == "auto" and device == "cpu" else engine.dtype
         disable_progress_bar()
         try:
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise load_error(name, error) from error
         if adapter is not None:

@@ -100,13 +100,30 @@ def maj_at_k_votes(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0
     return [_vote(problem, ks, seed) if has_answers else _no_vote(ks) for problem in problems]
 
 
-def maj_at_k_cells(problems: Sequence[Problem], ks: Sequence[int], seed: int = 0) -> Cells:
-    """Return the cell of mean maj@k for each k.
+def maj_at_k_columns(problems: Sequence[Problem], ks: Sequence[int]) -> FloatArray:
+    """Return maj@k of each problem, shape (M, K): as the report keeps it, or worked out where it does not.
+
+    An exact vote takes about a millisecond, and a report is compared many times.
+    """
+    kept = [problem.get("majority") or {} for problem in problems]
+    if all(str(k) in values for values in kept for k in ks):
+        return np.array([[values[str(k)] for k in ks] for values in kept], dtype=np.float64).reshape(-1, len(ks))
+    return np.array([vote.values_K for vote in maj_at_k_votes(problems, ks)]).reshape(-1, len(ks))
+
+
+def keep_votes(problems: Sequence[dict[str, Any]], votes: Sequence[MajorityVote], ks: Sequence[int]) -> None:
+    """Put what `maj_at_k_columns` reads into the problems of a report."""
+    for problem, vote in zip(problems, votes, strict=True):
+        values = zip(ks, vote.values_K.tolist(), strict=True)
+        problem["majority"] = {str(k): None if np.isnan(value) else value for k, value in values}
+
+
+def maj_at_k_cells(votes: Sequence[MajorityVote], ks: Sequence[int], seed: int = 0) -> Cells:
+    """Return the cell of mean maj@k for each k, from the votes of all problems.
 
     `simulation_error` beside the interval is the standard error of the mean by draws that were simulated; 0 where all
     values are exact.
     """
-    votes = maj_at_k_votes(problems, ks, seed)
     values_MK = np.stack([vote.values_K for vote in votes]) if votes else np.empty((0, len(ks)))
     errors_MK = np.stack([vote.errors_K for vote in votes]) if votes else np.empty((0, len(ks)))
     cells = _cells(values_MK, ks, seed)

@@ -12,6 +12,7 @@ import numpy as np
 
 from rlkit.estimators import jeffreys_interval, shannon_entropy
 from rlkit.evaluation.metrics.scored import ScoredSamples
+from rlkit.evaluation.samples.grouping import group_samples
 from rlkit.types import Prompt, Row
 
 UNANSWERED = ""
@@ -70,6 +71,11 @@ class ProblemCounts:
             solution = record.get("class")
             self.classes[answer if solution is None else solution] += 1
 
+    def add_all(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Count several."""
+        for record in records:
+            self.add(record)
+
     @property
     def num_drawn(self) -> int:
         """All samples, scored or not."""
@@ -120,14 +126,15 @@ def count_problems(rows: Sequence[Row], records: Iterable[Mapping[str, Any]]) ->
 
     A sample that is there twice, as after joining files, counts once: copies would pass for independent draws.
     """
-    counts = {row["id"]: ProblemCounts(row["id"], row["prompt"], row.get("num_solutions")) for row in rows}
-    seen: set[tuple[str, int]] = set()
-    for record in records:
-        key = (record["prompt_id"], record["sample"])
-        if record["prompt_id"] in counts and key not in seen:
-            seen.add(key)
-            counts[record["prompt_id"]].add(record)
+    counts = start_counts(rows)
+    for prompt_id, group in group_samples(records, counts):
+        counts[prompt_id].add_all(group)
     return list(counts.values())
+
+
+def start_counts(rows: Sequence[Row]) -> dict[str, ProblemCounts]:
+    """Return empty counts of every row by id, in order."""
+    return {row["id"]: ProblemCounts(row["id"], row["prompt"], row.get("num_solutions")) for row in rows}
 
 
 def _most_frequent_first(counts: Counter[str]) -> list[tuple[str, int]]:

@@ -65,7 +65,7 @@ def load_policy(name: str, adapter: str | None = None, *, device: str | None = N
     disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype="float32" if (dtype, device) == ("auto", "cpu") else dtype
+            path, dtype="float32" if (dtype, device) == ("auto", "cpu") else dtype, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
         raise load_error(path, error) from error

@@ -85,7 +85,8 @@ class SavedWeights:
     def _is_tied(self) -> bool:
         from transformers import AutoConfig
 
-        return bool(AutoConfig.from_pretrained(self.folder).get_text_config().tie_word_embeddings)
+        config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+        return bool(config.get_text_config().tie_word_embeddings)
 
 
 def row_slices(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:

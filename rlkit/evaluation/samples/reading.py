@@ -37,7 +37,14 @@ _NUMBERS = ("sample", "num_tokens", "logp_sum", "logp_mean", "entropy_mean")
 _NOT_NEGATIVE = ("sample", "num_tokens")
 _LARGEST = 1e12
 """Of any number in a sample; also keeps out infinity, which JSON can spell as 1e999."""
+_MOST_SHAPES = 256
 _OPTIONAL = [name for name, kinds in _FIELDS.items() if kinds[-1] is type(None)]
+
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+"""Kept, as `json.loads` builds one for every call that is told what to refuse."""
+
+_right_shapes: set[tuple[object, ...]] = set()
+"""Names and types of whole records in which nothing was amiss: of the next of the kind only numbers are checked."""
 
 _START = b'{"prompt_id": '
 
@@ -59,12 +66,13 @@ def place_samples(
     if not path.is_file():
         return
     at, n = 0, read_config(directory)["config"]["n"] if (Path(directory) / CONFIG).is_file() else None
+    known: dict[bytes, bool] = {}
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
             # Parsing is the cost of a large store; the id stands first in a line, so most need not be parsed whole.
-            if prompt_ids is None or _may_be_of(line, prompt_ids):
+            if prompt_ids is None or _may_be_of(line, prompt_ids, known):
                 record = parse_sample(line, path, number, n)
                 if prompt_ids is None or record["prompt_id"] in prompt_ids:
                     yield (number, at), record
@@ -83,6 +91,9 @@ def parse_sample(line: bytes, path: Path, number: int = 0, n: int | None = None)
     Raises:
         StoreError: it is none, or one of its fields holds what cannot be in it.
     """
+    usual = _parse_usual(line, n)
+    if usual is not None:
+        return usual
     try:
         record = json.loads(line, parse_constant=refuse_constant)
         if "verdict" in record:
@@ -96,12 +107,34 @@ def parse_sample(line: bytes, path: Path, number: int = 0, n: int | None = None)
         raise StoreError(
             f"Line {number} of {path} is not a sample: {fault}; delete it, and the same command draws it anew."
         )
+    if record.keys() == _FIELDS.keys() and len(_right_shapes) < _MOST_SHAPES:
+        _right_shapes.add(_shape_of(record))
     for name in _OPTIONAL:
         record.setdefault(name, None)
     if b"\\ud" in line.lower():
         record = _replace_halves(record)
     sample: Record = record
     return sample
+
+
+def _parse_usual(line: bytes, n: int | None) -> Record | None:
+    """Return what `parse_sample` gives of a line like one that was read before; None where it must look closer."""
+    try:
+        record: Any = _DECODER.decode(line.decode("utf-8"))
+        if type(record) is not dict or _shape_of(record) not in _right_shapes:
+            return None
+    except (ValueError, RecursionError):
+        return None
+    numbers = [value for name in _NUMBERS if (value := record[name]) is not None]
+    in_range = min(numbers) >= -_LARGEST and max(numbers) <= _LARGEST
+    not_negative = record["sample"] >= 0 and (record["num_tokens"] or 0) >= 0
+    # Escapes can hold half a surrogate pair.
+    is_usual = in_range and not_negative and b"\\u" not in line and (n is None or record["sample"] < n)
+    return record if is_usual else None
+
+
+def _shape_of(record: Record) -> tuple[object, ...]:
+    return (*record, *map(type, record.values()))
 
 
 def format_sample(record: Mapping[str, Any]) -> str:
@@ -124,14 +157,20 @@ def _is_in_range(name: str, value: float) -> bool:
     return bool((0 if name in _NOT_NEGATIVE else -_LARGEST) <= value <= _LARGEST)
 
 
-def _may_be_of(line: bytes, prompt_ids: Collection[str]) -> bool:
-    if not line.startswith(_START):
-        return True
+def _may_be_of(line: bytes, prompt_ids: Collection[str], known: dict[bytes, bool]) -> bool:
+    """Return whether a line may be of the prompts; `known` remembers what was found of an id as it is written."""
     end = line.find(b'", "', len(_START))
-    try:
-        return end < 0 or json.loads(line[len(_START) : end + 1]) in prompt_ids
-    except ValueError:
+    if end < 0 or not line.startswith(_START):
         return True
+    written = line[len(_START) : end + 1]
+    found = known.get(written)
+    if found is None:
+        try:
+            found = json.loads(written) in prompt_ids
+        except ValueError:
+            found = True
+        known[written] = found
+    return found
 
 
 def _replace_halves(record: Mapping[str, Any]) -> Record:

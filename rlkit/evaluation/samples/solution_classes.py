@@ -12,7 +12,7 @@ from rlkit.diversity.contract import label_group, read_features
 from rlkit.diversity.text_partition import KeyPartition
 from rlkit.evaluation.engines.contract import SampleKey
 from rlkit.evaluation.samples.grading import Grader
-from rlkit.evaluation.samples.index import index_samples
+from rlkit.evaluation.samples.grouping import group_samples
 from rlkit.evaluation.samples.reading import Record
 from rlkit.evaluation.samples.store import key_of
 from rlkit.types import Row
@@ -39,12 +39,10 @@ def classify_samples(
         PluginError: the partition raises, or returns something else than it should.
     """
     by_id = {row["id"]: row for row in rows}
-    samples = index_samples(path, by_id)
     classes: dict[SampleKey, str] = {}
-    for prompt_id, row in by_id.items():
-        if group := samples.read(prompt_id):
-            names = _name_group(group, row, partition, grader)
-            classes |= {key_of(record): name for record, name in zip(group, names, strict=True)}
+    for prompt_id, group in group_samples(path, by_id):
+        names = _name_group(group, by_id[prompt_id], partition, grader)
+        classes |= {key_of(record): name for record, name in zip(group, names, strict=True)}
     return classes
 
 

@@ -21,7 +21,6 @@ from rlkit.diversity.vendi import vendi_score
 from rlkit.errors import ConfigError, PluginError, StoreError
 from rlkit.estimators import hill_number, simpson_diversity, split_diversity_loss
 from rlkit.evaluation.diversity.measuring import DiversityConfig, measure_diversity
-from rlkit.evaluation.samples.index import index_samples
 
 ROWS = [{"id": "varied", "prompt": "p"}, {"id": "collapsed", "prompt": "q"}, {"id": "empty", "prompt": "r"}]
 WORDS = [
@@ -169,14 +168,6 @@ def test_a_store_gives_what_its_lines_give_in_any_order(tmp_path: Path, measured
     (tmp_path / "samples.jsonl").write_text("".join(lines) + '{"prompt_id": "varied", "sam')
     assert measure_diversity(tmp_path, ROWS) == measured
     assert measure_diversity(str(tmp_path), ROWS[::-1])[0] == measured[0][::-1]
-
-
-def test_only_the_places_of_samples_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(each) + "\n" for each in RECORDS))
-    index = index_samples(tmp_path, ["varied", "empty"])
-    assert [each["sample"] for each in index.read("varied")] == list(range(20))
-    assert index.read("empty") == index.read("collapsed") == []
-    assert index.has_classes
 
 
 def test_texts_beyond_the_limit_are_left_out_but_not_their_classes() -> None:

@@ -26,13 +26,20 @@ from rlkit.evaluation.metrics.curves import (
     cover_at_tau_cells,
     cover_posterior_at_tau_cells,
     g_pass_at_k_cells,
+    keep_votes,
     maj_at_k_cells,
+    maj_at_k_columns,
     maj_at_k_votes,
     mg_pass_at_k_cells,
     pass_hat_k_cells,
 )
 from rlkit.evaluation.metrics.extrapolation import extrapolate
 from rlkit.evaluation.metrics.problems import ProblemCounts, count_problems, describe_problems
+
+
+def maj_cells(problems: list[dict[str, Any]], ks: list[int]) -> dict[str, Any]:
+    return maj_at_k_cells(maj_at_k_votes(problems, ks), ks)
+
 
 NUM_PROBLEMS, N = 60, 16
 KS = k_grid(N)
@@ -79,7 +86,11 @@ def test_cells_are_means_of_the_estimators(problems: list[dict[str, Any]]) -> No
 
 
 def test_cells_hold_intervals_around_their_means(problems: list[dict[str, Any]]) -> None:
-    families = [pass_hat_k_cells(problems, KS), maj_at_k_cells(problems, KS), cover_at_tau_cells(problems)]
+    families = [
+        pass_hat_k_cells(problems, KS),
+        maj_at_k_cells(maj_at_k_votes(problems, KS), KS),
+        cover_at_tau_cells(problems),
+    ]
     for cell in [cell for family in families for cell in family.values()]:
         assert 0 <= cell["low"] <= cell["value"] <= cell["high"] <= 1
         assert cell["num_defined"] == cell["num_total"] == NUM_PROBLEMS
@@ -99,13 +110,18 @@ def test_cover_falls_with_the_threshold_and_starts_at_any_success(problems: list
 
 
 def test_votes_are_on_answers_with_those_without_one_abstaining(problems: list[dict[str, Any]]) -> None:
-    cells, votes = maj_at_k_cells(problems, KS), maj_at_k_votes(problems, KS)
+    votes = maj_at_k_votes(problems, KS)
+    cells = maj_at_k_cells(votes, KS)
     for problem, vote in zip(problems, votes, strict=True):
         answers = {key: pair for key, pair in problem["answers"].items() if key}
         flags = [correct > 0 for _, correct in answers.values()]
         sizes = [count for count, _ in answers.values()]
         expected = majority_vote(sizes, flags, KS, problem["answers"].get("", [0, 0])[0]).values_K
         np.testing.assert_allclose(vote.values_K, expected)
+    kept = [dict(problem) for problem in problems]
+    keep_votes(kept, votes, KS)
+    for each in (problems, kept):
+        np.testing.assert_array_equal(maj_at_k_columns(each, KS), [vote.values_K for vote in votes])
     passes = pass_at_k_cells(problems, KS)
     assert cells["1"]["value"] == pytest.approx(passes["1"]["value"])
     assert all(cells[str(k)]["value"] <= passes[str(k)]["value"] + 1e-12 for k in KS)
@@ -148,7 +164,7 @@ def test_extrapolation_from_nothing_is_undefined(problems: list[dict[str, Any]])
 
 def test_budgets_above_the_samples_are_undefined_not_solved(problems: list[dict[str, Any]]) -> None:
     ks = [N, 2 * N]
-    families = [pass_hat_k_cells(problems, ks), mg_pass_at_k_cells(problems, ks), maj_at_k_cells(problems, ks)]
+    families = [pass_hat_k_cells(problems, ks), mg_pass_at_k_cells(problems, ks), maj_cells(problems, ks)]
     families += [{str(k): cells["0.5"] for k, cells in g_pass_at_k_cells(problems, ks).items()}]
     for cells in families:
         assert cells[str(N)]["num_defined"] == NUM_PROBLEMS
@@ -160,7 +176,7 @@ def test_no_samples_at_all_are_undefined_everywhere() -> None:
     counts = count_problems([{"id": "a", "prompt": "?"}, {"id": "b", "prompt": "?"}], [])
     problems = describe_problems(counts)
     assert problems[0]["pass_rate_low"] is None
-    families = [family(problems, [1, 2]) for family in (pass_hat_k_cells, mg_pass_at_k_cells, maj_at_k_cells)]
+    families = [family(problems, [1, 2]) for family in (pass_hat_k_cells, mg_pass_at_k_cells, maj_cells)]
     families += [bayes_pass_at_k_cells(problems, [1, 2]), cover_at_tau_cells(problems)]
     families += [cover_posterior_at_tau_cells(problems), *g_pass_at_k_cells(problems, [1, 2]).values()]
     families += [*best_of_k_cells([each.samples for each in counts], [1, 2]).values()]
@@ -168,7 +184,7 @@ def test_no_samples_at_all_are_undefined_everywhere() -> None:
         assert cell["value"] is None
         assert (cell["num_defined"], cell["num_total"]) == (0, 2)
     assert bayes_pass_at_k_cells(problems, [1])["1"]["sd"] is None
-    assert maj_at_k_cells(problems, [1])["1"]["simulation_error"] is None
+    assert maj_cells(problems, [1])["1"]["simulation_error"] is None
 
 
 def test_posterior_means_lie_beside_the_unbiased_ones(problems: list[dict[str, Any]]) -> None:

@@ -251,6 +251,38 @@ def test_a_line_with_what_no_field_can_hold_is_named(tmp_path: Path, damage: dic
         stored(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sample": -1},
+        {"sample": 4},
+        {"num_tokens": -1},
+        {"num_tokens": 10**13},
+        {"logp_sum": -(10.0**13)},
+        {"entropy_mean": 1e13},
+        {"correct": 1},
+        {"num_tokens": True},
+        {"extra": [1], "label": 2},
+    ],
+)
+def test_a_line_is_judged_alike_whatever_was_read_before_it(tmp_path: Path, damage: dict[str, object]) -> None:
+    # The first lines make the reader trust their shape; the last has the same one, or nearly.
+    with SampleStore(tmp_path, CONFIG) as store:
+        store.append([record("a", 0) | {"num_tokens": 3, "logp_sum": -1.0, "entropy_mean": 0.5}, record("a", 1)])
+    with (tmp_path / "samples.jsonl").open("a") as file:
+        file.write(
+            json.dumps(record("a", 2) | {"num_tokens": 3, "logp_sum": -1.0, "entropy_mean": 0.5} | damage) + "\n"
+        )
+    with pytest.raises(StoreError, match=r"Line 3 of .* is not a sample"):
+        stored(tmp_path)
+
+
+def test_halves_of_characters_are_replaced_in_lines_of_a_known_shape_too(tmp_path: Path) -> None:
+    lines = [json.dumps(record("a", at, "x\ud83d" if at else "x")) + "\n" for at in range(3)]
+    (tmp_path / "samples.jsonl").write_text("".join(lines))
+    assert [found["completion"] for found in stored(tmp_path)] == ["x", "x?", "x?"]
+
+
 def test_samples_of_an_older_version_are_read_under_todays_names(tmp_path: Path) -> None:
     old = {"prompt_id": "a", "sample": 0, "completion": "x", "correct": None, "verdict": "odd"}
     (tmp_path / "samples.jsonl").write_text(json.dumps(old) + "\n")
