@@ -225,8 +225,9 @@ class _Run:
         if code == 127 and err.startswith("sandbox: weak: "):
             reason = err.splitlines()[0].removeprefix("sandbox: weak: ")
             raise RewardError(
-                f"This machine cannot shut programs off from its files and network ({reason}); allow user namespaces (docs/isolation.md), "
-                "run them on another machine (executor_url), or write sandbox: weak to run them all the same."
+                f"This machine cannot shut programs off from its files and network ({reason}); allow user "
+                "namespaces (docs/isolation.md), run them on another machine (executor_url), or write sandbox: weak to "
+                "run them all the same."
             )
         if code == 127 and err.startswith("sandbox: "):
             raise RewardError(f"The sandbox cannot run its program: {err.splitlines()[0].removeprefix('sandbox: ')}.")

@@ -227,6 +227,20 @@ def test_without_a_process_namespace_nothing_survives_either(tmp_path):
     assert wait_until(lambda: not marked_processes("sleep\0" + "86418"), 3)
 
 
+def test_root_that_may_not_administer_the_system_can_run_programs_too():
+    # Such is root in a container, also where the calls that make namespaces are allowed.
+    if os.geteuid() != 0 or not isolates("pid", "mount"):
+        pytest.skip("this needs the superuser, and namespaces")
+    drop, administer = 24, 21
+    program = (
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl({drop}, {administer}, 0, 0, 0); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    inner = "from rlkit.verifiers.sandbox import run_python; print(run_python('print(1)'))"
+    ran = subprocess.run([sys.executable, "-c", program, sys.executable, "-c", inner], capture_output=True, text=True)
+    assert "status='finished', exit_code=0, stdout='1" in ran.stdout, ran.stderr
+
+
 def test_limits_are_checked_at_the_door():
     with pytest.raises(ConfigError, match="wall_s=0"):
         Limits(wall_s=0)
