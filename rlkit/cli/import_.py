@@ -29,6 +29,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--metric", help="the log's metric that says what is correct (default: the only or usual one)")
     parser.add_argument("--filter", help="the filter of lm-evaluation-harness whose results are read")
     parser.add_argument("--verifier", help="grade anew by math, exact, multiple_choice or file.py:fn")
+    parser.add_argument(
+        "--thinking-tag",
+        default="think",
+        metavar="TAG",
+        help="look for no answer inside of <TAG>...</TAG>; '' takes whole texts (default: %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         metric=args.metric,
         filter=args.filter,
         verifier=args.verifier,
+        thinking_tag=args.thinking_tag or None,
     )
     cell = report["pass_at_k"]["1"]
     found = "undefined" if cell["value"] is None else f"{cell['value']:.3f}"

@@ -9,7 +9,7 @@ together with the trainer's settings, which say what they must go with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +81,8 @@ class Plan:
     """What `from_pretrained` takes; None where the trainer was given a model."""
     task: Any = None
     """Where the rows come from; None where the trainer was given a dataset."""
+    fitted_to: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    """The settings that `fit` looked at; None before it."""
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Plan:
@@ -156,6 +158,7 @@ class Plan:
             self,
             advantage=chain,
             objective=_with_beta(self.objective, settings),
+            fitted_to=_settings_of_a_fit(settings),
             **{key: getattr(settings, key) for key in scalars if hasattr(settings, key)},
         )
         fitted._check_rewards()
@@ -163,6 +166,17 @@ class Plan:
         if self.advantage is not None:
             _say_what_a_chain_replaces(settings)
         return fitted
+
+    def check_fits(self, settings: Any) -> None:
+        """Raise ConfigError unless this plan was fitted to these settings, as far as it depends on them."""
+        if self.fitted_to is None:
+            raise ConfigError("The trainer was given a plan that was not fitted; write plan=plan.fit(args).")
+        for key, value in _settings_of_a_fit(settings).items():
+            if self.fitted_to[key] != value:
+                raise ConfigError(
+                    f"The trainer's plan was fitted to {key}={self.fitted_to[key]!r}, but its configuration has "
+                    f"{value!r}; write plan=Plan.from_recipe(recipe).fit(args) with the same args."
+                )
 
     def describe(self) -> dict[str, Any]:
         """Return every plug-in but rewards with all of its parameters, defaults included, as plain data."""
@@ -275,6 +289,31 @@ class Plan:
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
+
+
+_FITTED = {
+    "num_generations": None,
+    "loss_type": None,
+    "beta": 0.0,
+    "use_bias_correction_kl": False,
+    "fast_path": False,
+    "top_entropy_quantile": 1.0,
+    "multi_objective_aggregation": "sum_then_normalize",
+    "scale_rewards": "group",
+    "correct_reward": None,
+    "correct_above": 0.5,
+    "max_error_rate": 0.05,
+}
+"""Settings that a plan depends on, and what they are where a configuration has no such field."""
+
+
+def _settings_of_a_fit(settings: Any) -> dict[str, Any]:
+    values = {key: getattr(settings, key, otherwise) for key, otherwise in _FITTED.items()}
+    # A configuration writes these two in one way.
+    scale, verifier = values["scale_rewards"], values["correct_reward"]
+    values["scale_rewards"] = {"True": "group", "False": "none"}.get(str(scale), scale)
+    values["correct_reward"] = int(verifier) if isinstance(verifier, str) and verifier.isdecimal() else verifier
+    return values
 
 
 _REPLACED = {"scale_rewards": ("group", True), "multi_objective_aggregation": ("sum_then_normalize",)}

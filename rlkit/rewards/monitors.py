@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlkit.errors import ConfigError, suggest
-from rlkit.parameters import check_number, show
+from rlkit.parameters import check_count, check_number, show
 from rlkit.rewards.bound_reward import resolve_reward
 
 FloatArray = NDArray[np.float64]
@@ -45,6 +45,8 @@ class Thresholds:
     """Weight of the past in the running mean, from 0 (none) to below 1."""
     release: float = 0.8
     """Share of a threshold below which a warning is over and may come again."""
+    least_completions: int = 64
+    """Completions that must have been seen before anything is warned of."""
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -52,6 +54,7 @@ class Thresholds:
             check_number("monitor", name, getattr(self, name), above=0)
         check_number("monitor", "smoothing", self.smoothing, at_least=0, below=1)
         check_number("monitor", "release", self.release, above=0, at_most=1)
+        check_count("monitor", "least_completions", self.least_completions)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Readings:
     held_out_gap: float = math.nan
     num_free: int = 10**6
     """Completions that the correlation is of, less their groups: a few may correlate by chance."""
+    num_rows: int = 10**6
+    """Completions of the step."""
 
     def length_at_least(self, sign: float) -> float:
         """Return what is left of the correlation in the direction of `sign`, 1 or -1, less what chance may have given.
@@ -117,7 +122,9 @@ def measure_rewards(
     failures_K = np.isnan(rewards_BK).mean(axis=0) if len(rewards_BK) else np.full(len(weights_K), np.nan)
     lengths_B = np.asarray(lengths_B, dtype=np.float64)
     num_free = int((~np.isnan(totals_B)).sum()) - len(totals_B) // group_size
-    return Readings(shares_K, _correlate_within(totals_B, lengths_B, group_size), failures_K, gap, num_free)
+    return Readings(
+        shares_K, _correlate_within(totals_B, lengths_B, group_size), failures_K, gap, num_free, len(totals_B)
+    )
 
 
 def share_variance(parts_BK: ArrayLike) -> FloatArray:
@@ -183,7 +190,7 @@ class _Alarm:
     """First step of the present stretch above the threshold."""
     is_raised: bool = False
 
-    def observe(self, step: int, value: float, threshold: float, limits: Thresholds) -> bool:
+    def observe(self, step: int, value: float, threshold: float, limits: Thresholds, may_warn: bool) -> bool:
         """Take in a value; return whether the warning is due now."""
         if math.isnan(value):
             return False
@@ -193,7 +200,7 @@ class _Alarm:
             self.since = step if self.since is None else self.since
         elif self.mean < limits.release * threshold:
             self.is_raised, self.since = False, None
-        if self.mean > threshold and not self.is_raised:
+        if self.mean > threshold and not self.is_raised and may_warn:
             self.is_raised = True
             return True
         return False
@@ -209,10 +216,13 @@ class RewardMonitors:
     """Index of the reward that may dominate, as it is the task."""
     limits: Thresholds = field(default_factory=Thresholds)
     first_gap: float = math.nan
+    num_seen: int = 0
+    """Completions so far."""
     alarms: dict[str, _Alarm] = field(default_factory=dict)
 
     def observe(self, step: int, readings: Readings) -> list[str]:
         """Return the warnings that this step brings, one sentence each."""
+        self.num_seen += readings.num_rows
         if math.isnan(self.first_gap):
             self.first_gap = readings.held_out_gap
         limits, warnings = self.limits, []
@@ -246,15 +256,18 @@ class RewardMonitors:
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, as JSON types."""
         alarms = {key: [_none(a.mean), a.since, a.is_raised] for key, a in self.alarms.items()}
-        return {"first_gap": _none(self.first_gap), "alarms": alarms}
+        return {"first_gap": _none(self.first_gap), "num_seen": self.num_seen, "alarms": alarms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` returned."""
         self.first_gap = _nan(state["first_gap"])
+        # Older checkpoints did not count; theirs were of many.
+        self.num_seen = state.get("num_seen", self.limits.least_completions)
         self.alarms = {key: _Alarm(_nan(mean), since, up) for key, (mean, since, up) in state["alarms"].items()}
 
     def _rises(self, key: str, step: int, value: float, threshold: float) -> bool:
-        return self.alarms.setdefault(key, _Alarm()).observe(step, float(value), threshold, self.limits)
+        may_warn = self.num_seen >= self.limits.least_completions
+        return self.alarms.setdefault(key, _Alarm()).observe(step, float(value), threshold, self.limits, may_warn)
 
     def _since(self, key: str) -> int | None:
         return self.alarms[key].since

@@ -119,7 +119,7 @@ class DatasetTask:
 
         Raises:
             RewardError: a problem is in two splits, or the verifier does not accept a gold answer, or accepts a damaged
-                one; the message names the row.
+                one, or cannot judge it; the message names the row.
         """
         loaded = {split: self.load(split) for split in self.known_splits()}
         check_apart(loaded)
@@ -138,6 +138,10 @@ class DatasetTask:
         for grade, (wrong, row) in self._grade_pairs(wrongs):
             if grade.correct:
                 yield row["id"], f"The verifier {self.verifier} accepts {wrong!r} as the answer of {row['id']!r}"
+            elif grade.label in ("grader_error", "timeout"):
+                # Rewards of such a problem would be None for all but the gold answer as it is written.
+                said = f"{wrong!r} cannot be told from the gold answer {row['gold']!r} of {row['id']!r} ({grade.label})"
+                yield row["id"], f"{said}; write one that the verifier {self.verifier} can compare, or choose another"
 
     def _grade_pairs(self, pairs: list[tuple[str, Row]]) -> Iterator[tuple[Grade, tuple[str, Row]]]:
         return zip(self.grade_all([text for text, _ in pairs], [row for _, row in pairs]), pairs, strict=True)

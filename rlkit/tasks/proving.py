@@ -14,6 +14,10 @@ from rlkit.types import Grade, Row, Task
 
 _SECONDS = 300.0
 """Time for the rows of one split; what is not tried by then is said."""
+LONGEST_S = 1800.0
+"""Seconds in which a task must load its rows, and prove itself."""
+GRADE_S = 60.0
+"""Seconds that one call of `grade` may take, with what it loads at first."""
 _BATCH = 64
 _NAMED = 5
 _USUAL_SPLITS = ("train", "validation", "test")
@@ -55,21 +59,28 @@ def try_rows(rows: Sequence[Row], find_faults: Callable[[list[Row]], Iterator[Fa
         raise RewardError(f"{faults[first]}.{more}")
 
 
-def prove_task(task: Task) -> dict[str, int]:
+def prove_task(task: Task, at: Callable[[str, float], object] = lambda label, patience_s: None) -> dict[str, int]:
     """Check that a task keeps its contract, then let it prove its verifier; returns the number of rows of each split.
 
     Every row has a prompt and an id of its own, no problem is in two splits, and `grade` gives a `Grade` whatever it is
     shown.
 
+    Args:
+        task: of anybody's.
+        at: told what is done next, and how many seconds that may take; for a program that watches from outside.
+
     Raises:
         ConfigError: a row is not as it must be, or no split can be loaded.
         RewardError: a problem is in two splits, or `grade` raises or gives something else.
     """
+    at("its rows were loaded", LONGEST_S)
     loaded = _load_splits(task)
     check_apart(loaded)
     for rows in loaded.values():
         for text in _HOSTILE:
+            at(f"grade() was given {show(text, 40)}", GRADE_S)
             _check_grade(task, text, rows[0])
+    at("validate() was called", LONGEST_S)
     try:
         task.validate()
     except (RewardError, ConfigError, PluginError):

@@ -85,6 +85,8 @@ class DiverseGRPOTrainer(OwnLossTrainer):
             args = DiverseGRPOConfig(output_dir="runs/diverse-grpo")
         if plan is not None and reward_funcs is not None:
             raise ConfigError("A trainer was given both a plan and reward_funcs; the plan holds the rewards already.")
+        if plan is not None:
+            plan.check_fits(args)
         sources = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.plan = plan or Plan.from_config(args, [source for source in sources if source is not None])
         self.scorer = RewardScorer(self.plan, (args.process_index, args.world_size))

@@ -70,16 +70,20 @@ _MOST_BOXES = 64
 _TAIL = 50_000
 """Characters at the end of a text in which a box is looked for first."""
 # Possessive, so that no text costs more than linear time.
-_BRACE = re.compile(r"\\f?boxed\s*\{|\\[{}]|[{}]")
+_BRACE = re.compile(r"\\(?:f?boxed|fbox)\s*\{|\\[{}]|[{}]")
 _BETWEEN_BOXES = re.compile(
     r"(?:[ \t,;$*]|\\[,;: ]|\\q?quad|\\\(|\\\)|\band\b|\bor\b|\\text\{[ ,]*(?:and|or)[ ,]*\})*+"
 )
 _OPENERS, _CLOSERS = ("<answer>", "<Answer>", "<ANSWER>"), ("</answer>", "</Answer>", "</ANSWER>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*+(?=\S)")
 _NUMBER_AFTER_HASHES = re.compile(r"[-+]?(?:\\?[$€£])?[-+]?[\d.,/]*\d(?:\s*\\?%)?(?![\w)]|[.:]\s)[ \t.*$]*")
+# Up to two ends of lines, and the mark that opens a formula on a line of its own.
+_NEXT_LINE = r"(?:\n[ \t]*+){0,2}(?:(?:\\\[|\$\$)[ \t]*+\n[ \t]*+)?+"
 _SENTENCE = re.compile(
-    r"\banswers?(?:\*\*)?[ \t]*+(?:(?:is|are|was|would be|must be)\b[ \t:*_]*+|[:=][ \t*_]*+(?:\n[ \t]*+){0,2})(?=\S)",
-    re.IGNORECASE,
+    rf"\banswers?(?:\*\*)?[ \t]*+(?:(?:is|are|was|would be|must be)\b[ \t:*_]*+|[:=][ \t*_]*+){_NEXT_LINE}(?=\S)"
+    # A heading.
+    rf"|^[#*_ \t]*+(?:the[ \t]++)?(?:final[ \t]++|correct[ \t]++)?answer[*_:. \t]*+(?=\n){_NEXT_LINE}(?=\S)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -92,7 +96,7 @@ class _Box(NamedTuple):
 
 def _find_boxes(text: str) -> Sequence[_Box]:
     """Return the last boxes that are closed and in no other, in reading order; the end of a long text is read first."""
-    first = text.find("boxed")
+    first = text.find("box")
     if first < 0 or text.rfind("}") < first:
         return ()
     late = max(0, len(text) - _TAIL)
@@ -139,6 +143,10 @@ def _last_tagged(text: str) -> Announcement | None:
     if line:
         return Announcement(line, start + rest.index(line) + len(line), False)
     closing = _rfind(text, _CLOSERS, opening)
+    before = _rfind(text, _OPENERS, opening)
+    if before > closing and text[before + len(_OPENERS[0]) : opening].strip():
+        # It was closed by another opening tag.
+        return Announcement(text[before + len(_OPENERS[0]) : opening], start, True)
     earlier = _rfind(text, _OPENERS, closing)
     if min(closing, earlier) < 0:
         return None

@@ -21,9 +21,18 @@ _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 _ASSIGNMENT = re.compile(r"^[A-Za-z]\s*=\s*(?=\S)")
 _BLANKS_AT_SIGNS = re.compile(r"\s*([^\w\s])\s*")
 _NUMBER = re.compile(
-    r"(?<![\w.,/^])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+|/\d+)?"
+    r"(?<![\w.,/^}])[-+]?(?:\d{1,3}(?:(?:,|\\,|\{,\}|[ \u00a0\u2009\u202f])\d{3}(?!\d))++|\d++)(?:\.\d++)?+"
+    r"(?:[eE][-+]?\d++|/\d++)?+"
     # A unit may be stuck to it; ordinals, algebra and names with digits are no numbers.
     r"(?!\w*[\d_^/])(?!(?:st|nd|rd|th)\b)(?![a-ln-rt-zA-Z]\b)"
+)
+_SAID_LAST = re.compile(
+    r"(?=[^\W\d_])[^\n]{0,200}?\b(?:is|are|equals)[ \t:]++((?:[-+$(]|\\[$(])*+\d\S*+(?:[ \t]++[^\W\d_]{1,20})?)\.?",
+    re.IGNORECASE,
+)
+_SAID_FIRST = re.compile(
+    r"(\S*\d\S*)[ \t]++is[ \t]++(?:the|my)[ \t]++(?:final[ \t]++|correct[ \t]++)?(?:answer|solution|result)\.?",
+    re.IGNORECASE,
 )
 _LONGEST_NUMBER_SEARCH = 4000
 """Characters from the end in which the last number is looked for."""
@@ -45,6 +54,13 @@ def extract_final_answer(text: str, *, last_number: bool = False) -> str | None:
         return answer
     numbers = _NUMBER.findall(text[-_LONGEST_NUMBER_SEARCH:])
     return numbers[-1] if numbers else None
+
+
+def said_number(answer: str) -> str | None:
+    """Return the number of an answer that is a sentence, as `The value is 42.`, None where it is none."""
+    plain = answer.strip()
+    found = _SAID_FIRST.fullmatch(plain) or _SAID_LAST.fullmatch(plain)
+    return found[1].rstrip(".") if found else None
 
 
 def read_answer(text: str) -> str | None:

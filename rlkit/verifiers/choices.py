@@ -10,7 +10,9 @@ _LONGEST = 1000
 """Characters of an announced choice that are looked at."""
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|mathit|textbf|textrm|boldsymbol)\s*\{([^{}]*)\}")
 _CHOSEN = re.compile(
-    r"\b(?:option|choice)\b[ \t*]*+(?:is\b|[:=])[ \t:*]*+(?=\S)|\bI\s+(?:choose|pick|select)\s+(?=\S)", re.IGNORECASE
+    r"\b(?:option|choice)\b[ \t*]*+(?:is\b|[:=])[ \t:*]*+(?=\S)|\bI\s+(?:choose|pick|select)\s+(?=\S)"
+    r"|(?<!\band )(?<!\bor )(?<!\bnor )(?<![\w(])(?=\(?[A-Z]\)?\s+is\s+(?:the\s+)?(?:correct|right)\b)",
+    re.IGNORECASE,
 )
 """What announces a letter beside what announces any answer."""
 _AROUND = " \t\n*_`$\"'“”‘’~"

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 
 from rlkit.errors import ConfigError
 from rlkit.types import Grade
-from rlkit.verifiers.answers import extract_final_answer
+from rlkit.verifiers.answers import extract_final_answer, said_number
 from rlkit.verifiers.expressions import squeeze
 from rlkit.verifiers.quantities import read_quantity, same_quantity
 from rlkit.verifiers.spelling import tidy
@@ -46,10 +46,17 @@ def judge_answers(
     Raises:
         ConfigError: math-verify is not installed.
     """
-    pairs = list(zip(answers, golds, strict=True))
+    pairs = [(_without_words(answer, gold), gold) for answer, gold in zip(answers, golds, strict=True)]
     asked = {(answer, gold) for answer, gold in pairs if answer is not None}
     grades = _judge_pairs(sorted(asked), deadline_s)
     return [Grade(False, "no_answer") if answer is None else grades[answer, gold] for answer, gold in pairs]
+
+
+def _without_words(answer: str | None, gold: str) -> str | None:
+    """Return the number of an answer that is a sentence, unless the gold answer is one too."""
+    if answer is None or said_number(gold) is not None:
+        return answer
+    return said_number(answer) or answer
 
 
 def judge_completions(

@@ -16,12 +16,19 @@ from rlkit.errors import RewardError
 
 _UIDS = itertools.count()
 _FIRST_UID = 1_000_000
+_CHANGE_USERS = 1 << 0 | 1 << 6 | 1 << 7
+"""Rights to change the owner of files, groups, and users."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @contextmanager
-def private_directory(files: Mapping[str, str]) -> Iterator[tuple[str, int | None]]:
-    """Make the directory a program runs in, with its files; yield it and the user that it will be."""
+def private_directory(files: Mapping[str, str], *, sees_files: bool) -> Iterator[tuple[str, int | None]]:
+    """Make the directory a program runs in, with its files; yield it and the user that it will be.
+
+    Args:
+        files: name -> text.
+        sees_files: whether the program may have to find its way through the machine's own folders.
+    """
     try:
         directory = tempfile.mkdtemp(prefix="rlkit-sandbox-")
     except OSError as error:
@@ -30,7 +37,7 @@ def private_directory(files: Mapping[str, str]) -> Iterator[tuple[str, int | Non
             f"The sandbox cannot make a directory at {folder}: {error.strerror}; make room there, or set TMPDIR."
         ) from error
     try:
-        uid = _spare_uid(directory)
+        uid = _spare_uid(directory, sees_files)
         for name, text in files.items():
             path = Path(directory, name)
             path.write_text(text, encoding="utf-8", errors="surrogatepass")
@@ -87,17 +94,22 @@ def _open_up(name: str, parent: int | None = None) -> None:
         os.chmod(name, 0o700, dir_fd=parent)
 
 
-def _spare_uid(directory: str) -> int | None:
+def _spare_uid(directory: str, sees_files: bool) -> int | None:
     """Return a user number of this program's own, so that limits count and reach its processes alone.
 
     None where this process may not change users, where none but its own is mapped, as in a rootless container, or where
-    others could not read the interpreter or the directory.
+    others could not read the interpreter. Folders above it, which may be shut to others, matter only to a program that
+    sees the machine's own; in a root of its own they are made anew.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not _may_change_users():
         return None
-    for path in (Path(interpreter()), Path(directory)):
-        if any(not parent.stat().st_mode & stat.S_IXOTH for parent in path.parents):
+    home = Path(os.path.realpath(sys.base_prefix))
+    for path in (Path(interpreter()), Path(os.path.realpath(os.__file__))):
+        above = [folder for folder in path.parents if sees_files or folder.is_relative_to(home)]
+        if not path.stat().st_mode & stat.S_IROTH or any(_is_shut(folder) for folder in above):
             return None
+    if sees_files and any(_is_shut(folder) for folder in Path(directory).parents):
+        return None
     mapped = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
     first, _, count = max(mapped, key=lambda line: line[2], default=(0, 0, 0))
     number = (os.getpid() * 1000 + next(_UIDS) % 1000) % 1_000_000_000
@@ -105,6 +117,16 @@ def _spare_uid(directory: str) -> int | None:
         return first + _FIRST_UID + number % (count - _FIRST_UID)
     # A container's own range, which is shorter; low numbers are its system's.
     return first + count // 2 + number % (count // 2) if count > 2000 else None
+
+
+def _may_change_users() -> bool:
+    status = Path("/proc/self/status").read_text()
+    rights = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff")), 0)
+    return rights & _CHANGE_USERS == _CHANGE_USERS
+
+
+def _is_shut(folder: Path) -> bool:
+    return not folder.stat().st_mode & stat.S_IXOTH
 
 
 def interpreter() -> str:

@@ -31,6 +31,12 @@ _CHILD = Path(__file__).with_name("sandbox_child.py")
 _GRACE_S = 5.0
 """How much longer than its time a program may take before the keeper itself is taken for stuck."""
 
+_TOGETHER = {
+    "processes": "more than {0.processes} processes and threads at a time",
+    "memory": "its processes together took more than {0.memory_mb} MiB of memory",
+}
+"""What a program is ended for beside its time and its files."""
+
 Status = Literal["finished", "crashed", "timeout", "output"]
 
 
@@ -47,7 +53,7 @@ class Limits:
     cpu_s: int = 10
     """Seconds of processor time of each process."""
     memory_mb: int = 512
-    """Address space of each process."""
+    """MiB of address space of each process, and of memory that all of them take together."""
     file_mb: int = 16
     """Largest file."""
     disk_mb: int = 64
@@ -121,7 +127,7 @@ def run_sandboxed(
     limits = limits or Limits()
     open_fds = list(pass_fds)
     try:
-        with private_directory(files or {}) as (directory, uid):
+        with private_directory(files or {}, sees_files=limits.sandbox == "weak") as (directory, uid):
             words = [interpreter() if word == "{python}" else word for word in argv]
             run = _Run(words, directory, uid, limits, open_fds)
             return run.finish(stdin.encode(errors="replace"))
@@ -158,6 +164,7 @@ class _Run:
             "argv": words,
             "directory": directory,
             "uid": uid,
+            "starter": os.getpid(),
             "readable": [os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix)],
             "wall_s": limits.wall_s,
             "rlimits": limits.as_rlimits(),
@@ -197,15 +204,20 @@ class _Run:
         out, err = (text.decode(errors="replace") for text in texts)
         end: dict[str, Any] = json.loads(status_line) if status_line.endswith(b"\n") else {}
         isolation = tuple(end.get("isolation", ()))
+        if "fault" in end:
+            raise RewardError(f"The sandbox cannot run its program: {end['fault']}.")
         if too_much:
             return SandboxResult("output", None, out, err, seconds, isolation)
         if not end:
             # The keeper was killed, by the program where it has no process namespace, or is stuck.
             status: Status = "timeout" if seconds >= self._limits.wall_s else "crashed"
             return SandboxResult(status, None, out, err, seconds, isolation)
-        if end["disk_full"]:
+        if end["why"] == "disk":
             return SandboxResult("output", None, out, err, seconds, isolation)
-        if end["timed_out"] or end["exit_code"] == -signal.SIGXCPU:
+        if end["why"] in _TOGETHER:
+            err += f"\nsandbox: ended: {_TOGETHER[end['why']].format(self._limits)}."
+            return SandboxResult("crashed", None, out, err, seconds, isolation)
+        if end["why"] == "time" or end["exit_code"] == -signal.SIGXCPU:
             return SandboxResult("timeout", None, out, err, seconds, isolation)
         if end["exit_code"] == -signal.SIGKILL and end["cpu_s"] >= self._limits.cpu_s:
             return SandboxResult("timeout", None, out, err, seconds, isolation)
@@ -213,8 +225,9 @@ class _Run:
         if code == 127 and err.startswith("sandbox: weak: "):
             reason = err.splitlines()[0].removeprefix("sandbox: weak: ")
             raise RewardError(
-                f"This machine cannot shut programs off from its files and network ({reason}); allow user namespaces, "
-                "run them on another machine (executor_url), or write sandbox: weak to run them all the same."
+                f"This machine cannot shut programs off from its files and network ({reason}); allow user "
+                "namespaces (docs/isolation.md), run them on another machine (executor_url), or write sandbox: weak to "
+                "run them all the same."
             )
         if code == 127 and err.startswith("sandbox: "):
             raise RewardError(f"The sandbox cannot run its program: {err.splitlines()[0].removeprefix('sandbox: ')}.")

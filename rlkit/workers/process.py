@@ -164,6 +164,9 @@ class WorkerProcess:
         """Kill it with all that it started, and return how it ended, as the end of a sentence."""
         self.drain()
         self._close_pipes()
+        with contextlib.suppress(OSError):
+            # A guard that the plug-in stopped ends nobody.
+            self.process.send_signal(signal.SIGCONT)
         try:
             code = self.process.wait(_END_S)
         except subprocess.TimeoutExpired:

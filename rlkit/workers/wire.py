@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from rlkit.errors import PluginError
 from rlkit.plugins import load_target
+from rlkit.workers.guard_watch import stay_in_this_call
 
 HEADER = struct.Struct(">Q")
 MOST_BYTES = 64 * 2**20
@@ -50,21 +51,22 @@ class Reply:
     """Whether the call ended its process."""
 
 
-_telling: list[tuple[socket.socket, int]] = []
-"""In a worker its channel, and the process that may use it."""
+_telling: list[tuple[socket.socket, int, int]] = []
+"""In a worker its channel, the process that may use it, and its guard."""
 
 
-def open_channel(channel: socket.socket) -> None:
-    """In a worker, name the channel that `tell` uses."""
-    _telling[:] = [(channel, os.getpid())]
+def open_channel(channel: socket.socket, guard: int) -> None:
+    """In a worker, name the channel that `tell` uses, and the guard."""
+    _telling[:] = [(channel, os.getpid(), guard)]
 
 
 def tell(value: Any) -> None:
     """In a worker, send a plain value to the program while the call goes on; elsewhere do nothing."""
-    for channel, owner in _telling:
+    for channel, owner, guard in _telling:
         if os.getpid() != owner:
             # A copy that was forked off came back; only one may speak.
             os._exit(0)
+        stay_in_this_call(guard)
         channel.sendall(encode_message({"kind": "part", "value": plain(value)}))
 
 

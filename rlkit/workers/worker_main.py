@@ -39,7 +39,7 @@ def main() -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != guard:
         os._exit(1)
-    _serve(control)
+    _serve(control, guard)
 
 
 def _guard(worker: int, life: int, parent: int) -> None:
@@ -87,7 +87,7 @@ def _children() -> list[int]:
         return []
 
 
-def _serve(control: int) -> None:
+def _serve(control: int, guard: int) -> None:
     import socket
 
     os.set_inheritable(control, False)
@@ -96,6 +96,7 @@ def _serve(control: int) -> None:
     sys.path[:] = setup["sys_path"]
     from rlkit.errors import say_error, trace_error
     from rlkit.workers import wire
+    from rlkit.workers.guard_watch import stay_in_this_call
 
     try:
         function = _load(setup)
@@ -103,7 +104,7 @@ def _serve(control: int) -> None:
         told = {"reason": say_error(error), "traceback": trace_error(error)}
         channel.sendall(wire.encode_message({"kind": "refused", **told}))
         os._exit(0)
-    wire.open_channel(channel)
+    wire.open_channel(channel, guard)
     channel.sendall(wire.encode_message({"kind": "ready", "pid": os.getpid()}))
     me = os.getpid()
     while True:
@@ -112,6 +113,7 @@ def _serve(control: int) -> None:
         if os.getpid() != me:
             # A plug-in that forked came back twice; only one may answer.
             os._exit(0)
+        stay_in_this_call(guard)
         channel.sendall(reply)
 
 

@@ -73,6 +73,15 @@ def _loop():
         pass
 
 
+def _kill_slowly(pid):
+    # It gets the processor last, as on a busy machine, so the call returns first.
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    os.sched_setaffinity(pid, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.kill(pid, signal.SIGKILL)
+    return 1.0
+
+
 FAULTS = {
     "loop": _loop,
     "regex": lambda: bool(re.match(r"(a+)+$", "a" * 60 + "b")),
@@ -95,6 +104,8 @@ FAULTS = {
     "inf": lambda: float("inf"),
     "text": lambda: "1.0",
     "close all": lambda: os.closerange(3, 100),
+    "kill guard": lambda: _kill_slowly(os.getppid()),
+    "stop guard": lambda: os.kill(os.getppid(), signal.SIGSTOP),
     "kill group": lambda: os.killpg(0, signal.SIGKILL),
     "nap": lambda: (time.sleep(0.05), os.getpid())[1],
     "surroundings": lambda: [os.environ["CUDA_VISIBLE_DEVICES"], os.getpid(), os.getpgid(0)],

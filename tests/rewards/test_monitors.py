@@ -42,6 +42,13 @@ def test_a_reward_that_takes_over_is_named_once_with_its_step():
     assert "comes from format, since step 10" in sentence
 
 
+def test_a_few_completions_are_nothing_to_warn_of_yet():
+    rng = np.random.default_rng(1)
+    said = watch(lambda step: batch(rng, format_weight=5.0, failures=0.9, rows=8))
+    assert {step for step, _ in said} == {7}, "the step that makes them 64"
+    assert all("since step 0" in sentence for _, sentence in said)
+
+
 def test_the_verifier_may_dominate():
     rng = np.random.default_rng(2)
     assert watch(lambda step: batch(rng, format_weight=0.0)) == []

@@ -363,6 +363,14 @@ def test_columns_of_ones_own_are_kept_beside_those_of_the_task(tmp_path):
     lettered.validate()
 
 
+def test_a_gold_answer_that_no_other_answer_can_be_compared_with_is_found(tmp_path):
+    # As it is written it is its own answer, so that alone proves nothing.
+    write_rows(tmp_path / "d.jsonl", [{"question": "a", "answer": "1/0"}, {"question": "b", "answer": "2"}])
+    task = resolve_task({"name": "jsonl", "path": str(tmp_path / "d.jsonl")})
+    with pytest.raises(RewardError, match=r"cannot be told from the gold answer '1/0' of 'd/test/0' \(grader_error\)"):
+        task.validate()
+
+
 def test_every_gold_answer_is_tried_and_all_that_fail_are_counted(tmp_path):
     rows = [{"question": f"q{at}", "answer": "F" if at >= 97 else "A"} for at in range(100)]
     path = write_rows(tmp_path / "data.jsonl", rows)

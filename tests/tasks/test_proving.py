@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -122,3 +123,48 @@ def test_validate_of_an_own_task_ends_in_a_sentence(tmp_path, capsys):
 def test_the_shipped_task_keeps_its_contract():
     counts = prove_task(resolve_task({"name": "countdown", "train_size": 50}))
     assert {*counts} == {"train", "validation", "test"}
+
+
+OWN = """
+import os, time
+from rlkit.types import Grade
+
+class Task:
+    name = "mine"
+    splits = ("test",)
+    def load(self, split):
+        {load}
+        return [{{"id": "a", "prompt": "What?"}}]
+    def grade(self, completion, row):
+        {grade}
+        return Grade(False, "wrong_answer")
+    def validate(self):
+        {validate}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.side_by_side
+@pytest.mark.parametrize(
+    ("place", "fault", "said"),
+    [
+        ("load", "while True: pass", "When its rows were loaded, the task did not come back in time and was ended."),
+        ("validate", "time.sleep(600)", "When validate() was called, the task did not come back in time"),
+        ("grade", "os._exit(0)", "When grade() was given '', the task ended the process that checks it"),
+    ],
+)
+def test_a_task_that_hangs_or_ends_its_process_is_ended_from_outside(place, fault, said, tmp_path, capsys):
+    bodies = {"load": "pass", "grade": "pass", "validate": "pass", place: fault}
+    (tmp_path / "own.py").write_text(OWN.format(**bodies))
+    started = time.monotonic()
+    assert main(["tasks", "validate", f"{tmp_path}/own.py:Task", "--deadline", "5"]) == 2
+    assert time.monotonic() - started < 20
+    assert said in capsys.readouterr().err
+
+
+def test_a_grade_that_takes_too_long_is_told_by_its_own_limit():
+    said = []
+    prove_task(Own(), lambda label, patience_s: said.append((label, patience_s)))
+    assert said[0] == ("its rows were loaded", 1800.0)
+    assert ("grade() was given ''", 60.0) in said
+    assert said[-1] == ("validate() was called", 1800.0)

@@ -39,6 +39,7 @@ FAULTS = {
     "floods for ever": (PLAIN, "[os.write(1, b'x' * 9999) for _ in iter(int, 1)]", "time"),
     "kills itself": (PLAIN, "os.kill(os.getpid(), signal.SIGTERM)", "cases"),
     "kills its parent": (PLAIN, "os.kill(os.getppid(), signal.SIGKILL)", "cases"),
+    "stops its parent": (PLAIN, "os.kill(os.getppid(), signal.SIGSTOP)", "time"),
     "stops itself": (PLAIN, "os.kill(os.getpid(), signal.SIGSTOP)", "time"),
     "closes everything": (PLAIN, "os.closerange(0, 500)", "cases"),
     "eats memory": (PLAIN, "[bytearray(10**8) for _ in iter(int, 1)]", "cases"),

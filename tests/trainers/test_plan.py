@@ -8,7 +8,7 @@ import pytest
 
 from rlkit.errors import ConfigError, PluginError
 from rlkit.recipe.plan import Plan
-from rlkit.trainers import DiverseGRPOConfig
+from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from tests.trainers.tiny import training_arguments
 
 
@@ -78,6 +78,28 @@ def test_beta_beside_an_objective_is_its_anchor():
     assert build_plan(objective="steer", beta=0.2).objective.anchor.coef == 0.2
     assert build_plan(beta=0.2).objective.anchor.coef == 0.2
     assert build_plan(beta=0.2, fast_path=False).objective.is_empty
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (None, r"was not fitted; write plan=plan.fit\(args\)"),
+        ({"beta": 0.04}, r"fitted to beta=0.04, but its configuration has 0.0; write plan=Plan.from_recipe"),
+        ({"num_generations": 2}, "fitted to num_generations=2"),
+        ({"correct_reward": 1}, "fitted to correct_reward=1, but its configuration has None"),
+        ({"loss_type": "grpo"}, "fitted to loss_type='grpo'"),
+    ],
+)
+def test_a_plan_that_was_fitted_to_something_else_is_refused_at_the_door(changes, words):
+    plan = Plan() if changes is None else Plan().fit(build_config(**changes))
+    with pytest.raises(ConfigError, match=words):
+        DiverseGRPOTrainer("no model is looked for", args=build_config(), plan=plan)
+
+
+def test_a_plan_fits_settings_that_are_written_in_another_way():
+    Plan().fit(build_config(scale_rewards=True, correct_reward="0")).check_fits(
+        build_config(scale_rewards="group", correct_reward=0)
+    )
 
 
 def test_description_holds_every_parameter_and_is_plain_data():

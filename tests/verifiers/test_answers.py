@@ -102,6 +102,38 @@ def test_texts_without_an_answer(text):
     assert read_answer(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is:\n\n42", "42"),
+        ("The final answer is\n42 apples", "42"),
+        ("So the answer is:\n\\[\n42\n\\]", "42"),
+        ("**Final Answer**\n\n42", "42"),
+        ("## Answer:\n$$42$$", "$$42$$"),
+        ("The last answer\nwas no heading", None),
+        (r"\fbox{42}", "42"),
+        ("<answer>42<answer>", "42"),
+        ("<answer>41</answer> <answer>", "41"),
+    ],
+)
+def test_an_answer_may_stand_below_what_announces_it(text, answer):
+    assert extract_final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Total = 1 000", "1 000"),
+        (r"in all 70\,000 people", r"70\,000"),
+        ("3 boxes of 12 3456", "3456"),
+        ("about 2 of 3.5k", "2"),
+        ("speed 3.25 m", "3.25"),
+    ],
+)
+def test_the_last_number_is_taken_whole(text, number):
+    assert extract_final_answer(text, last_number=True) == number
+
+
 @given(st.text(alphabet=r"\boxed{}<answer>/#:$,.*+-=x0123 " + "\n", max_size=80))
 def test_reading_never_raises(text):
     read_answer(text)

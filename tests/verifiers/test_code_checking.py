@@ -256,6 +256,32 @@ def test_what_the_code_returns_never_escapes_being_judged():
     assert judge("def add(a, b): return 3", "assert add(lambda: 1, 2) == 3").label == "untestable"
 
 
+def test_values_of_the_standard_library_and_built_in_types_cross_the_border():
+    code = (
+        "import collections, datetime, decimal, fractions\n"
+        "def values(): return [datetime.date(2020, 1, 1), datetime.timedelta(hours=1), decimal.Decimal('0.10'),"
+        " fractions.Fraction(1, 3), collections.deque([1, 2], 5), datetime.datetime(2020, 1, 1, 5)]\n"
+        "def without(items, kind): return [item for item in items if not isinstance(item, kind)]\n"
+        "class Liar(datetime.date):\n    def __eq__(self, other): return True\n"
+        "    def isoformat(self): return '2020-01-01'\ndef lie(): return Liar(1999, 1, 1)"
+    )
+    prelude = code.splitlines()[0]
+    held = "[datetime.date(2020, 1, 1), datetime.timedelta(hours=1), decimal.Decimal('0.1'), fractions.Fraction(1, 3), "
+    held += "collections.deque([1, 2]), datetime.datetime(2020, 1, 1, 5)]"
+    assert judge(code, f"assert values() == {held}", "values", prelude).passed is True
+    assert judge(code, "assert without([1, 'a', 2.5], int) == ['a', 2.5]", "without").passed is True
+    assert judge(code, "assert lie() == datetime.date(2020, 1, 1)", "lie", prelude).passed is False
+    assert judge("def kind(): return str", "assert kind() == int", "kind").passed is False
+
+
+def test_a_test_may_assert_inside_of_another_statement():
+    raising = "try:\n    add(1, 'a')\n    assert False\nexcept TypeError:\n    pass"
+    assert judge("def add(a, b): return a + b", raising).passed is True
+    assert judge("def add(a, b): return 3", raising).passed is False
+    assert judge("def add(a, b): return 3", "for x in range(3):\n    assert add(x, 0) == x").passed is False
+    assert judge("def add(a, b): return 3", "def test_add():\n    assert add(1, 1) == 2").label == "bad_tests"
+
+
 def test_objects_of_the_code_stay_over_there_and_are_used_by_the_tests():
     code = """
 class Node:

@@ -38,6 +38,8 @@ GIVES = {
     "object": ("error", "object is neither number"),
     "close all": ("error", "during the call"),
     "kill group": ("error", "SIGKILL"),
+    "kill guard": ("error", "SIGKILL"),
+    "stop guard": ("timeout", "No answer"),
     "print": ("ok", None),
     "fork and return": ("ok", None),
     "text": ("ok", None),

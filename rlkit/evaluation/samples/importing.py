@@ -26,7 +26,7 @@ from rlkit.tasks.dataset import read_gold
 from rlkit.tasks.verifiers import find_verifier
 from rlkit.types import Grade, Row, Task
 from rlkit.verifiers.answers import extract_final_answer, normalise_answer
-from rlkit.verifiers.reasoning import answer_text
+from rlkit.verifiers.reasoning import USUAL_TAG, answer_text, check_thinking_tag
 
 _NOT_LOGGED = dict.fromkeys(("finish_reason", "logp_sum", "logp_mean", "entropy_mean"))
 _SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed")
@@ -59,6 +59,7 @@ def import_logs(
     metric: str | None = None,
     filter: str | None = None,
     verifier: str | None = None,
+    thinking_tag: str | None = USUAL_TAG,
 ) -> dict[str, Any]:
     """Write an evaluation directory from logs of one task and model and return its report.
 
@@ -70,13 +71,15 @@ def import_logs(
         metric: of the log, by which samples are correct where it is 1 or more.
         filter: of an lm-evaluation-harness log.
         verifier: grades all completions anew against the log's gold answers: `math`, `exact` or `file.py:fn`.
+        thinking_tag: of the reasoning in which no answer is looked for; None takes completions whole.
 
     Raises:
         ConfigError: a file is no such log, or the logs are of several tasks, or no model is named.
         StoreError: the directory holds something else.
     """
+    check_thinking_tag(thinking_tag)
     read = [read_log(Path(log), metric, filter) for log in logs]
-    rows, records = _rows(read), _records(read, verifier)
+    rows, records = _rows(read), _records(read, verifier, thinking_tag)
     output = Path(output).expanduser()
     plan = _plan(read, rows, records, output, model, name or output.resolve().name)
     with SampleStore(output, plan.config) as store:
@@ -123,11 +126,11 @@ def _rows(logs: Sequence[SampleLog]) -> list[Row]:
     return [{"id": problem.id, "prompt": problem.prompt} for problem in problems.values()]
 
 
-def _records(logs: Sequence[SampleLog], verifier: str | None) -> list[Record]:
+def _records(logs: Sequence[SampleLog], verifier: str | None, tag: str | None) -> list[Record]:
     records: list[Record] = []
     counts: dict[str, int] = {}
     for problem in (problem for log in logs for problem in log.problems):
-        grades = _logged_grades(problem) if verifier is None else _new_grades(problem, verifier)
+        grades = _logged_grades(problem, tag) if verifier is None else _new_grades(problem, verifier, tag)
         for at, (text, grade) in enumerate(zip(problem.completions, grades, strict=True)):
             tokens = None if problem.num_tokens is None else problem.num_tokens[at]
             record = {"prompt_id": problem.id, "sample": counts.get(problem.id, 0), "completion": text}
@@ -136,8 +139,8 @@ def _records(logs: Sequence[SampleLog], verifier: str | None) -> list[Record]:
     return records
 
 
-def _logged_grades(problem: LoggedProblem) -> list[Grade]:
-    answers = [problem.answer or extract_final_answer(answer_text(text)) for text in problem.completions]
+def _logged_grades(problem: LoggedProblem, tag: str | None) -> list[Grade]:
+    answers = [problem.answer or extract_final_answer(answer_text(text, tag)) for text in problem.completions]
     return [_logged_grade(problem.score, answer) for answer in answers]
 
 
@@ -148,10 +151,10 @@ def _logged_grade(score: float | None, answer: str | None) -> Grade:
     return Grade(score >= 1.0, "correct" if score >= 1.0 else "wrong_answer", key)
 
 
-def _new_grades(problem: LoggedProblem, verifier: str) -> list[Grade]:
+def _new_grades(problem: LoggedProblem, verifier: str, tag: str | None) -> list[Grade]:
     judge = find_verifier(verifier)
     judge.check()
     if problem.gold is None:
         return [Grade(None, "no_gold") for _ in problem.completions]
     row = {"id": problem.id, "prompt": problem.prompt, "gold": read_gold(problem.gold), "choices": "ABCDEFGHIJ"}
-    return judge.grade([answer_text(text) for text in problem.completions], [row] * len(problem.completions))
+    return judge.grade([answer_text(text, tag) for text in problem.completions], [row] * len(problem.completions))

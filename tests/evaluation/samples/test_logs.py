@@ -133,6 +133,21 @@ def test_repeats_have_no_grade_of_their_own_until_a_verifier_gives_them_one(tmp_
     assert (graded["problems"][0]["num_samples"], graded["problems"][0]["num_correct"]) == (3, 2)
 
 
+def test_reasoning_is_no_answer_in_an_imported_log_either(tmp_path, capsys):
+    texts = [r"<think>maybe \boxed{2}", r"<why>\boxed{2}</why>I give up.", r"\boxed{2}"]
+    log = write_harness(tmp_path / "a", [harness_record(1, texts, texts[0], 1.0)])
+    graded = {
+        tag: import_logs([log], tmp_path / tag, model="m", verifier="math", thinking_tag=tag)
+        for tag in ("why", "think")
+    }
+    assert graded["think"]["pass_at_k"]["1"]["value"] == pytest.approx(2 / 3)
+    assert graded["why"]["pass_at_k"]["1"]["value"] == pytest.approx(2 / 3)
+    words = ["import", str(log), "--model", "m", "--verifier", "math", "--output", str(tmp_path / "whole")]
+    assert main([*words, "--thinking-tag", ""]) == 0
+    assert "pass@1 1.000" in capsys.readouterr().out
+    assert main([*words, "--thinking-tag", "<why>"]) == 2
+
+
 def test_lighteval_details_keep_their_tokens_and_gold(tmp_path):
     records = [
         lighteval_record(0, ["It is 1."], {"extractive_match": 1.0}),
