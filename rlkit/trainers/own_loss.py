@@ -34,6 +34,7 @@ from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.reference import ReferencePolicy
 from rlkit.trainers.rehearsing import Rehearser
 from rlkit.trainers.statistics import Statistics
+from rlkit.trainers.stored_rows import StoredRows
 from rlkit.trainers.update import FastUpdate
 
 
@@ -62,7 +63,8 @@ class OwnLossTrainer(GRPOTrainer):
         objective = self.plan.objective
         self._window: list[Rows] = []
         self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
-        self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
+        self.stored = StoredRows(self, [store for store in (self.rehearser,) if store is not None])
+        self.update = FastUpdate(self, self.stored) if self._can_be_fast() else None
         self.logprobs = LogProbs(self, self.update)
         self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
@@ -213,12 +215,11 @@ class OwnLossTrainer(GRPOTrainer):
         if self.plan.objective.is_empty and not self._has_auxiliary_losses:
             loss: torch.Tensor = super()._compute_loss(model, inputs)
             return loss
-        is_training = self.model.training
         rows = inputs | weigh_inputs(self.loss_settings, self.loss_state, inputs)
         result = self.compute_policy_loss(model, rows)
         loss = result.loss
-        if self.rehearser is not None and self.rehearser.has_rows and is_training:
-            loss = loss + self.rehearser.loss(model, self._step, 1 / self.loss_state.num_microbatches)
+        if self.model.training:
+            loss = loss + self.stored.loss(model, self._step, result.statistics)
         self.finish_update(result.statistics, 1)
         return loss
 
