@@ -22,7 +22,7 @@ from rlkit.errors import ConfigError, suggest
 from rlkit.models import locate_model
 from rlkit.objective import Anchor, Objective, resolve_objective
 from rlkit.objective.coefficients import Coefficient, Constant
-from rlkit.objective.references import AdapterOff, Ema, Reference, Reset
+from rlkit.objective.references import AdapterOff, Ema, Reference, Reset, resolve_sampler
 from rlkit.objective.token_weights import TopEntropy
 from rlkit.plugins import describe
 from rlkit.recipe.schema import Recipe
@@ -61,6 +61,8 @@ class Plan:
     """None leaves the advantages to TRL."""
     objective: Objective = field(default_factory=Objective)
     """Empty, the loss holds nothing beside the surrogate."""
+    sampler: Reference | None = None
+    """Whose weights draw the rollouts; None is the policy itself."""
     partition: Any = None
     """What counts as different; None compares nothing."""
     answers: Any = None
@@ -129,6 +131,7 @@ class Plan:
             reward_weights=(1.0,) * len(bound) if weights is None else tuple(weights),
             advantage=chain,
             objective=resolve_objective(getattr(named, "objective", None)),
+            sampler=resolve_sampler(getattr(named, "sampler", None)),
             partition=None if partition is None else resolve_partition(partition),
             answers=None if answers is None else resolve_partition(answers),
             embedding=None if embedding is None else resolve_embedding(embedding),
@@ -173,7 +176,7 @@ class Plan:
             "coefficient": self.coefficient,
             "reference": self.reference,
             "rehearsal": self.objective.rehearsal,
-            **{key: getattr(self, key) for key in ("partition", "answers", "embedding")},
+            **{key: getattr(self, key) for key in ("sampler", "partition", "answers", "embedding")},
         }
         return {key: describe(part) for key, part in parts.items() if part}
 
@@ -273,6 +276,11 @@ class Plan:
                 )
         if self.is_anchored_in_reward and self.advantage is None:
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
+        if self.is_anchored_in_reward and self.sampler is not None:
+            raise ConfigError(
+                "An anchor in the reward compares who drew the completions with the reference, and another than the "
+                "policy draws them here; write where: loss, or sampler: policy."
+            )
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
 

@@ -26,6 +26,9 @@ class TrainerHost(Protocol):
     num_generations: int
     current_gradient_accumulation_steps: int
     is_deepspeed_enabled: bool
+    use_vllm: bool
+    _last_loaded_step: int
+    """Whose weights vLLM has, by TRL's reckoning."""
 
     @property
     def loss_settings(self) -> LossSettings:

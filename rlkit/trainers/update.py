@@ -72,11 +72,16 @@ class FastUpdate:
         return total
 
     def _cut(self, window: list[Rows]) -> list[list[Pick]]:
+        picks = pick_rows(window, [self._asked(inputs) for inputs in window])
         if self._host.loss_settings.keeps_microbatches:
-            everything = [torch.ones(len(inputs["advantages"]), dtype=torch.bool) for inputs in window]
-            picks = pick_rows(window, everything)
             return [[pick for pick in picks if pick.batch == number] for number in range(len(window))]
-        return cut_picks(pick_rows(window, [self._needed(inputs) for inputs in window]), self._budget(window))
+        return cut_picks(picks, self._budget(window))
+
+    def _asked(self, inputs: Rows) -> torch.Tensor:
+        """Return which rows are forwarded: those that weigh something, or all where micro-batches stay together."""
+        if self._host.loss_settings.keeps_microbatches:
+            return torch.ones(len(inputs["advantages"]), dtype=torch.bool)
+        return self._needed(inputs)
 
     def _any_part(self, window: list[Rows]) -> list[list[Pick]]:
         """Return one part of rows that have tokens, whatever they weigh; none where no row has any."""
@@ -158,10 +163,10 @@ class FastUpdate:
             model: the policy or a reference.
             batches: micro-batches, or a whole generation batch as one.
             key: where to put them.
-            needed: which rows, (B,) each; None takes those that weigh anything in the loss.
+            needed: which rows, (B,) each; None takes those that the loss will ask for.
         """
         host = self._host
-        picks = pick_rows(batches, [self._needed(rows) for rows in batches] if needed is None else needed)
+        picks = pick_rows(batches, [self._asked(rows) for rows in batches] if needed is None else needed)
         parts = cut_picks(picks, self._budget(batches))
         idle = [Pick(0, 0, 1, 1)]
         with disable_gradient_checkpointing(host.model, host.args.gradient_checkpointing_kwargs):
