@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "servers": set(),
     "workers": set(),
     "estimators": set(),
+    "archive": set(),
     "verifiers": {"workers"},
     "diversity": {"estimators", "servers", "verifiers"},
     "advantages": {"estimators"},
@@ -61,6 +62,7 @@ AT_THE_TOP: dict[str, set[str]] = {
 }
 """Third-party packages that a layer may import when it is imported, beside `ANYWHERE`."""
 WHERE_USED: dict[str, set[str]] = {
+    "archive": {"filelock"},
     "files": {"filelock"},
     "terminal": {"rich"},
     "estimators": {"scipy"},

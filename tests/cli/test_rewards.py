@@ -42,7 +42,7 @@ def test_a_reward_that_is_imported_into_its_file_is_shown_from_there(capsys):
     assert main(["rewards", "show", "countdown"]) == 0
     out = capsys.readouterr().out
     assert f"{ROOT / 'rewards' / 'countdown.py'}\n" in out
-    assert "Parameters: none" in out
+    assert "Parameters\n    thinking_tag = 'think'\n" in out
     assert "-> [1.0]" in out
 
 

@@ -167,6 +167,9 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_samples_and_repor
             time.sleep(rng.uniform(0, 1.0))
         process.kill()
         process.join()
+        if process.exitcode == 0:
+            # A machine that lets this test wait may finish the work before the last of the kills.
+            break
         assert process.exitcode == -signal.SIGKILL
         after = samples.read_bytes() if samples.exists() else b""
         # Whole lines stay as they are; only a torn last one may have been cut off.

@@ -131,7 +131,7 @@ FAULTS = {
     "segfault": "error",
     "memory": "error",
     "raise": "error",
-    "nan": "error",
+    "nan": "abstain",
     "inf": "error",
     "text": "error",
     "print": "ok",

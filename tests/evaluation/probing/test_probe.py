@@ -184,7 +184,7 @@ def test_an_adapter_is_probed_on_its_base_as_if_it_were_merged(base_run: Path, t
 
 
 def test_what_cannot_be_probed_is_one_sentence(tuned_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no evaluation in"):
+    with pytest.raises(StoreError, match="holds no evaluation"):
         probe(tmp_path)
     with pytest.raises(ConfigError, match="limit was given as 0"):
         probe(tuned_run, limit=0)
