@@ -297,14 +297,19 @@ class DiverseGRPOTrainer(OwnLossTrainer):
             # A completion's mean where each of its tokens has one.
             rows_B = advantages if advantages.dim() == 1 else advantages.mean(dim=1)
             replace_logged_advantages(self._logs["advantages"], self.accelerator.gather(rows_B).tolist())
+        if is_training and not self.plan.is_on_policy:
+            rows["advantages"] = torch.zeros_like(rows["advantages"])
         self._choose_anchored(batch)
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(rows)
         if is_training and self.sampler is not None:
             self.logprobs.note_behaviour(rows)
         if is_training:
-            # Of all ranks; TRL keeps them for its log.
-            self._has_signal.append(any(value != 0 for value in self._logs["advantages"]))
+            if self.archive is not None:
+                self._record_all(self.archive.observe(batch, [row.get("prompt") for row in inputs]))
+            if self.plan.is_on_policy:
+                # Of all ranks; TRL keeps them for its log.
+                self._has_signal.append(any(value != 0 for value in self._logs["advantages"]))
             step, weights_K = self.state.global_step, self.reward_weights
             self._record_all(self.monitoring.observe(batch.groups, batch.scores, weights_K, self.memory, step))
             self._remember(batch)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from trl import GRPOTrainer
 from rlkit.errors import ConfigError
 from rlkit.recipe.plan import LOSS_TYPES, Plan
 from rlkit.trainers.anchoring import Anchoring
+from rlkit.trainers.archived import ArchivedSolutions
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.entropy_bonus import entropy_coefficient, steer_entropy_coefficient
 from rlkit.trainers.logprobs import LogProbs, TrlsPasses
@@ -41,6 +42,7 @@ from rlkit.trainers.sampler import Sampler, refuse_sharded_weights
 from rlkit.trainers.statistics import Statistics
 from rlkit.trainers.stored_rows import StoredRows
 from rlkit.trainers.update import FastUpdate
+from rlkit.types import Prompt
 
 
 class OwnLossTrainer(GRPOTrainer):
@@ -70,7 +72,9 @@ class OwnLossTrainer(GRPOTrainer):
         objective = self.plan.objective
         self._window: list[Rows] = []
         self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
-        self.stored = StoredRows(self, [store for store in (self.rehearser,) if store is not None])
+        self.archive = self._build_archive()
+        learnt = None if objective.archive is None else self.archive
+        self.stored = StoredRows(self, [store for store in (self.rehearser, learnt) if store is not None])
         self.update = FastUpdate(self, self.stored) if self._can_be_fast() else None
         self.sampler = self._build_sampler()
         self.logprobs = LogProbs(self, self.update, self.sampler)
@@ -78,6 +82,12 @@ class OwnLossTrainer(GRPOTrainer):
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
         if not objective.is_empty or self.sampler is not None:
             self.add_callback(AfterStep(self._finish_step))
+
+    def _build_archive(self) -> ArchivedSolutions | None:
+        archive = self.plan.archive
+        if archive is None or not (archive.is_learnt or archive.grow):
+            return None
+        return ArchivedSolutions(self, self.plan, archive)
 
     def _build_sampler(self) -> Sampler | None:
         if self.plan.sampler is None:
@@ -131,6 +141,10 @@ class OwnLossTrainer(GRPOTrainer):
     def num_waiting(self) -> int:
         """How many micro-batches of the present optimizer step have come before the one at hand."""
         return len(self._window)
+
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Return the tokens of prompts, texts or chats, as rollouts begin with them."""
+        return [list(self._tokenize_prompts([prompt])[0][0]) for prompt in prompts]
 
     def forward(self, model: Any, rows: Rows, **wanted: Any) -> tuple[torch.Tensor, Any, Any]:
         """Return what TRL's forward pass says of the completions of some rows.
@@ -187,6 +201,8 @@ class OwnLossTrainer(GRPOTrainer):
         self._record_sums(statistics, num_microbatches)
         if self.model.training:
             self.anchoring.observe_kl(means.get("kl", float("nan")))
+            if self.archive is not None:
+                self.archive.observe_nll(means.get("archive/nll", float("nan")))
         entropies = statistics.sum_of("entropy")
         if entropies is None or not self.model.training:
             return
@@ -251,6 +267,8 @@ class OwnLossTrainer(GRPOTrainer):
         self._record_all(self.anchoring.finish_step(self.state.global_step))
         if self.sampler is not None:
             self.sampler.after_step(self.state.global_step)
+        if self.archive is not None:
+            self.archive.finish_step()
 
     # What a continued run needs of the parts, beside what TRL saves.
 
@@ -259,8 +277,12 @@ class OwnLossTrainer(GRPOTrainer):
         super()._save_optimizer_and_scheduler(output_dir)
         if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
             self.memory.finish_batch()
+            if self.archive is not None:
+                self.archive.finish_batch()
         if self.is_world_process_zero():
             self.memory.save(output_dir)
+            if self.archive is not None:
+                self.archive.save(output_dir)
             if self.sampler is not None:
                 self.sampler.save(output_dir)
         if self.reference is not None:
@@ -271,6 +293,8 @@ class OwnLossTrainer(GRPOTrainer):
         if checkpoint is None:
             return
         self.memory.load(Path(checkpoint))
+        if self.archive is not None:
+            self.archive.load(checkpoint)
         if self.sampler is not None:
             self.sampler.load(checkpoint)
         if self.reference is not None:

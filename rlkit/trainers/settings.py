@@ -108,7 +108,7 @@ def _check_verifier(named: Any, rewards: list[str]) -> None:
 def _named(recipe: Recipe) -> dict[str, Any]:
     """Return what the recipe says at its top level and the trainer's configuration has a field for."""
     keys = (
-        *("advantage", "objective", "sampler", "partition", "answers", "embedding"),
+        *("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding"),
         *("reward_weights", "monitor"),
     )
     tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
