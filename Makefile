@@ -40,8 +40,10 @@ format: setup ## Rewrite what `make check` would complain about
 hooks: setup ## Run `make check` before every commit
 	@$(RUN) -m pre_commit install
 
-base-model: setup ## Train the shipped tiny model again from its seed
-	@$(RUN) scripts/train_base_model.py recipes/base_model/countdown-tiny.yaml --output rlkit/assets/countdown-tiny
+base-model: setup ## Make a base like the shipped one: runs/base/countdown-tiny/run/model
+	@$(RUN) scripts/write_base_corpus.py recipes/base_model/countdown-tiny.yaml --output runs/base/countdown-tiny
+	@$(RUN) -m rlkit sft recipes/base_model/countdown-tiny_sft.yaml
+	@$(RUN) scripts/write_base_card.py recipes/base_model/countdown-tiny.yaml runs/base/countdown-tiny/run
 
 clean: ## Remove caches and build leftovers; keeps .venv and runs/
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from rlkit.errors import RlkitError, StoreError
 from rlkit.files import LOCK, append_lines, as_store_error, is_ours, locked, read_json, write_json, write_text
-from rlkit.recipe import Recipe, build_recipe, differences
+from rlkit.recipe import RunRecipe, build_recipe, differences
 from rlkit.recipe.yaml_text import format_yaml, parse_yaml
 
 Status = Literal["running", "finished", "interrupted", "failed"]
@@ -77,7 +77,7 @@ class RunDirectory:
         lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         return [entry for line in lines if (entry := _read_entry(line)) is not None]
 
-    def inspect(self, recipe: Recipe, overwrite: bool = False) -> Claim:
+    def inspect(self, recipe: RunRecipe, overwrite: bool = False) -> Claim:
         """Say what training `recipe` here would do, without changing anything.
 
         Raises:
@@ -105,7 +105,7 @@ class RunDirectory:
             return Claim("continue")
         return Claim("continue", _step_of(checkpoint), str(checkpoint))
 
-    def finished_step(self, recipe: Recipe) -> int | None:
+    def finished_step(self, recipe: RunRecipe) -> int | None:
         """Return the last step of the run if this very recipe is finished here, else None; raises no RlkitError."""
         try:
             claim = self.inspect(recipe)
@@ -113,7 +113,7 @@ class RunDirectory:
             return None
         return claim.step if claim.action == "nothing" else None
 
-    def prepare(self, recipe: Recipe, claim: Claim, overwrite: bool = False) -> None:
+    def prepare(self, recipe: RunRecipe, claim: Claim, overwrite: bool = False) -> None:
         """Make the directory ready for `claim`: delete on overwrite, write the recipe, cut the log to the step."""
         if overwrite:
             self._delete_run()
@@ -172,9 +172,10 @@ class RunDirectory:
         # A run that failed before its first step is nothing to protect, so a mended recipe may take its place.
         return bool(state.get("step")) or self.last_checkpoint() is not None or (self.path / "model").exists()
 
-    def _read_recipe(self) -> Recipe:
+    def _read_recipe(self) -> RunRecipe:
         path = self.path / "recipe.yaml"
-        return build_recipe(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+        recipe: RunRecipe = build_recipe(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+        return recipe
 
     def _delete_run(self) -> None:
         if not self._holds_run():

@@ -24,6 +24,7 @@ from rlkit.terminal import is_first_on_machine, show_controls
 
 COMMANDS = (
     "train",
+    "sft",
     "eval",
     "grade",
     "import",

@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rlkit.errors import ConfigError, RlkitError
-
-if TYPE_CHECKING:
-    from rlkit.recipe import Recipe
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -63,12 +59,13 @@ def run_copy(args: argparse.Namespace) -> int:
 
 def run_validate(args: argparse.Namespace) -> int:
     """Check each recipe as `rlkit train` would before it loads a model; a bad one does not hide the next."""
+    from rlkit.cli.kinds import check
     from rlkit.recipe import load_recipe
 
     code = 0
     for reference in args.recipe:
         try:
-            untried = check_recipe(load_recipe(reference, args.overrides))
+            untried = check(load_recipe(reference, args.overrides))
         except RlkitError as error:
             code = 2
             print(f"rlkit: {shorten(reference)}: {error}", file=sys.stderr)
@@ -80,27 +77,6 @@ def run_validate(args: argparse.Namespace) -> int:
 def shorten(reference: str) -> str:
     """Return a name with its middle left out where it would fill the screen."""
     return reference if len(reference) <= 120 else f"{reference[:80]}…{reference[-20:]}"
-
-
-def check_recipe(recipe: Recipe) -> str | None:
-    """Check everything about a recipe that can be known without loading its model's weights; data are read.
-
-    Returns:
-        What could not be tried here, if anything.
-
-    Raises:
-        RlkitError: naming the first thing that is wrong.
-    """
-    from rlkit.recipe.plan import Plan
-
-    plan = Plan.from_recipe(recipe)
-    from rlkit.trainers.stack import quiet_libraries
-
-    quiet_libraries()
-    from rlkit.trainers.settings import check_run
-    from rlkit.trainers.trial import try_run
-
-    return try_run(check_run(recipe, plan))
 
 
 def _render(reference: str, overrides: list[str]) -> str:

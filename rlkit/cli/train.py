@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from rlkit.cli.options import add_set_option
 from rlkit.terminal import note
@@ -25,6 +26,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or a shipped recipe such as countdown/grpo")
+    add_run_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes that runs a recipe."""
     add_set_option(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="check the recipe, print it with everything resolved, and stop"
@@ -32,24 +39,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="delete the run that the output directory holds and start anew"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `rlkit train`; 130 when a signal ended it early."""
     from rlkit.recipe import load_recipe
 
-    recipe = load_recipe(args.recipe, args.overrides)
+    return run_recipe(load_recipe(args.recipe, args.overrides), args)
+
+
+def run_recipe(recipe: Any, args: argparse.Namespace) -> int:
+    """Check or run a recipe of any kind as `--dry-run` and `--overwrite` say, and say how it ended."""
+    from rlkit.cli import kinds
+
     if args.dry_run:
-        from rlkit.cli.recipes import check_recipe
         from rlkit.recipe.yaml_text import format_yaml
 
-        check_recipe(recipe)
+        kinds.check(recipe)
         print(format_yaml(recipe.to_mapping()), end="")
         return 0
-    from rlkit.trainers.run import train
-
-    outcome = train(recipe, overwrite=args.overwrite)
+    outcome = kinds.run(recipe, args.overwrite)
     note(_SENTENCES[outcome.status].format(step=outcome.step, output=outcome.output))
     return 130 if outcome.status == "interrupted" else 0
 

@@ -1,23 +1,26 @@
-"""What a recipe may say: its top-level keys, what each takes, and the frozen object they become."""
+"""What a recipe of an RL run may say: its top-level keys, what each takes, and the frozen object they become.
+
+`kinds.py` finds the kind of a recipe; what recipes of all kinds are checked by stands here too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_number
 from rlkit.recipe.fields import check_value
 from rlkit.recipe.renamed import rename_older_keys
-from rlkit.recipe.source import read_mapping
 from rlkit.types import PluginSpec
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One training run, as the user describes it; files that exist beside the recipe are named by their whole path."""
+    """One RL run, as the user describes it; files that exist beside the recipe are named by their whole path."""
 
+    kind: ClassVar[str] = "rl"
     model: str
     """A directory, the name of a bundled model, or a hub id; the first that exists wins."""
     task: PluginSpec
@@ -89,16 +92,7 @@ _ELSEWHERE = {
 """Trainer settings that a recipe says at its top level, because more than the trainer reads them."""
 
 
-def load_recipe(reference: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe file or shipped recipe, with `--set` overrides, into a `Recipe`.
-
-    Raises:
-        ConfigError: as `read_mapping` and `build_recipe` say.
-    """
-    return build_recipe(read_mapping(reference, overrides))
-
-
-def build_recipe(values: Mapping[str, Any]) -> Recipe:
+def build_rl_recipe(values: Mapping[str, Any]) -> Recipe:
     """Turn a plain mapping into a `Recipe`; keys of older recipes are read as what they became.
 
     Raises:
@@ -108,28 +102,48 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
     for key in values:
         if key in _PARTS_OF_OBJECTIVE:
             raise ConfigError(f"A recipe has no key {key!r} at its top level; write it under objective:.")
-        if key not in _TAKES:
-            hint = suggest(str(key), _TAKES)
-            raise ConfigError(
-                f"A recipe has no key {key!r} at its top level; the trainer's settings go under train.{hint}"
-            )
-    missing = [key for key in _REQUIRED if values.get(key) in (None, "")]
-    if missing:
-        raise ConfigError(f"The recipe names no {missing[0]}; write {missing[0]}: followed by {_TAKES[missing[0]][1]}.")
-    if "train" in values and values["train"] is None:
-        values = {**values, "train": {}}
-    recipe = Recipe(**{key: check_value(value, _TAKES[key][0], key, _TAKES[key][1]) for key, value in values.items()})
-    _check_train_section(recipe.train)
+    recipe = Recipe(**check_keys(values, _TAKES, _REQUIRED))
+    check_train_section(recipe.train, _ELSEWHERE)
     _check_weights(recipe)
     if recipe.max_error_rate is not None:
         check_number("A recipe", "max_error_rate", recipe.max_error_rate, at_least=0, at_most=1)
     return recipe
 
 
-def _check_train_section(train: Mapping[str, Any]) -> None:
+def check_keys(
+    values: Mapping[str, Any], takes: Mapping[str, tuple[Any, str]], required: Sequence[str], kind: str = ""
+) -> dict[str, Any]:
+    """Return the top-level values of a recipe, each of the kind that its key takes.
+
+    Args:
+        values: what the recipe says.
+        takes: key -> annotation, and what it takes in words.
+        required: keys that must be there.
+        kind: of the recipe, for messages; empty for the default.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a value of the wrong kind.
+    """
+    which = f" of kind {kind}" if kind else ""
+    for key in values:
+        if key not in takes:
+            hint = suggest(str(key), takes)
+            raise ConfigError(
+                f"A recipe{which} has no key {key!r} at its top level; the trainer's settings go under train.{hint}"
+            )
+    missing = [key for key in required if values.get(key) in (None, "")]
+    if missing:
+        raise ConfigError(f"The recipe names no {missing[0]}; write {missing[0]}: followed by {takes[missing[0]][1]}.")
+    if "train" in values and values["train"] is None:
+        values = {**values, "train": {}}
+    return {key: check_value(value, takes[key][0], key, takes[key][1]) for key, value in values.items()}
+
+
+def check_train_section(train: Mapping[str, Any], elsewhere: Mapping[str, str]) -> None:
+    """Raise ConfigError for a setting that a recipe says at its top level; `elsewhere` has its name there."""
     for key in train:
-        if key in _ELSEWHERE:
-            raise ConfigError(f"train.{key} is said at the top level of a recipe; write {_ELSEWHERE[key]}: there.")
+        if key in elsewhere:
+            raise ConfigError(f"train.{key} is said at the top level of a recipe; write {elsewhere[key]}: there.")
 
 
 def _check_weights(recipe: Recipe) -> None:
@@ -142,7 +156,7 @@ def _check_weights(recipe: Recipe) -> None:
         raise ConfigError(f"The recipe names {given}; give one weight a reward.")
 
 
-def differences(here: Recipe, there: Recipe) -> list[str]:
+def differences(here: Any, there: Any) -> list[str]:
     """Return a phrase for each setting but `output` in which two recipes differ: `train.seed is 0 there, 1 here`."""
     left, right = _flatten(here.to_mapping()), _flatten(there.to_mapping())
     unset = "not set"

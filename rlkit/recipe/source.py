@@ -104,9 +104,14 @@ def read_mapping(reference: str, overrides: Iterable[str] = ()) -> dict[str, Any
         ConfigError: no such file, not a YAML mapping, a circle of `extends`, or an override that cannot be applied.
     """
     values = _read_file(find_recipe(reference), ())
+    apply_overrides(values, overrides)
+    return values
+
+
+def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Change what a recipe says by `key=value` texts; raises ConfigError for one that cannot be applied."""
     for override in overrides:
         _override(values, override)
-    return values
 
 
 def _read_file(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:

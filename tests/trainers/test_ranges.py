@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkit.cli.recipes import check_recipe
+from rlkit.cli.kinds import check
 from rlkit.errors import ConfigError
 from rlkit.recipe import load_recipe
 from tests.trainers.archives import write_archive
@@ -38,16 +38,16 @@ from tests.trainers.test_grpo import build_trainer
 )
 def test_out_of_range_is_refused(override, said):
     with pytest.raises(ConfigError, match=said):
-        check_recipe(load_recipe("countdown/grpo", [override]))
+        check(load_recipe("countdown/grpo", [override]))
 
 
 @pytest.mark.parametrize("narrowing", ["top_p=0.9", "top_k=5", "min_p=0.1"])
 def test_truncated_sampling_with_an_importance_correction_is_refused(narrowing):
     overrides = ["train.use_vllm=true", f"train.{narrowing}"]
     with pytest.raises(ConfigError, match="cuts the distribution that vLLM samples from"):
-        check_recipe(load_recipe("countdown/grpo", overrides))
-    check_recipe(load_recipe("countdown/grpo", [*overrides, "train.vllm_importance_sampling_correction=false"]))
-    check_recipe(load_recipe("countdown/grpo", [f"train.{narrowing}"]))
+        check(load_recipe("countdown/grpo", overrides))
+    check(load_recipe("countdown/grpo", [*overrides, "train.vllm_importance_sampling_correction=false"]))
+    check(load_recipe("countdown/grpo", [f"train.{narrowing}"]))
 
 
 def test_an_adaptive_entropy_target_that_never_acts_is_said(tmp_path, capfd):
@@ -62,4 +62,4 @@ def test_every_shipped_recipe_is_in_range(tmp_path):
 
     archive = [f"archive.from={write_archive(tmp_path / 'archive.jsonl')}"]
     for name in shipped_recipes():
-        check_recipe(load_recipe(name, archive if "archive" in name else []))
+        check(load_recipe(name, archive if "archive" in name else []))
