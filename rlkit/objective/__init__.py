@@ -2,6 +2,7 @@
 
 from rlkit.objective.aggregations import weigh_rows
 from rlkit.objective.anchors import ANCHORS, Anchor, resolve_anchor
+from rlkit.objective.archive import ArchiveLikelihood, resolve_archive
 from rlkit.objective.coefficients import resolve_coefficient
 from rlkit.objective.importance import correct_for_sampler
 from rlkit.objective.loss import TokenBatch, compute_anchor_losses, compute_token_losses, weigh_anchor, weigh_tokens
@@ -16,6 +17,7 @@ __all__ = [
     "OBJECTIVES",
     "TOKEN_WEIGHTS",
     "Anchor",
+    "ArchiveLikelihood",
     "Objective",
     "Rehearsal",
     "TokenBatch",
@@ -26,6 +28,7 @@ __all__ = [
     "cut_by_tokens",
     "find_needed_rows",
     "resolve_anchor",
+    "resolve_archive",
     "resolve_coefficient",
     "resolve_objective",
     "resolve_reference",

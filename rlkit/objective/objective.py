@@ -1,4 +1,4 @@
-"""What the loss holds beside the clipped surrogate: token weights, an anchor, rehearsal; and how recipes name them."""
+"""What the loss holds beside the clipped surrogate: token weights, an anchor, rows that are stored; and their names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.objective.anchors import Anchor, resolve_anchor
+from rlkit.objective.archive import ArchiveLikelihood
 from rlkit.objective.rehearsal import Rehearsal
 from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TokenWeight, resolve_token_weight
 from rlkit.plugins import PluginKind, preset
@@ -30,23 +31,26 @@ class Objective:
     """What the policy is tied to; None leaves it free."""
     rehearsal: Rehearsal | None = None
     """Frozen samples of the initial policy that are trained on beside the rollouts; None for none."""
+    archive: ArchiveLikelihood | None = None
+    """Solutions that are trained on beside the rollouts; None for none. A recipe has a key `archive` for it."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is added to the surrogate."""
-        return not self.token_weights and self.anchor is None and self.rehearsal is None
+        return not self.token_weights and self.anchor is None and self.rehearsal is None and self.archive is None
 
     def merge(self, other: Objective) -> Objective:
         """Return both together.
 
         Raises:
-            ConfigError: both have an anchor, or both rehearse.
+            ConfigError: both have an anchor, an archive, or both rehearse.
         """
-        for part in ("anchor", "rehearsal"):
+        for part in ("anchor", "rehearsal", "archive"):
             if getattr(self, part) is not None and getattr(other, part) is not None:
                 raise ConfigError(f"The objective is given two {part} parts; keep one.")
         weights = (*self.token_weights, *other.token_weights)
-        return Objective(weights, self.anchor or other.anchor, self.rehearsal or other.rehearsal)
+        given = {part: getattr(self, part) or getattr(other, part) for part in ("anchor", "rehearsal", "archive")}
+        return Objective(weights, **given)
 
 
 def _with_weights(weights: Iterable[TokenWeight]) -> Objective:

@@ -1,6 +1,7 @@
-"""What an anchor holds the policy to: descriptions only, a trainer keeps the weights.
+"""Policies that stand still or lag behind the one that is trained: descriptions only, a trainer keeps the weights.
 
-The divergence from a reference that moves measures recent drift, not drift since the start of the run.
+An anchor holds the policy to one of them, its reference, and a run may have its rollouts drawn by one, its sampler. The
+divergence from a reference that moves measures recent drift, not drift since the start of the run.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from rlkit.errors import ConfigError, PluginError
-from rlkit.parameters import check_count, check_flag, check_number
+from rlkit.errors import ConfigError, PluginError, suggest
+from rlkit.parameters import check_count, check_flag, check_number, show
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -127,3 +128,31 @@ def resolve_reference(spec: Any) -> Reference:
     if not isinstance(reference, Reference):
         raise PluginError(f"The reference {spec!r} is {reference!r}; write {', '.join(sorted(REFERENCES.builtins))}.")
     return reference
+
+
+def resolve_sampler(spec: Any) -> Reference | None:
+    """Return who draws the rollouts, as a recipe's `sampler:` says; None for the policy itself.
+
+    Args:
+        spec: `policy` or None; `frozen`, the initial policy; `{ema: DECAY}`, a moving average that keeps that share of
+            itself at each optimizer step; `{every: N}`, a copy that is renewed every N optimizer steps.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if spec is None or spec == "policy":
+        return None
+    if spec == "frozen":
+        return Initial()
+    if isinstance(spec, Reference):
+        return spec
+    if isinstance(spec, dict) and len(spec) == 1:
+        (kind, value) = next(iter(spec.items()))
+        if kind == "ema":
+            check_number("sampler", "ema", value, above=0, below=1)
+            return Ema(decay=value)
+        if kind == "every":
+            check_count("sampler", "every", value)
+            return Reset(every=value)
+    near = suggest(spec, ("policy", "frozen")) if isinstance(spec, str) else ""
+    raise ConfigError(f"sampler was given as {show(spec)}; write policy, frozen, {{ema: 0.99}} or {{every: 50}}.{near}")

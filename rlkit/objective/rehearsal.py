@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from rlkit.estimators.divergence import rehearsal_divergence
+from rlkit.objective.stored import StoredLoss, StoredRow
 from rlkit.parameters import check_choice, check_count, check_number
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Rehearsal(StoredLoss):
     """A mass-covering divergence from the initial policy, on its own correct samples of prompts it mastered.
 
     Li et al., DPH-RL (arXiv 2509.07430). Samples and their log-probs are drawn once, so no reference model stays in
@@ -29,7 +31,7 @@ class Rehearsal:
     divergence: str = "forward"
     """`forward` KL(initial, policy); `js`, twice the Jensen-Shannon divergence; or `alpha`."""
     coef: float = 0.02
-    """Weight of the mean over rehearsed tokens in the loss; 0 or more."""
+    """Weight of the mean over the rehearsed tokens of an optimizer step in the loss; 0 or more."""
     alpha: float = 0.2
     """Order of `alpha`, between 0 and 1; the authors' is 0.2."""
     num_prompts: int = 64
@@ -38,7 +40,7 @@ class Rehearsal:
     mastered_above: float = 0.875
     """Share of correct completions, 0 to 1, *from* which on a prompt is mastered; the authors take 6/8 or 7/8."""
     rows_per_step: int = 8
-    """Completions rehearsed in each optimizer step."""
+    """Completions rehearsed in each optimizer step, over all ranks."""
     log_ratio_clamp: float | None = 20.0
     """Log ratios beyond count as this large and pass no gradient, as in the authors' forward divergence; None: off."""
 
@@ -68,9 +70,6 @@ class Rehearsal:
         """
         return rehearsal_divergence(logps_BT, ref_logps_BT.detach(), self.divergence, self.alpha, self.log_ratio_clamp)
 
-    def loss(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-        """Return `coef` times the mean over the tokens whose mask is not 0; a scalar, 0 when there are none."""
-        is_padding_BT = mask_BT == 0
-        # Padding may hold anything, even infinities; 0 on both sides has value and gradient 0.
-        losses_BT = self.losses(logps_BT.masked_fill(is_padding_BT, 0), ref_logps_BT.masked_fill(is_padding_BT, 0))
-        return self.coef * losses_BT.sum() / (~is_padding_BT).sum().clamp(min=1)
+    def weigh(self, rows: Sequence[StoredRow]) -> list[float]:
+        """Return `coef` over the number of tokens for each row: the loss is a mean over the tokens of a step."""
+        return [self.coef / sum(len(row.completion_ids) for row in rows)] * len(rows)

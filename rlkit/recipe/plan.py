@@ -17,13 +17,14 @@ import torch
 
 from rlkit.advantages import Chain, check_roles
 from rlkit.advantages import resolve as resolve_advantage
-from rlkit.diversity import resolve_embedding, resolve_partition
+from rlkit.diversity import PairwisePartition, resolve_embedding, resolve_partition
 from rlkit.errors import ConfigError, suggest
 from rlkit.models import locate_model
-from rlkit.objective import Anchor, Objective, resolve_objective
+from rlkit.objective import Anchor, ArchiveLikelihood, Objective, resolve_archive, resolve_objective
 from rlkit.objective.coefficients import Coefficient, Constant
-from rlkit.objective.references import AdapterOff, Ema, Reference, Reset
+from rlkit.objective.references import AdapterOff, Ema, Reference, Reset, resolve_sampler
 from rlkit.objective.token_weights import TopEntropy
+from rlkit.parameters import name_in_recipes
 from rlkit.plugins import describe
 from rlkit.recipe.schema import Recipe
 from rlkit.rewards import BoundReward, bind_reward, name_rewards
@@ -61,6 +62,10 @@ class Plan:
     """None leaves the advantages to TRL."""
     objective: Objective = field(default_factory=Objective)
     """Empty, the loss holds nothing beside the surrogate."""
+    archive: ArchiveLikelihood | None = None
+    """Solutions that are kept, and learnt from beside the rollouts where the coefficient is not 0; None for none."""
+    sampler: Reference | None = None
+    """Whose weights draw the rollouts; None is the policy itself."""
     partition: Any = None
     """What counts as different; None compares nothing."""
     answers: Any = None
@@ -124,13 +129,17 @@ class Plan:
         chain = None if advantage is None else resolve_advantage(advantage)
         needs: frozenset[str] = frozenset() if chain is None else chain.needs
         answers = answers or ("final_answer" if needs & _ANSWERS else None)
+        archive = resolve_archive(getattr(named, "archive", None))
+        learnt = Objective(archive=archive if archive is not None and archive.is_learnt else None)
         thresholds, held_out = resolve_monitor(monitor)
         bound, watched = _bind(rewards, held_out, has_models)
         return cls(
             rewards=bound,
             reward_weights=(1.0,) * len(bound) if weights is None else tuple(weights),
             advantage=chain,
-            objective=resolve_objective(getattr(named, "objective", None)),
+            objective=resolve_objective(getattr(named, "objective", None)).merge(learnt),
+            archive=archive,
+            sampler=resolve_sampler(getattr(named, "sampler", None)),
             partition=None if partition is None else resolve_partition(partition),
             answers=None if answers is None else resolve_partition(answers),
             embedding=None if embedding is None else resolve_embedding(embedding),
@@ -187,7 +196,7 @@ class Plan:
             "coefficient": self.coefficient,
             "reference": self.reference,
             "rehearsal": self.objective.rehearsal,
-            **{key: getattr(self, key) for key in ("partition", "answers", "embedding")},
+            **{key: getattr(self, key) for key in ("archive", "sampler", "partition", "answers", "embedding")},
         }
         return {key: describe(part) for key, part in parts.items() if part}
 
@@ -210,6 +219,11 @@ class Plan:
     def needs(self) -> frozenset[str]:
         """Fields of the context that the chain will ask for."""
         return frozenset() if self.advantage is None else self.advantage.needs
+
+    @property
+    def is_on_policy(self) -> bool:
+        """Whether the rollouts of a step are learnt from by their advantages."""
+        return self.archive is None or self.archive.on_policy
 
     @property
     def is_anchored_in_reward(self) -> bool:
@@ -285,10 +299,26 @@ class Plan:
                 raise ConfigError(
                     f"The advantage chain needs {needed}, which comes from `{key}`; write {_EXAMPLES[key]}."
                 )
+        if self.archive is not None and self.archive.grow:
+            self._check_keys()
         if self.is_anchored_in_reward and self.advantage is None:
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
+        if self.is_anchored_in_reward and self.sampler is not None:
+            raise ConfigError(
+                "An anchor in the reward compares who drew the completions with the reference, and another than the "
+                "policy draws them here; write where: loss, or sampler: policy."
+            )
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
+
+    def _check_keys(self) -> None:
+        if self.partition is None:
+            raise ConfigError(f"archive.grow tells solutions apart by `partition`; write {_EXAMPLES['partition']}.")
+        if isinstance(self.partition, PairwisePartition):
+            raise ConfigError(
+                f"archive.grow needs a key of every solution, and the partition {name_in_recipes(self.partition)} "
+                "judges pairs; write one such as canonical_expression, final_answer or normalised_text."
+            )
 
 
 _FITTED = {
@@ -366,6 +396,7 @@ def _choose_verifier(plan: Plan, names: Sequence[str]) -> int:
         *(["the advantage chain"] if "correct_PG" in plan.needs else []),
         *(["an anchor of mastered prompts"] if plan.is_anchored_by_prompt else []),
         *(["rehearsal"] if objective.rehearsal is not None else []),
+        *(["an archive that grows"] if plan.archive is not None and plan.archive.grow else []),
     ]
     if asked_by:
         raise ConfigError(

@@ -31,6 +31,10 @@ class Recipe:
     """A preset or a chain of transforms; None leaves the advantages to TRL."""
     objective: PluginSpec | list[PluginSpec] | None = None
     """Token weights, anchor and rehearsal, or a preset of them; None leaves the loss to TRL."""
+    archive: dict[str, Any] | str | list[str] | None = None
+    """Solutions that are learnt from beside the rollouts: where they are, and how; None for none."""
+    sampler: PluginSpec | None = None
+    """Who draws the rollouts: the policy, its initial weights, or weights that lag behind; None is the policy."""
     partition: PluginSpec | None = None
     """What counts as the same answer; None takes the task's own."""
     answers: PluginSpec | None = None
@@ -62,6 +66,8 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "output": (str, "a directory"),
     "advantage": (str | dict | list | None, "a name, {name: ..., parameter: ...} or a list of these"),
     "objective": (str | dict | list | None, "a preset, {token_weights: ..., anchor: ..., rehearsal: ...} or a list"),
+    "archive": (dict | str | list | None, "a mapping such as {from: [PATH], coef: 1.0}, or paths alone"),
+    "sampler": (str | dict | None, "policy, frozen, {ema: 0.99} or {every: 50}"),
     "partition": (str | dict | None, "a name or {name: ..., parameter: ...}"),
     "answers": (str | dict | None, "a name or {name: ..., parameter: ...}"),
     "embedding": (str | dict | None, "a name or {name: ..., parameter: ...}"),
@@ -76,7 +82,7 @@ _PARTS_OF_OBJECTIVE = ("token_weights", "anchor", "rehearsal")
 _REQUIRED = ("model", "task", "output")
 
 _TOP_LEVEL = (
-    *("advantage", "objective", "partition", "answers", "embedding"),
+    *("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding"),
     *("reward_weights", "max_error_rate", "monitor"),
 )
 _ELSEWHERE = {

@@ -144,8 +144,8 @@ _FILE = re.compile(r"(?P<file>.+\.(?:py|yaml|yml|jsonl|json|csv|parquet|jinja))(
 def _locate(value: Any, folder: Path, key: str = "", known: dict[tuple[int, str], Any] | None = None) -> Any:
     """Return what a recipe says with the files it names seen from the recipe's folder, where they exist there.
 
-    That is the value of `path` and of `model`, and every text that ends like a file, perhaps followed by `:thing`. What
-    is not there is left to be seen from the working directory, and so is what is the same seen from either.
+    That is the value of `path`, `from` and `model`, and every text that ends like a file, perhaps followed by `:thing`.
+    What is not there is left to be seen from the working directory, and so is what is the same seen from either.
     """
     # A list that YAML's aliases name a billion times is one list; it is looked through once, and stays one.
     known = {} if known is None else known
@@ -161,7 +161,7 @@ def _locate(value: Any, folder: Path, key: str = "", known: dict[tuple[int, str]
     if not isinstance(value, str) or key in ("extends", "output", "output_dir"):
         return value
     named = _FILE.fullmatch(value)
-    if named is None and not (key == "path" or (key == "model" and value.startswith("."))):
+    if named is None and not (key in ("path", "from") or (key == "model" and value.startswith("."))):
         return value
     file, thing = (named["file"], named["thing"] or "") if named else (value, "")
     there = folder / os.path.expanduser(file)

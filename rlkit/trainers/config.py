@@ -12,13 +12,13 @@ from rlkit.parameters import check_count, check_number
 from rlkit.recipe.yaml_text import parse_yaml
 from rlkit.trainers.ranges import check_combinations
 
-_SPECS = ("advantage", "objective", "partition", "answers", "embedding", "monitor")
+_SPECS = ("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding", "monitor")
 """What is named as in a recipe. The order of its types is what a command line's parser needs to take it as text."""
 
 
 @dataclass
 class DiverseGRPOConfig(GRPOConfig):
-    """TRL's `GRPOConfig` and twelve keys; with all of them at their defaults, training is TRL's to rounding.
+    """TRL's `GRPOConfig` and fourteen keys; with all of them at their defaults, training is TRL's to rounding.
 
     With `fast_path: false` too it is TRL's to the last bit. Plug-ins are only named here: the trainer
     builds them, once.
@@ -38,6 +38,20 @@ class DiverseGRPOConfig(GRPOConfig):
         metadata={
             "help": "What the loss holds beside the surrogate: a preset's name, or {token_weights: [...], anchor: ..., "
             "rehearsal: ...}. None: TRL's own loss."
+        },
+    )
+    archive: dict | str | list | None = field(
+        default=None,
+        metadata={
+            "help": "Solutions to learn from beside the rollouts: {from: [PATH], coef: 1.0, rows_per_step: 256, "
+            "uses_per_solution: 3, ...}, or paths alone. None: none."
+        },
+    )
+    sampler: dict | str | None = field(
+        default=None,
+        metadata={
+            "help": "Who draws the rollouts: policy, frozen (the initial weights), {ema: 0.99} (a moving average) or "
+            "{every: 50} (a copy, renewed every 50 optimizer steps). None: the policy."
         },
     )
     partition: dict | str | list | None = field(

@@ -9,8 +9,7 @@ batch and may put tensors of its own beside TRL's, and `auxiliary_losses`, which
 (a critic's, say) and finds those tensors there.
 
 Overridden methods of `trl.GRPOTrainer` 1.16 beside those of `own_loss.py`, pinned by tests/trainers/test_contract.py:
-`__init__`, `_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `_prepare_inputs`, `train`,
-`_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
+`__init__`, `_calculate_rewards`, `_generate`, `_generate_and_score_completions`, `_prepare_inputs`, `train`.
 """
 
 from __future__ import annotations
@@ -201,7 +200,9 @@ class DiverseGRPOTrainer(OwnLossTrainer):
                 self._save_checkpoint(self.model, trial=None)
 
     def _generate(self, prompts: list) -> Any:
-        with self._trls_passes.in_place():
+        is_training = self.model.training
+        drawing = contextlib.nullcontext() if self.sampler is None else self.sampler.drawing(is_training)
+        with self._trls_passes.in_place(), drawing:
             generated = super()._generate(prompts)
         self.prompt_ids = generated[0]
         return generated
@@ -282,6 +283,9 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         is_fast = is_training and self.update is not None
         with self._trls_passes.changed(is_fast, self.plan.objective.anchor is not None):
             rows: Rows = super()._generate_and_score_completions(inputs)
+        if is_training and self.sampler is not None:
+            # What TRL has asked is the policy; the sampler is asked by whoever needs it first.
+            rows.pop("old_per_token_logps", None)
         if is_fast and self.plan.is_anchored_in_reward:
             self.logprobs.refer(rows)
         batch = self._describe_batch(rows, *self._take_scored())
@@ -295,12 +299,19 @@ class DiverseGRPOTrainer(OwnLossTrainer):
             # A completion's mean where each of its tokens has one.
             rows_B = advantages if advantages.dim() == 1 else advantages.mean(dim=1)
             replace_logged_advantages(self._logs["advantages"], self.accelerator.gather(rows_B).tolist())
+        if is_training and not self.plan.is_on_policy:
+            rows["advantages"] = torch.zeros_like(rows["advantages"])
         self._choose_anchored(batch)
         if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
             self.logprobs.refer(rows)
+        if is_training and self.sampler is not None:
+            self.logprobs.note_behaviour(rows)
         if is_training:
-            # Of all ranks; TRL keeps them for its log.
-            self._has_signal.append(any(value != 0 for value in self._logs["advantages"]))
+            if self.archive is not None:
+                self._record_all(self.archive.observe(batch, [row.get("prompt") for row in inputs]))
+            if self.plan.is_on_policy:
+                # Of all ranks; TRL keeps them for its log.
+                self._has_signal.append(any(value != 0 for value in self._logs["advantages"]))
             step, weights_K = self.state.global_step, self.reward_weights
             self._record_all(self.monitoring.observe(batch.groups, batch.scores, weights_K, self.memory, step))
             self._remember(batch)
@@ -368,23 +379,3 @@ class DiverseGRPOTrainer(OwnLossTrainer):
                 groups.correct_PG.numpy() if wants_rates else None,
             )
         self.anchoring.observe_reward(groups.rewards_PGK.nanmean().item())
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        # Before trainer_state.json, whose presence says that a checkpoint is whole.
-        super()._save_optimizer_and_scheduler(output_dir)
-        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
-            self.memory.finish_batch()
-        if self.is_world_process_zero():
-            self.memory.save(output_dir)
-        if self.reference is not None:
-            self.reference.save(output_dir)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is None:
-            return
-        self.memory.load(Path(checkpoint))
-        if self.reference is not None:
-            self.reference.load(checkpoint)
-        if self.rehearser is not None:
-            self.rehearser.load()

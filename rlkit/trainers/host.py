@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 
 from rlkit.trainers.loss import LossResult, LossSettings, LossState, Rows
 from rlkit.trainers.statistics import Statistics
+from rlkit.types import Prompt
 
 
 class TrainerHost(Protocol):
@@ -26,6 +28,11 @@ class TrainerHost(Protocol):
     num_generations: int
     current_gradient_accumulation_steps: int
     is_deepspeed_enabled: bool
+    use_vllm: bool
+    eos_token_ids: list[int]
+    _tokenizer: Any
+    _last_loaded_step: int
+    """Whose weights vLLM has, by TRL's reckoning."""
 
     @property
     def loss_settings(self) -> LossSettings:
@@ -42,6 +49,9 @@ class TrainerHost(Protocol):
     @property
     def num_waiting(self) -> int:
         """Micro-batches of the present optimizer step that have come before the one at hand."""
+
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Return the tokens of prompts as rollouts begin with them."""
 
     def forward(self, model: Any, rows: Rows, **wanted: Any) -> tuple[torch.Tensor, Any, Any]:
         """Return log-probs (B, T), and entropies and auxiliary loss where they are wanted."""

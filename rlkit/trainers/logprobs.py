@@ -15,6 +15,7 @@ from trl.trainer.utils import use_adapter
 from rlkit.errors import ConfigError
 from rlkit.trainers.host import TrainerHost
 from rlkit.trainers.loss import MODEL_INPUTS, Rows, token_mask
+from rlkit.trainers.sampler import Sampler
 from rlkit.trainers.update import FastUpdate
 
 
@@ -74,8 +75,8 @@ _LEFT_OUT: dict[str, Any] = {
 class LogProbs:
     """Computes log-probs for a trainer, by the fast path where there is one; every method is a collective."""
 
-    def __init__(self, host: TrainerHost, update: FastUpdate | None) -> None:
-        self._host, self._update = host, update
+    def __init__(self, host: TrainerHost, update: FastUpdate | None, sampler: Sampler | None = None) -> None:
+        self._host, self._update, self._sampler = host, update, sampler
 
     @torch.no_grad()
     def of_behaviour(self, output: dict[str, Any]) -> torch.Tensor:
@@ -83,11 +84,30 @@ class LogProbs:
         known = output.get("old_per_token_logps")
         if known is not None:
             return torch.as_tensor(known)
-        if self._update is not None and self._host.model.training:
-            everything_B = torch.ones(len(output["completion_ids"]), dtype=torch.bool)
-            self._update.fill_logps(self._host.model, [output], "old_per_token_logps", [everything_B])
-            return torch.as_tensor(output["old_per_token_logps"])
-        return self._forward(output)
+        is_training = self._host.model.training
+        with self._behaving(is_training):
+            if self._update is not None and is_training:
+                everything_B = torch.ones(len(output["completion_ids"]), dtype=torch.bool)
+                self._update.fill_logps(self._host.model, [output], "old_per_token_logps", [everything_B])
+                return torch.as_tensor(output["old_per_token_logps"])
+            return self._forward(output)
+
+    def _behaving(self, is_training: bool) -> contextlib.AbstractContextManager[None]:
+        """Have the policy that generates be in place for the block; in an evaluation that is the one at hand."""
+        is_other = self._sampler is not None and is_training
+        return self._sampler.in_place() if self._sampler is not None and is_other else contextlib.nullcontext()
+
+    @torch.no_grad()
+    def note_behaviour(self, output: dict[str, Any]) -> None:
+        """Add to a generation batch what a sampler other than the policy gave its tokens, where that matters.
+
+        No forward pass of an update can say it, not even the first one after sampling.
+        """
+        if self._update is None or "old_per_token_logps" in output:
+            output["old_per_token_logps"] = self.of_behaviour(output)
+            return
+        with self._behaving(is_training=True):
+            self._update.fill_logps(self._host.model, [output], "old_per_token_logps")
 
     @torch.no_grad()
     def of_prompts(self, output: dict[str, Any]) -> torch.Tensor:

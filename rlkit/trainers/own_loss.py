@@ -1,22 +1,26 @@
 """TRL's trainer with a loss of ours: the fast path or micro-batch by micro-batch, and what is logged of either.
 
 `DiverseGRPOTrainer` is built on it and adds where rewards and advantages come from. Overridden methods of
-`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `training_step`, `_compute_loss`.
+`trl.GRPOTrainer` 1.16, pinned by tests/trainers/test_contract.py: `training_step`, `_compute_loss`,
+`_save_optimizer_and_scheduler`, `_load_optimizer_and_scheduler`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
+from rlkit.errors import ConfigError
 from rlkit.recipe.plan import LOSS_TYPES, Plan
 from rlkit.trainers.anchoring import Anchoring
+from rlkit.trainers.archived import ArchivedSolutions
 from rlkit.trainers.callbacks import AfterStep
 from rlkit.trainers.entropy_bonus import entropy_coefficient, steer_entropy_coefficient
 from rlkit.trainers.logprobs import LogProbs, TrlsPasses
@@ -28,13 +32,17 @@ from rlkit.trainers.loss import (
     LossState,
     Rows,
     compute_loss,
+    token_mask,
     weigh_inputs,
 )
 from rlkit.trainers.memory import RunMemory
 from rlkit.trainers.reference import ReferencePolicy
 from rlkit.trainers.rehearsing import Rehearser
+from rlkit.trainers.sampler import Sampler, refuse_sharded_weights
 from rlkit.trainers.statistics import Statistics
+from rlkit.trainers.stored_rows import StoredRows
 from rlkit.trainers.update import FastUpdate
+from rlkit.types import Prompt
 
 
 class OwnLossTrainer(GRPOTrainer):
@@ -44,6 +52,8 @@ class OwnLossTrainer(GRPOTrainer):
     """What the run is made of; set before `_prepare_loss`."""
     memory: RunMemory
     """What outlives a step; set before `_prepare_loss`."""
+    sampler: Sampler | None = None
+    """Who draws the rollouts; None is the policy."""
 
     def auxiliary_losses(self, model: Any, rows: Rows) -> Mapping[str, torch.Tensor]:
         """Return further losses of some rows by name, to be added to the policy's and logged as `loss/<name>`.
@@ -62,12 +72,33 @@ class OwnLossTrainer(GRPOTrainer):
         objective = self.plan.objective
         self._window: list[Rows] = []
         self.rehearser = None if objective.rehearsal is None else Rehearser(self, objective.rehearsal)
-        self.update = FastUpdate(self, self.rehearser) if self._can_be_fast() else None
-        self.logprobs = LogProbs(self, self.update)
+        self.archive = self._build_archive()
+        learnt = None if objective.archive is None else self.archive
+        self.stored = StoredRows(self, [store for store in (self.rehearser, learnt) if store is not None])
+        self.update = FastUpdate(self, self.stored) if self._can_be_fast() else None
+        self.sampler = self._build_sampler()
+        self.logprobs = LogProbs(self, self.update, self.sampler)
         self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
-        if not objective.is_empty:
+        if not objective.is_empty or self.sampler is not None:
             self.add_callback(AfterStep(self._finish_step))
+
+    def _build_archive(self) -> ArchivedSolutions | None:
+        archive = self.plan.archive
+        if archive is None or not (archive.is_learnt or archive.grow):
+            return None
+        return ArchivedSolutions(self, self.plan, archive)
+
+    def _build_sampler(self) -> Sampler | None:
+        if self.plan.sampler is None:
+            return None
+        refuse_sharded_weights(self.is_fsdp_enabled)
+        if self.update is None and self.use_vllm and self.vllm_importance_sampling_correction:
+            raise ConfigError(
+                "TRL's own update corrects what vLLM sampled by the policy's log-probs, and the sampler is another; "
+                "write train.fast_path: true, or train.vllm_importance_sampling_correction: false."
+            )
+        return Sampler(self, self.plan.sampler)
 
     def _can_be_fast(self) -> bool:
         # The rest goes TRL's way: losses that are not ours, auxiliary losses, pictures, FSDP, split sequences.
@@ -111,6 +142,10 @@ class OwnLossTrainer(GRPOTrainer):
         """How many micro-batches of the present optimizer step have come before the one at hand."""
         return len(self._window)
 
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Return the tokens of prompts, texts or chats, as rollouts begin with them."""
+        return [list(self._tokenize_prompts([prompt])[0][0]) for prompt in prompts]
+
     def forward(self, model: Any, rows: Rows, **wanted: Any) -> tuple[torch.Tensor, Any, Any]:
         """Return what TRL's forward pass says of the completions of some rows.
 
@@ -136,6 +171,11 @@ class OwnLossTrainer(GRPOTrainer):
         """Return the loss of some rows, with what a subclass adds to it."""
         result = compute_loss(self.loss_settings, self.loss_state, partial(self.forward, model), rows)
         loss = result.loss
+        if self.sampler is not None and "old_per_token_logps" in rows:
+            old_logps_BT = rows["old_per_token_logps"]
+            # Rows that weigh nothing were not asked for.
+            is_known_BT = token_mask(rows) * (old_logps_BT != 0)
+            result.statistics.add("sampler/kl", old_logps_BT - result.logps_BT, is_known_BT)
         for name, auxiliary in self.auxiliary_losses(model, rows).items():
             result.statistics.add_sum(f"loss/{name}", auxiliary)
             loss = loss + auxiliary
@@ -161,6 +201,8 @@ class OwnLossTrainer(GRPOTrainer):
         self._record_sums(statistics, num_microbatches)
         if self.model.training:
             self.anchoring.observe_kl(means.get("kl", float("nan")))
+            if self.archive is not None:
+                self.archive.observe_nll(means.get("archive/nll", float("nan")))
         entropies = statistics.sum_of("entropy")
         if entropies is None or not self.model.training:
             return
@@ -213,14 +255,49 @@ class OwnLossTrainer(GRPOTrainer):
         if self.plan.objective.is_empty and not self._has_auxiliary_losses:
             loss: torch.Tensor = super()._compute_loss(model, inputs)
             return loss
-        is_training = self.model.training
         rows = inputs | weigh_inputs(self.loss_settings, self.loss_state, inputs)
         result = self.compute_policy_loss(model, rows)
         loss = result.loss
-        if self.rehearser is not None and self.rehearser.has_rows and is_training:
-            loss = loss + self.rehearser.loss(model, self._step, 1 / self.loss_state.num_microbatches)
+        if self.model.training:
+            loss = loss + self.stored.loss(model, self._step, result.statistics)
         self.finish_update(result.statistics, 1)
         return loss
 
     def _finish_step(self) -> None:
         self._record_all(self.anchoring.finish_step(self.state.global_step))
+        if self.sampler is not None:
+            self.sampler.after_step(self.state.global_step)
+        if self.archive is not None:
+            self.archive.finish_step()
+
+    # What a continued run needs of the parts, beside what TRL saves.
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        # Before trainer_state.json, whose presence says that a checkpoint is whole.
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+            self.memory.finish_batch()
+            if self.archive is not None:
+                self.archive.finish_batch()
+        if self.is_world_process_zero():
+            self.memory.save(output_dir)
+            if self.archive is not None:
+                self.archive.save(output_dir)
+            if self.sampler is not None:
+                self.sampler.save(output_dir)
+        if self.reference is not None:
+            self.reference.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        self.memory.load(Path(checkpoint))
+        if self.archive is not None:
+            self.archive.load(checkpoint)
+        if self.sampler is not None:
+            self.sampler.load(checkpoint)
+        if self.reference is not None:
+            self.reference.load(checkpoint)
+        if self.rehearser is not None:
+            self.rehearser.load()

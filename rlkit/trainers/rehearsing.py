@@ -2,7 +2,7 @@
 
 Before the first step the initial policy answers some prompts of the training set, in rounds as large as a generation
 batch. Prompts that it masters give their correct completions, with the log-probs it gave them, to a fixed set that is
-written to the output directory; each micro-batch then carries a few of its rows, in a fixed cycle.
+written to the output directory; each optimizer step then takes a few of its rows, in a fixed cycle (`stored_rows.py`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl.trainer.utils import pad
 
 from rlkit.errors import StoreError
 from rlkit.files import refuse_constant, write_text
 from rlkit.objective import Rehearsal
+from rlkit.objective.stored import StoredRow
 from rlkit.terminal import note
 from rlkit.trainers.groups import split_groups
 from rlkit.trainers.host import TrainerHost
@@ -63,7 +63,7 @@ def _is_row(row: Any) -> bool:
 
 
 class Rehearser:
-    """Draws, keeps and replays a trainer's rehearsal rows."""
+    """Draws and keeps a trainer's rehearsal rows."""
 
     def __init__(self, host: TrainerHost, settings: Rehearsal) -> None:
         self._host, self._settings = host, settings
@@ -74,11 +74,6 @@ class Rehearser:
     def is_ready(self) -> bool:
         """Whether the rows have been drawn."""
         return self._rows is not None
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether there is anything to rehearse."""
-        return bool(self._rows)
 
     def draw(self, num_local_rows: int) -> None:
         """Sample the policy as it is now and keep what it masters; all ranks must call it.
@@ -139,49 +134,28 @@ class Rehearser:
             raise StoreError(f"{self._path} is missing, but this run rehearses on it; start the run anew.")
         self._rows = read_rows(self._path)
 
-    def loss(self, model: Any, turn: int = 0, share: float = 1.0) -> torch.Tensor:
-        """Return the rehearsal loss of a micro-batch, coefficient included; there must be rows.
+    @property
+    def stored_loss(self) -> Rehearsal:
+        """The divergence from the initial policy."""
+        return self._settings
 
-        Args:
-            model: the policy as prepared for training.
-            turn: which micro-batch of its optimizer step it is, counted from any multiple of their number.
-            share: of an optimizer step's loss that is this micro-batch's.
-        """
-        assert self._rows, "asked only where has_rows"
-        rows = self._choose(self._rows, turn)
-        logps_BT, ref_logps_BT, mask_BT = self._forward(model, rows)
-        with torch.no_grad():
-            divergence_BT = self._settings.losses(logps_BT, ref_logps_BT)
-            statistics = Statistics()
-            statistics.add("rehearsal/divergence", divergence_BT, mask_BT)
-            for name, value in statistics.reduce(self._host.accelerator).items():
-                self._host.record(name, value)
-        return self._settings.loss(logps_BT, ref_logps_BT, mask_BT) * share
+    def choose(self) -> list[StoredRow]:
+        """Return the rows of the present optimizer step, in a fixed cycle; none where nothing was mastered."""
+        if not self._rows:
+            return []
+        count = self._settings.rows_per_step
+        first = self._host.state.global_step * count
+        return [_to_stored(self._rows[place % len(self._rows)]) for place in range(first, first + count)]
 
-    def _choose(self, rows: list[dict[str, list]], turn: int) -> list[dict[str, list]]:
-        host = self._host
-        windows, world_size = host.current_gradient_accumulation_steps, host.accelerator.num_processes
-        count = max(1, self._settings.rows_per_step // (windows * world_size))
-        place = host.state.global_step * windows + turn % windows
-        start = (place * world_size + host.accelerator.process_index) * count
-        return [rows[place % len(rows)] for place in range(start, start + count)]
+    def measure(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor, mask_BT: torch.Tensor) -> Statistics:
+        """Return the divergence, to be logged."""
+        statistics = Statistics()
+        statistics.add("rehearsal/divergence", self._settings.losses(logps_BT, ref_logps_BT), mask_BT)
+        return statistics
 
-    def _forward(self, model: Any, rows: list[dict[str, list]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        device, pad_id = self._host.accelerator.device, self._host.pad_id
-        prompts = [torch.tensor(row["prompt_ids"], device=device) for row in rows]
-        completions = [torch.tensor(row["completion_ids"], device=device) for row in rows]
-        mask_BT = pad([torch.ones_like(ids) for ids in completions], padding_value=0)
-        logps_BT = self._host.forward(
-            model,
-            {
-                "prompt_ids": pad(prompts, pad_id, "left"),
-                "prompt_mask": pad([torch.ones_like(ids) for ids in prompts], 0, "left"),
-                "completion_ids": pad(completions, pad_id),
-                "completion_mask": mask_BT,
-            },
-        )[0]
-        ref_logps_BT = pad([torch.tensor(row["logps"], device=device) for row in rows], padding_value=0.0)
-        return logps_BT, ref_logps_BT.to(logps_BT.dtype), mask_BT
+
+def _to_stored(row: dict[str, list]) -> StoredRow:
+    return StoredRow(row["prompt_ids"], row["completion_ids"], row["logps"])
 
 
 _NOTHING_MASTERED = "The initial policy has mastered none of them, so nothing is rehearsed; lower mastered_above."

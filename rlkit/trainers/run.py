@@ -143,6 +143,7 @@ def load_data(plan: Plan, config: Any) -> tuple[Any, Any]:
     """
     from rlkit.rewards import check_columns
     from rlkit.tasks.rows import load_rows
+    from rlkit.trainers.archive_files import check_archives
     from rlkit.trainers.dataset import fit_prompts, make_dataset
     from rlkit.trainers.trial import check_template
 
@@ -154,6 +155,7 @@ def load_data(plan: Plan, config: Any) -> tuple[Any, Any]:
         check_template(tokenizer, rows[0]["prompt"], plan.model, config.chat_template_kwargs)
     room = config.max_completion_length or 0
     rows = fit_prompts(rows, tokenizer, _context(plan.model, config), room, config.chat_template_kwargs)
+    check_archives(plan)
     dataset = make_dataset(rows)
     for reward in [*plan.functions, *([plan.held_out] if plan.held_out else [])]:
         check_columns(reward, dataset.column_names)

@@ -127,7 +127,10 @@ def _check_verifier(named: Any, rewards: list[str]) -> None:
 
 def _named(recipe: Recipe) -> dict[str, Any]:
     """Return what the recipe says at its top level and the trainer's configuration has a field for."""
-    keys = ("advantage", "objective", "partition", "answers", "embedding", "reward_weights", "monitor")
+    keys = (
+        *("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding"),
+        *("reward_weights", "monitor"),
+    )
     tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
     return {**{key: getattr(recipe, key) for key in keys}, **tolerated}
 

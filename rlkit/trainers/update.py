@@ -10,7 +10,7 @@ that its micro-batch gave it. All ranks do the same number of passes, so that co
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,18 +22,15 @@ from trl.models.utils import disable_gradient_checkpointing
 from rlkit.objective.microbatches import cut_by_tokens
 from rlkit.trainers.host import TrainerHost
 from rlkit.trainers.loss import LossResult, Rows, find_needed, token_mask, weigh_inputs
-from rlkit.trainers.rehearsing import Rehearser
 from rlkit.trainers.statistics import Statistics
-
-Pass = Callable[[], torch.Tensor]
-"""Computes the loss of one forward pass."""
+from rlkit.trainers.stored_rows import Pass, StoredRows, agree_on_largest
 
 
 class FastUpdate:
     """Does the forward and backward passes of one optimizer step for a trainer."""
 
-    def __init__(self, host: TrainerHost, rehearser: Rehearser | None = None) -> None:
-        self._host, self._rehearser = host, rehearser
+    def __init__(self, host: TrainerHost, stored: StoredRows) -> None:
+        self._host, self._stored = host, stored
 
     def run(self, model: Any, window: list[Rows]) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step; return the loss, detached. A collective.
@@ -48,12 +45,13 @@ class FastUpdate:
             inputs.update(weigh_inputs(host.loss_settings, host.loss_state, inputs))
         self._complete_old_logps(window)
         parts = self._cut(window)
-        num_parts = self._agree_on(len(parts))
+        num_parts = agree_on_largest(host.accelerator, len(parts))
         num_rows = sum(len(inputs["advantages"]) for inputs in window)
         host.record("update/forwarded", self._share(sum(len(part) for part in parts), num_rows))
-        rehearsals = self._rehearse(model, len(window))
+        statistics = Statistics()
+        stored = self._stored.passes(model, self._budget(window), statistics)
         total = torch.zeros((), device=host.accelerator.device)
-        if num_parts == 0 and rehearsals is None:
+        if num_parts == 0 and not stored:
             # The scaler of fp16 refuses a step without gradients.
             if getattr(host.args, "skip_steps_without_signal", False) and host.accelerator.scaler is None:
                 # Without gradients no optimizer moves; with zero ones, Adam goes on where it was going.
@@ -62,9 +60,8 @@ class FastUpdate:
             host.record("update/steps_without_signal", 1.0)
             # Rows without weight give gradients of exactly zero, as all of them would, and something to log.
             parts, num_parts = self._any_part(window), 1
-        statistics = Statistics()
         found: list[tuple[list[Pick], torch.Tensor]] = []
-        passes = [*(rehearsals or []), *self._losses(model, window, parts, num_parts, statistics, found)]
+        passes = [*stored, *self._losses(model, window, parts, num_parts, statistics, found)]
         for number, compute in enumerate(passes):
             with self._accumulating(model, is_last=number == len(passes) - 1):
                 loss = compute()
@@ -75,11 +72,16 @@ class FastUpdate:
         return total
 
     def _cut(self, window: list[Rows]) -> list[list[Pick]]:
+        picks = pick_rows(window, [self._asked(inputs) for inputs in window])
         if self._host.loss_settings.keeps_microbatches:
-            everything = [torch.ones(len(inputs["advantages"]), dtype=torch.bool) for inputs in window]
-            picks = pick_rows(window, everything)
             return [[pick for pick in picks if pick.batch == number] for number in range(len(window))]
-        return cut_picks(pick_rows(window, [self._needed(inputs) for inputs in window]), self._budget(window))
+        return cut_picks(picks, self._budget(window))
+
+    def _asked(self, inputs: Rows) -> torch.Tensor:
+        """Return which rows are forwarded: those that weigh something, or all where micro-batches stay together."""
+        if self._host.loss_settings.keeps_microbatches:
+            return torch.ones(len(inputs["advantages"]), dtype=torch.bool)
+        return self._needed(inputs)
 
     def _any_part(self, window: list[Rows]) -> list[list[Pick]]:
         """Return one part of rows that have tokens, whatever they weigh; none where no row has any."""
@@ -116,12 +118,6 @@ class FastUpdate:
 
         idle: list[Pass] = [compute_idle] * (num_parts - len(parts))
         return [*idle, *(partial(compute_part, part) for part in parts)]
-
-    def _rehearse(self, model: Any, num_windows: int) -> list[Pass] | None:
-        rehearser = self._rehearser
-        if rehearser is None or not rehearser.has_rows:
-            return None
-        return [partial(rehearser.loss, model, turn, 1 / num_windows) for turn in range(num_windows)]
 
     def _backward(self, loss: torch.Tensor) -> None:
         accelerator = self._host.accelerator
@@ -167,14 +163,14 @@ class FastUpdate:
             model: the policy or a reference.
             batches: micro-batches, or a whole generation batch as one.
             key: where to put them.
-            needed: which rows, (B,) each; None takes those that weigh anything in the loss.
+            needed: which rows, (B,) each; None takes those that the loss will ask for.
         """
         host = self._host
-        picks = pick_rows(batches, [self._needed(rows) for rows in batches] if needed is None else needed)
+        picks = pick_rows(batches, [self._asked(rows) for rows in batches] if needed is None else needed)
         parts = cut_picks(picks, self._budget(batches))
         idle = [Pick(0, 0, 1, 1)]
         with disable_gradient_checkpointing(host.model, host.args.gradient_checkpointing_kwargs):
-            for number in range(self._agree_on(len(parts))):
+            for number in range(agree_on_largest(host.accelerator, len(parts))):
                 part = parts[number] if number < len(parts) else idle
                 logps_BT = host.forward(model, gather_rows(batches, part))[0]
                 if part is not idle:
@@ -190,13 +186,6 @@ class FastUpdate:
         rows = max(len(rows["completion_ids"]) for rows in batches)
         share = max(1, rows // self._host.args.per_device_train_batch_size)
         return measure_budget(batches) // share
-
-    def _agree_on(self, count: int) -> int:
-        """Return the largest count of any rank."""
-        accelerator = self._host.accelerator
-        if accelerator.num_processes == 1:
-            return count
-        return int(accelerator.gather(torch.tensor([count], device=accelerator.device)).max().item())
 
     def _share(self, count: int, total: int) -> float:
         accelerator = self._host.accelerator

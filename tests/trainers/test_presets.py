@@ -10,10 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlkit.archive import ArchiveRow
 from rlkit.recipe import load_recipe, shipped_recipes
+from rlkit.tasks.countdown import Countdown
 from rlkit.trainers.memory import FILE as MEMORY
 from rlkit.trainers.reference import FILE as REFERENCE
 from rlkit.trainers.run import train
+from tests.trainers.archives import write_archive
 
 METHODS = sorted(
     name for name in shipped_recipes() if name.startswith("countdown/") and not name.endswith("chat_qwen3_darling")
@@ -30,8 +33,17 @@ SMALL = [
 
 def run(name: str, output: Path) -> Path:
     more = [f"objective={{name: {name.split('/')[1]}, num_prompts: 16}}"] if "dph" in name else []
+    more += [f"archive={{from: {collect(output.parent)}, rows_per_step: 3}}"] if "archive" in name else []
     train(load_recipe(name, [*SMALL, *more, f"output={output}"]))
     return output
+
+
+def collect(folder: Path) -> str:
+    """Write an archive of the first step of a few problems, and return its path."""
+    rows = Countdown(train_size=8).load("train")
+    steps = [f"{row['numbers'][0]} + {row['numbers'][1]} [{sum(row['numbers'][:2])}]" for row in rows]
+    solutions = [ArchiveRow(row["id"], row["prompt"], step, "a") for row, step in zip(rows, steps, strict=True)]
+    return write_archive(folder / "archive.jsonl", problems=solutions)
 
 
 def read_log(output: Path) -> list[dict]:

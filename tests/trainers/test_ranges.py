@@ -7,6 +7,7 @@ import pytest
 from rlkit.cli.kinds import check
 from rlkit.errors import ConfigError
 from rlkit.recipe import load_recipe
+from tests.trainers.archives import write_archive
 from tests.trainers.test_grpo import build_trainer
 
 
@@ -56,8 +57,9 @@ def test_an_adaptive_entropy_target_that_never_acts_is_said(tmp_path, capfd):
     assert "entropy_target" not in capfd.readouterr().err
 
 
-def test_every_shipped_recipe_is_in_range():
+def test_every_shipped_recipe_is_in_range(tmp_path):
     from rlkit.recipe import shipped_recipes
 
+    archive = [f"archive.from={write_archive(tmp_path / 'archive.jsonl')}"]
     for name in shipped_recipes():
-        check(load_recipe(name))
+        check(load_recipe(name, archive if "archive" in name else []))

@@ -9,6 +9,7 @@ import torch
 
 from rlkit.errors import StoreError
 from rlkit.trainers.rehearsing import read_rows
+from rlkit.trainers.statistics import Statistics
 from tests.trainers.test_grpo import build_trainer
 
 
@@ -48,7 +49,7 @@ def test_at_the_start_there_is_no_gradient_and_after_drift_it_leads_back(tmp_pat
 
     def measure():
         model.zero_grad()
-        loss = trainer.rehearser.loss(model)
+        loss = trainer.stored.loss(model, 0, Statistics())
         loss.backward()
         return loss.item(), torch.cat([p.grad.flatten() for p in model.parameters()])
 
@@ -68,11 +69,11 @@ def test_at_the_start_there_is_no_gradient_and_after_drift_it_leads_back(tmp_pat
 
 def test_rows_take_turns(tmp_path):
     trainer = build(tmp_path)
-    rows = [{"place": place} for place in range(6)]
+    trainer.rehearser._rows = [{"prompt_ids": [place], "completion_ids": [1], "logps": [0.0]} for place in range(6)]
     seen = []
     for step in range(3):
         trainer.state.global_step = step
-        seen += [row["place"] for row in trainer.rehearser._choose(rows, 0)]
+        seen += [row.prompt_ids[0] for row in trainer.rehearser.choose()]
     assert seen == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]
 
 
@@ -81,7 +82,7 @@ def test_nothing_mastered_is_said_and_costs_nothing(tmp_path, capfd):
     trainer.reward_funcs = [lambda completions, **_: [0.0] * len(completions)]
     trainer.rehearser.draw(8)
     assert "nothing is rehearsed; lower mastered_above" in capfd.readouterr().err
-    assert not trainer.rehearser.has_rows
+    assert trainer.rehearser.choose() == []
 
 
 def test_a_run_that_lost_its_rows_says_so(tmp_path):
