@@ -228,7 +228,7 @@ def _won_by_one(sizes: IntArray, flags: NDArray[np.bool_], pool: FloatArray, bin
 
 def _product(left: FloatArray, right: FloatArray, degree: int) -> FloatArray:
     """Return the product of two polynomials by ascending powers, cut at a degree."""
-    return np.convolve(left, right)[: degree + 1].astype(np.float64, copy=False)
+    return np.asarray(np.convolve(left, right)[: degree + 1], dtype=np.float64)
 
 
 def _won_with(m: int, classes: list[tuple[int, bool]], pool: FloatArray, binomials: _Binomials) -> float:
