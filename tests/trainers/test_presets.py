@@ -16,7 +16,9 @@ from rlkit.trainers.reference import FILE as REFERENCE
 from rlkit.trainers.run import train
 
 METHODS = sorted(
-    name for name in shipped_recipes() if name.startswith("countdown/") and not name.endswith("chat_qwen3_darling")
+    name
+    for name in shipped_recipes()
+    if name.startswith("countdown/") and not name.endswith("chat_qwen3_darling") and load_recipe(name).kind == "rl"
 )
 SMALL = [
     "train.per_device_train_batch_size=64",
