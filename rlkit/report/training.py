@@ -13,6 +13,10 @@ _PREFIX = "diversity/"
 _TITLES = {
     "reward": "Mean reward",
     "entropy": "Token entropy while training (nats)",
+    "nll": "Negative log-likelihood of learnt rows (nats a token)",
+    "held_out/nll": "The same of held-out problems, watched",
+    "learnt/nll": "The same of as many learnt rows, watched",
+    "negatives/probability": "Probability of tokens that are pushed down",
     "pass_at_g": "Groups with a correct completion",
     "distinct_correct": "Distinct correct solutions a group",
     "simpson_correct": "Chance that two correct ones differ",
