@@ -2,7 +2,8 @@
 
 Twenty times a run, the mean negative log-likelihood a token of some rows of each kind goes into the log, as
 `held_out/nll` and `learnt/nll`. When held-out rows cost more than at their best by more than twice the standard error
-of that difference (paired, over problems), while learnt rows cost less, one sentence says so.
+of that difference (paired, over problems), at two looks in a row, while learnt rows cost less, one sentence says so:
+among twenty looks one would rise by chance, and the first steps of an optimizer shake every row.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _LOOKS = 20
 """How often a run is looked at."""
 _SURE = 2.0
 """Standard errors."""
+_IN_A_ROW = 2
 FILE = "held_out.json"
 
 
@@ -39,6 +41,8 @@ class OverfittingWatch(TrainerCallback):
         self._problems = [problem_of(row.row) for row in kept]
         self._best: tuple[int, list[float], float] | None = None
         """Step, held-out rows' nll, learnt rows' mean nll at the best look so far."""
+        self._num_risen = 0
+        """Looks in a row at which held-out rows cost surely more, and learnt ones less."""
         self._is_said = False
         self.trainer: Any = None
         """The trainer that is watched; set before training."""
@@ -63,13 +67,14 @@ class OverfittingWatch(TrainerCallback):
         """Keep the best look beside the checkpoint."""
         if state.is_world_process_zero:
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / FILE
-            write_json(path, {"best": self._best, "is_said": self._is_said})
+            write_json(path, {"best": self._best, "num_risen": self._num_risen, "is_said": self._is_said})
 
     def _recall(self, checkpoint: Path) -> None:
         path = checkpoint / FILE
         if path.is_file():
             kept = json.loads(path.read_text())
-            self._best, self._is_said = kept["best"] and tuple(kept["best"]), kept["is_said"]
+            self._best = kept["best"] and tuple(kept["best"])
+            self._num_risen, self._is_said = kept["num_risen"], kept["is_said"]
 
     def _look(self, step: int) -> dict[str, float]:
         nlls = self.trainer.mean_nlls(self._examples).double().numpy()
@@ -79,11 +84,12 @@ class OverfittingWatch(TrainerCallback):
 
     def _judge(self, step: int, held_out: np.ndarray, learnt: float) -> None:
         if self._best is None or held_out.mean() <= np.mean(self._best[1]):
-            self._best = (step, held_out.tolist(), learnt)
+            self._best, self._num_risen = (step, held_out.tolist(), learnt), 0
             return
         when, best, learnt_then = self._best
         rise, error = _mean_over_problems(held_out - np.array(best), self._problems)
-        if self._is_said or learnt >= learnt_then or not rise > _SURE * error:
+        self._num_risen = self._num_risen + 1 if rise > _SURE * error and learnt < learnt_then else 0
+        if self._is_said or self._num_risen < _IN_A_ROW:
             return
         self._is_said = True
         note(

@@ -139,6 +139,18 @@ def test_a_dry_run_of_what_is_right_says_nothing_and_writes_nothing(recipe, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_the_evaluation_is_one_that_the_command_line_understands(recipe, tmp_path):
+    from rlkit.cli import build_parser
+    from rlkit.trainers.sft.evaluating import plan_evaluation_of
+
+    assert plan_evaluation_of(recipe()) is None
+    asked = {"task": {"name": "countdown", "format": "tokens"}, "n": 4, "limit": None, "temperature": [0.6, 1]}
+    words = plan_evaluation_of(recipe(evaluate=asked))
+    args = build_parser().parse_args(words)
+    assert (args.task, args.n, args.temperature) == ('{"name": "countdown", "format": "tokens"}', 4, "0.6,1")
+    assert (args.model, args.output) == (str(tmp_path / "out" / "model"), str(tmp_path / "out" / "eval"))
+
+
 def test_samples_of_an_evaluation_are_rows_with_their_log_probs(tmp_path):
     from rlkit.evaluation import evaluate
     from rlkit.trainers.sft.sources import load_data
