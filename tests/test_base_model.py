@@ -21,12 +21,12 @@ from rlkit.tasks.countdown_splits import split_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
-sys.path.insert(0, str(SCRIPTS))  # as `python scripts/train_base_model.py` has it
+sys.path.insert(0, str(SCRIPTS))  # as `python scripts/write_base_corpus.py` has it
 
 from base_model.corpus import Corpus, Problems, vocabulary  # noqa: E402
 from base_model.recipe import load_recipe  # noqa: E402
 
-RECIPES = sorted((ROOT / "recipes" / "base_model").glob("*.yaml"))
+RECIPES = sorted(path for path in (ROOT / "recipes" / "base_model").glob("*.yaml") if not path.stem.endswith("_sft"))
 MODEL = model_path("countdown-tiny")
 PROMPT, ANSWER = "2 3 5 8 ->24", "3 + 5 [8] [8] * 2 [16] [16] + 8 [24]"
 
@@ -128,49 +128,75 @@ def test_same_seed_same_corpus():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_read_strictly(path, tmp_path):
     load_recipe(path)
-    for wrong in ("learning_rat: 0.1", "num_steps: many", "num_steps: 1.5"):
+    for wrong in ("wrong_target_shar: 0.1", "num_rows: many", "num_rows: 1.5"):
         bad = tmp_path / "bad.yaml"
-        bad.write_text(
-            re.sub(r"training:\n", f"training:\n  {wrong}\n", path.read_text().replace("  num_steps", "  # "))
-        )
+        bad.write_text(re.sub(r"corpus:\n", f"corpus:\n  {wrong}\n", path.read_text().replace("  num_rows", "  # ")))
         with pytest.raises(ConfigError):
             load_recipe(bad)
     with pytest.raises(ConfigError, match="does not exist"):
         load_recipe(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipe_beside_learns_every_walk_once(path):
+    from rlkit.recipe import load_recipe as load_run
+
+    run = load_run(str(path.with_name(f"{path.stem}_sft.yaml")))
+    assert (run.model, run.data) == (f"runs/base/{path.stem}/untrained", f"runs/base/{path.stem}/corpus.jsonl")
+    assert run.train["num_train_epochs"] == 1
+    num_steps = load_recipe(path).corpus.num_rows / run.train["per_device_train_batch_size"]
+    assert run.train["warmup_steps"] == pytest.approx(0.05 * num_steps)
+
+
 _TINY_RECIPE = """
 model: {hidden_size: 32, intermediate_size: 64, num_layers: 1, num_heads: 1}
-training: {num_steps: 3, batch_size: 8, seed: 1}
+corpus: {num_rows: 24, seed: 1}
 """
 
 
+def run_script(name, *words):
+    command = [sys.executable, SCRIPTS / f"{name}.py", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
 @pytest.mark.slow
-def test_training_script_makes_a_model_twice_the_same(tmp_path):
+@pytest.mark.side_by_side
+def test_corpus_and_untrained_model_are_written_twice_the_same_and_learnt(tmp_path):
+    from rlkit.recipe import load_recipe as load_run
+    from rlkit.trainers.sft.run import train_sft
+
     recipe = tmp_path / "tiny recipe.yaml"
     recipe.write_text(_TINY_RECIPE)
     for name in ("first", "again"):
-        command = [
-            sys.executable,
-            SCRIPTS / "train_base_model.py",
-            recipe,
-            "--output",
-            tmp_path / name,
-            "--num-threads",
-            "1",
-        ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        done = run_script("write_base_corpus", recipe, "--output", tmp_path / name)
         assert done.returncode == 0, done.stderr
-        assert "| pass@1 |" in done.stdout
-    first, again = (tmp_path / name / "model.safetensors" for name in ("first", "again"))
-    assert first.read_bytes() == again.read_bytes()
-    assert "3 steps of 8" in " ".join((tmp_path / "first" / "README.md").read_text().split())
-    assert {path.is_dir() for path in (tmp_path / "first").iterdir()} == {False}
+    for file in ("corpus.jsonl", "untrained/model.safetensors"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    rows = [json.loads(line) for line in (tmp_path / "first" / "corpus.jsonl").read_text().splitlines()]
+    assert len(rows) == 24
+    assert {len(row["completion"].split()) for row in rows} == {12}
+    settings = {
+        "model": tmp_path / "first/untrained",
+        "data": tmp_path / "first/corpus.jsonl",
+        "output": tmp_path / "run",
+    }
+    settings |= {
+        "train.per_device_train_batch_size": 8,
+        "evaluate": "{task: countdown, n: 2, limit: 2, max_tokens: 16}",
+    }
+    path = ROOT / "recipes" / "base_model" / "countdown-tiny_sft.yaml"
+    assert train_sft(load_run(str(path), [f"{key}={value}" for key, value in settings.items()])).step == 3
+    done = run_script("write_base_card", recipe, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "| pass@1 |" in done.stdout
+    card = " ".join((tmp_path / "run" / "model" / "README.md").read_text().split())
+    assert "24 random walks, each once in 3 steps" in card
 
 
-def test_training_script_refuses_in_one_sentence(tmp_path):
-    command = [sys.executable, SCRIPTS / "train_base_model.py", tmp_path / "none.yaml", "--output", tmp_path / "model"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("script", ["write_base_corpus", "write_base_card"])
+def test_scripts_refuse_in_one_sentence(tmp_path, script):
+    words = ["--output", tmp_path / "model"] if script == "write_base_corpus" else [tmp_path]
+    done = run_script(script, tmp_path / "none.yaml", *words)
     assert done.returncode == 2
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "servers": set(),
     "workers": set(),
     "estimators": set(),
-    "archive": set(),
+    "archive": {"estimators"},
     "verifiers": {"workers"},
     "diversity": {"estimators", "servers", "verifiers"},
     "advantages": {"estimators"},
@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipe": {"advantages", "diversity", "objective", "rewards", "tasks"},
     "runs": {"recipe"},
     "evaluation": {
-        *("estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
+        *("archive", "estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
         *("rewards", "tasks", "recipe", "runs"),
     },
     "explaining": {"advantages", "diversity"},

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from rlkit.types import Prompt
 
@@ -99,12 +98,23 @@ def merge_solutions(solutions: Iterable[Solution]) -> tuple[Solution, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def join_findings(findings: Mapping[str, Finding]) -> Problem:
-    """Return a problem as its sources' findings, at least one, describe it together."""
-    parts = [findings[source] for source in sorted(findings)]
+def join_findings(findings: Mapping[str, Finding], classes: Mapping[str, str] | None = None) -> Problem:
+    """Return a problem as its sources' findings, at least one, describe it together.
+
+    Args:
+        findings: by source.
+        classes: keys of solutions that were judged the same as another, and the key that stands for them.
+    """
+    names = classes or {}
+    parts = [
+        replace(part, solutions=merge_solutions(replace(s, key=names.get(s.key, s.key)) for s in part.solutions))
+        for _, part in sorted(findings.items())
+    ]
     solutions = merge_solutions(solution for part in parts for solution in part.solutions)
     drawn, correct = sum(part.drawn for part in parts), sum(part.correct for part in parts)
-    return Problem(parts[0].problem, parts[0].prompt, drawn, correct, solutions, dict(findings))
+    return Problem(
+        parts[0].problem, parts[0].prompt, drawn, correct, solutions, dict(zip(sorted(findings), parts, strict=True))
+    )
 
 
 def choose_finding(before: Finding | None, after: Finding) -> Finding:
@@ -122,6 +132,11 @@ def _order(solution: Solution) -> tuple[int, str, float]:
 
 
 def same_prompt(prompt: Prompt) -> str:
-    """Return a prompt as a text in which case and white space do not matter, to find a problem under another id."""
-    parts: Any = prompt if isinstance(prompt, str) else [message.get("content") for message in prompt]
-    return " ".join(str(parts if isinstance(parts, str) else json.dumps(parts)).casefold().split())
+    """Return what a prompt asks, as a text in which case, white space and who else speaks do not matter.
+
+    Two problems with the same are one problem under two ids.
+    """
+    if not isinstance(prompt, str):
+        asked = [message.get("content") for message in prompt if message.get("role") == "user"]
+        prompt = " ".join(part if isinstance(part, str) else json.dumps(part) for part in asked)
+    return " ".join(prompt.casefold().split())

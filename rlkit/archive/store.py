@@ -4,9 +4,11 @@
     {"source": "...", "model": "...", "temperature": 1.0, "step": 60, "round": 1}    once a source
     {"problem": "...", "prompt": ...}                                               once a problem
     {"source": "...", "problem": "...", "drawn": 16, "correct": 5, "solutions": [{"key": ...}, ...]}
+    {"problem": "...", "classes": {"key": "key of the one that stands for it"}}     where solutions are judged in pairs
 
 A kill leaves whole lines and perhaps a torn last one, which readers pass over. Adding again what is there appends
-nothing, and a source that drew more appends its new findings, which count in the place of its older ones.
+nothing, and a source that drew more appends its new findings, which count in the place of its older ones. Where a
+partition judges pairs, solutions are kept by their texts, and the newest judgement of a problem says which are one.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Archive:
         self.sources: dict[str, Source] = {}
         self._prompts: dict[str, Prompt] = {}
         self._findings: dict[str, dict[str, Finding]] = defaultdict(dict)
+        self._classes: dict[str, dict[str, str]] = {}
         self._num_bytes = 0
 
     @classmethod
@@ -91,7 +94,25 @@ class Archive:
     @property
     def problems(self) -> dict[str, Problem]:
         """Every problem that samples were drawn of, solved or not, by id."""
-        return {id: join_findings(self._findings[id]) for id in sorted(self._findings)}
+        return {id: join_findings(self._findings[id], self._classes.get(id)) for id in sorted(self._findings)}
+
+    def texts(self, problem: str) -> tuple[Solution, ...]:
+        """Return the solutions of a problem before any were judged the same; sorted by key."""
+        return join_findings(self._findings[problem]).solutions
+
+    def classify(self, classes: Mapping[str, Mapping[str, str]]) -> None:
+        """Say which solutions of each problem are the same; on the disk when this returns.
+
+        Args:
+            classes: by problem, the key of every solution that is the same as another, and the key of the one that
+                stands for both. Takes the place of what was said of the problem before.
+        """
+        with _writing(self.path) as file:
+            self._catch_up()
+            new = {id: dict(of_one) for id, of_one in classes.items() if dict(of_one) != self._classes.get(id, {})}
+            file.append(_line({"problem": id, "classes": of_one}) for id, of_one in new.items())
+            self._num_bytes = self.path.stat().st_size
+        self._classes |= new
 
     def add(self, source: Source, findings: Iterable[Finding]) -> int:
         """Add what a source found; on the disk when this returns.
@@ -106,7 +127,7 @@ class Archive:
         Raises:
             StoreError: another process is adding, or the disk is full.
         """
-        before = self._count_solutions()
+        before = self.num_solutions
         with _writing(self.path) as file:
             # Another process may have added since this one read.
             self._catch_up()
@@ -115,7 +136,7 @@ class Archive:
             self._num_bytes = self.path.stat().st_size
         for entry in entries:
             self._enter(entry)
-        return self._count_solutions() - before
+        return self.num_solutions - before
 
     def rows(
         self, per_problem: int | None = None, weights: str = "equal", capacity: int | None = None, seed: int = 0
@@ -147,20 +168,17 @@ class Archive:
         mean = sum(row.weight for row in rows) / len(rows) if rows else 1.0
         return [ArchiveRow(row.problem, row.prompt, row.completion, row.key, row.weight / mean) for row in rows]
 
-    def _count_solutions(self) -> int:
-        keys = {
-            (problem, solution.key)
-            for problem, findings in self._findings.items()
-            for finding in findings.values()
-            for solution in finding.solutions
-        }
-        return len(keys)
+    @property
+    def num_solutions(self) -> int:
+        """Distinct solutions of all problems together."""
+        return sum(len(problem.solutions) for problem in self.problems.values())
 
     def _catch_up(self) -> None:
         if self.path.stat().st_size == self._num_bytes:
             return
         there = Archive.open(self.path)
         self.sources, self._prompts, self._findings = there.sources, there._prompts, there._findings
+        self._classes = there._classes
 
     def _new_entries(self, source: Source, findings: Iterable[Finding]) -> Iterator[dict[str, Any]]:
         if source.id not in self.sources:
@@ -179,6 +197,8 @@ class Archive:
             source, problem = self.sources[entry["source"]].id, entry["problem"]
             finding = _from_json(entry, self._prompts[problem])
             self._findings[problem][source] = choose_finding(self._findings[problem].get(source), finding)
+        elif "classes" in entry:
+            self._classes[entry["problem"]] = {str(key): str(name) for key, name in entry["classes"].items()}
         elif "prompt" in entry:
             self._prompts.setdefault(entry["problem"], entry["prompt"])
         else:

@@ -36,6 +36,7 @@ COMMANDS = (
     "rewards",
     "explain",
     "partition",
+    "archive",
     "demo",
     "doctor",
 )

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from rlkit.recipe import shipped_recipes
+    from rlkit.recipe import load_recipe, shipped_recipes
 
     for option in ("n", "problems"):
         if getattr(args, option) < 1:
@@ -105,6 +105,8 @@ def _check(args: argparse.Namespace) -> None:
     for arm in args.arms:
         if arm not in known:
             raise ConfigError(f"There is no recipe countdown/{arm} to demonstrate.{suggest(arm, known)}")
+        if (kind := load_recipe(f"countdown/{arm}").kind) != "rl":
+            raise ConfigError(f"countdown/{arm} is a recipe of kind {kind}; the demo trains those of kind rl.")
 
 
 @dataclass(frozen=True)

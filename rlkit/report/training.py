@@ -12,6 +12,10 @@ from rlkit.runs import RunDirectory
 _PREFIX = "diversity/"
 _TITLES = {
     "reward": "Mean reward",
+    "nll": "Negative log-likelihood of learnt rows (nats a token)",
+    "held_out/nll": "The same of held-out problems, watched",
+    "learnt/nll": "The same of as many learnt rows, watched",
+    "negatives/probability": "Probability of tokens that are pushed down",
     "entropy": "Token entropy (nats)",
     "pass_at_g": "Groups with a correct completion",
     "distinct_correct": "Distinct correct solutions a group",

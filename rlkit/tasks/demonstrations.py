@@ -14,7 +14,7 @@ from rlkit.tasks.tables import Record
 from rlkit.types import Completion, Prompt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Demonstration:
     """One row to learn from, or to be pushed away from."""
 

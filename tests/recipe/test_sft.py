@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rlkit.errors import ConfigError
@@ -39,6 +42,12 @@ def test_it_is_saved_with_its_kind_and_read_back_unchanged():
 def test_what_does_not_belong_is_refused_with_what_does(extra, said):
     with pytest.raises(ConfigError, match=said):
         build_recipe({**SMALL, **extra})
+
+
+def test_the_recipe_of_the_page_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "sft.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert build_recipe(parse_yaml(text, "docs/sft.md")).build_negatives().rows_per_step == 128
 
 
 def test_kinds_differ_in_their_kind():

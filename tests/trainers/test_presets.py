@@ -19,7 +19,9 @@ from rlkit.trainers.run import train
 from tests.trainers.archives import write_archive
 
 METHODS = sorted(
-    name for name in shipped_recipes() if name.startswith("countdown/") and not name.endswith("chat_qwen3_darling")
+    name
+    for name in shipped_recipes()
+    if name.startswith("countdown/") and not name.endswith("chat_qwen3_darling") and load_recipe(name).kind == "rl"
 )
 SMALL = [
     "train.per_device_train_batch_size=64",

@@ -6,8 +6,6 @@ does config.json call the labels `pending`; whoever finds that word runs `rlkit 
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,22 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.diversity import Partition, resolve_partition
-from rlkit.errors import PluginError, StoreError
-from rlkit.evaluation.configuration import EvaluationConfig, prompts_digest
+from rlkit.errors import StoreError
+from rlkit.evaluation.configuration import EvaluationConfig
 from rlkit.evaluation.directory import REPORT, find_evaluation, read_config
 from rlkit.evaluation.metrics.measure import build_report
 from rlkit.evaluation.planning import EvaluationPlan, GradesOnly, name_of
 from rlkit.evaluation.samples.grader_identity import describe_grader
 from rlkit.evaluation.samples.grading import Grader
-from rlkit.evaluation.samples.logs import HARNESS, LIGHTEVAL
+from rlkit.evaluation.samples.problems import load_problems
 from rlkit.evaluation.samples.reading import SAMPLES, Record, read_samples
 from rlkit.evaluation.samples.solution_classes import classify_samples
 from rlkit.evaluation.samples.store import replacing_graded
 from rlkit.files import as_store_error, locked, read_json, write_json
-from rlkit.plugins import find_code
-from rlkit.tasks import resolve_task
-from rlkit.tasks.rows import load_rows
-from rlkit.types import PluginSpec, Task
+from rlkit.types import PluginSpec, Row, Task
 from rlkit.verifiers.reasoning import check_thinking_tag
 
 _MOST_EXAMPLES = 20
@@ -91,23 +86,12 @@ def regrade(
     """
     source = find_evaluation(directory)
     header = read_config(source)
-    if header["config"]["engine"] in (HARNESS, LIGHTEVAL):
-        raise StoreError(
-            f"{source} was imported from {header['config']['engine']}, whose problems rlkit cannot load; "
-            "import the log again with --verifier to grade it anew."
-        )
     if thinking_tag == KEEP:
         thinking_tag = (header.get("grader") or {}).get("thinking_tag", "think")
     check_thinking_tag(thinking_tag)
-    spec = task if task is not None else (header.get("grader") or {}).get("task", header["config"]["task"])
-    if task is None and (code := find_code(spec)):
-        raise StoreError(
-            f"{source} names {code!r}, which is code; if you trust it, name the task yourself with --task "
-            f"{shlex.quote(spec if isinstance(spec, str) else json.dumps(spec))}."
-        )
-    resolved = _resolve_task(spec, source, given=task is not None)
+    spec, resolved, rows = load_problems(source, header, task)
     resolved_partition = None if partition is None else resolve_partition(partition)
-    plan = _plan(source, header, resolved, Path(output).expanduser() if output is not None else source)
+    plan = _plan(source, header, resolved, rows, Path(output).expanduser() if output is not None else source)
     done = Regrading()
     with as_store_error(plan.output):
         plan.output.mkdir(parents=True, exist_ok=True)
@@ -141,25 +125,8 @@ def _regraded(
             yield after
 
 
-def _resolve_task(spec: PluginSpec, source: Path, given: bool) -> Task:
-    try:
-        return resolve_task(spec)
-    except PluginError as error:
-        if given:
-            raise
-        raise PluginError(
-            f"The task of {source} cannot be had again: {str(error).rstrip('.')}; name it with --task."
-        ) from error
-
-
-def _plan(source: Path, header: Mapping[str, Any], task: Task, output: Path) -> EvaluationPlan:
+def _plan(source: Path, header: Mapping[str, Any], task: Task, rows: list[Row], output: Path) -> EvaluationPlan:
     config = EvaluationConfig.from_json(header["config"])
-    rows = load_rows(task, config.split)[: config.limit]
-    if prompts_digest(rows) != config.prompts_digest:
-        raise StoreError(
-            f"The task {task.name!r} gives other problems than those that {source} holds samples of; name a task whose "
-            "problems are the same and whose verifier may differ."
-        )
     if output != source and output.is_dir() and any(output.iterdir()):
         raise StoreError(f"{output} is not empty; choose an empty or new directory, or leave the output out.")
     name = read_json(source / REPORT).get("name") if (source / REPORT).is_file() else None

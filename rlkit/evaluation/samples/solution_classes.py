@@ -54,11 +54,12 @@ def _name_group(group: list[Record], row: Row, partition: Partition, grader: Gra
     columns["truncated"] = [record["finish_reason"] == "length" for record in group]
     features_G = read_features(partition, texts_G, **columns)
     if isinstance(partition, KeyPartition):
-        return [_shorten(feature) for feature in features_G]
+        return [shorten_key(feature) for feature in features_G]
     return [f"class {label}" for label in label_group(partition, features_G)]
 
 
-def _shorten(key: str) -> str:
+def shorten_key(key: str) -> str:
+    """Return a key that is short enough to keep: a long one, a whole text say, ends in a digest."""
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 17]}#{hashlib.sha256(key.encode('utf-8', errors='replace')).hexdigest()[:16]}"

@@ -9,12 +9,16 @@ import torch
 
 from rlkit.objective.row_weighting import weigh_row
 
-OURS = ("row_coefs", "row_divisor", "push_coefs", "sampler_logps")
+OURS = ("row_coefs", "row_divisors", "starts", "push_coefs", "sampler_logps")
 """What of a micro-batch is ours; the rest goes into the model."""
 
 
 class RowCollator:
-    """TRL's collator, and `row_coefs` (B, T), `row_divisor` (1,); of negatives `push_coefs`, `sampler_logps` (B,)."""
+    """TRL's collator, and `row_coefs` (B, T); of negatives `push_coefs` (B, T) and `sampler_logps` (B,).
+
+    `row_divisors` has what each example adds to the divisor; `starts`, of packed examples, where each begins in the row
+    that they all lie in.
+    """
 
     def __init__(self, collator: Any, rule: str) -> None:
         self._collator, self._rule = collator, rule
@@ -22,8 +26,12 @@ class RowCollator:
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return a micro-batch of rows to learn."""
         batch = self._collate(examples)
-        coefs, divisor = self._weigh(examples, batch["labels"])
-        return {**batch, "row_coefs": coefs, "row_divisor": torch.tensor([divisor])}
+        coefs, divisors = self._weigh(examples, batch["labels"])
+        weighed = {**batch, "row_coefs": coefs, "row_divisors": torch.tensor(divisors)}
+        if "seq_lengths" not in examples[0]:
+            return weighed
+        lengths = [len(example["input_ids"]) for example in examples]
+        return {**weighed, "starts": torch.tensor([sum(lengths[:at]) for at in range(len(lengths))])}
 
     def collate_negatives(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return a micro-batch of rows to push down."""
@@ -42,24 +50,40 @@ class RowCollator:
         ours = ("weights", "sampler_logp")
         return self._collator([{key: each[key] for key in each if key not in ours} for each in examples])
 
-    def _weigh(self, examples: Sequence[dict[str, Any]], labels_BT: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Return what every token counts (B, T), and what the rows add to the divisor."""
-        lengths = [example.get("seq_lengths") or [len(example["input_ids"])] for example in examples]
-        weights = [weight for example in examples for weight in example["weights"]]
+    def _weigh(self, examples: Sequence[dict[str, Any]], labels_BT: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+        """Return what every token counts (B, T), and what each example adds to the divisor."""
         is_learnt_BT = labels_BT != -100
-        if len(weights) == labels_BT.shape[0]:
+        if "seq_lengths" not in examples[0]:
             is_learnt_BT[:, 0] = False  # Nothing comes before a row's first token that could predict it.
-            pairs = [weigh_row(self._rule, *pair) for pair in zip(weights, is_learnt_BT.sum(1).tolist(), strict=True)]
-            return torch.tensor([coef for coef, _ in pairs])[:, None] * is_learnt_BT, sum(each for _, each in pairs)
-        # Packed: all rows lie end to end in one.
-        coefs_BT, start, total = torch.zeros(labels_BT.shape), 0, 0.0
-        for weight, length in zip(weights, [length for each in lengths for length in each], strict=True):
-            here = slice(start, start + length)
-            is_learnt_BT[0, start] = False
-            coef, divisor = weigh_row(self._rule, weight, int(is_learnt_BT[0, here].sum()))
-            coefs_BT[0, here] = coef * is_learnt_BT[0, here]
-            total, start = total + divisor, start + length
-        return coefs_BT, total
+            counts = is_learnt_BT.sum(1).tolist()
+            weights = (example["weights"][0] for example in examples)
+            pairs = [weigh_row(self._rule, *pair) for pair in zip(weights, counts, strict=True)]
+            coefs_B = torch.tensor([coef for coef, _ in pairs])
+            return coefs_B[:, None] * is_learnt_BT, [divisor for _, divisor in pairs]
+        # Packed: all rows of all examples lie end to end in one.
+        coefs_BT, start, divisors = torch.zeros(labels_BT.shape), 0, []
+        for example in examples:
+            divisors.append(0.0)
+            for weight, length in zip(example["weights"], example["seq_lengths"], strict=True):
+                here = slice(start, start + length)
+                is_learnt_BT[0, start] = False
+                coef, divisor = weigh_row(self._rule, weight, int(is_learnt_BT[0, here].sum()))
+                coefs_BT[0, here] = coef * is_learnt_BT[0, here]
+                divisors[-1], start = divisors[-1] + divisor, start + length
+        return coefs_BT, divisors
+
+
+def leave_out_examples(batch: dict[str, Any], first: int) -> dict[str, Any]:
+    """Return a micro-batch in which the examples from the `first` on count nothing."""
+    if first >= len(batch["row_divisors"]):
+        return batch
+    coefs, divisors = batch["row_coefs"].clone(), batch["row_divisors"].clone()
+    divisors[first:] = 0
+    if "starts" in batch:
+        coefs[0, int(batch["starts"][first]) :] = 0
+    else:
+        coefs[first:] = 0
+    return {**batch, "row_coefs": coefs, "row_divisors": divisors}
 
 
 def join_rows(batch: dict[str, Any], negatives: dict[str, Any]) -> dict[str, Any]:

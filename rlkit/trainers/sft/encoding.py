@@ -24,7 +24,7 @@ _BATCH = 4096
 """Texts that a tokenizer is given at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EncodedRow:
     """One row as token ids."""
 

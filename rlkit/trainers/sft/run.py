@@ -10,6 +10,7 @@ from rlkit.runs import Claim, RunDirectory
 from rlkit.terminal import is_first_process, note
 from rlkit.trainers.claiming import RunOutcome, claim_and_run, find_finished, say_where_it_starts, train_and_save
 from rlkit.trainers.sft.preparing import CheckedSft, SftRows, check_sft, load_rows
+from rlkit.trainers.sft.sources import ArchiveRows, resolve_data
 
 _SHOWN = {"loss": "loss", "nll": "nll", "held_out/nll": "held out", "entropy": "entropy"}
 
@@ -40,7 +41,8 @@ def try_sft(recipe: SftRecipe) -> str | None:
     """Check all of a recipe that can be known without its model's weights; rows are read and encoded.
 
     Returns:
-        What could not be tried, as a sentence: a model on a hub that cannot be reached from here.
+        What could not be tried, as a sentence: an archive that is still to be filled, or a model on a hub that cannot
+        be reached from here.
 
     Raises:
         RlkitError: naming what would stop the run.
@@ -54,6 +56,9 @@ def try_sft(recipe: SftRecipe) -> str | None:
 
     checked = check_sft(recipe)
     check_machine(checked.settings)
+    data = resolve_data(recipe.data)
+    if isinstance(data, ArchiveRows) and not Path(data.path).expanduser().exists():
+        return f"There is no archive {data.path} yet, so its rows were not tried; rlkit archive collect writes one."
     try:
         load_rows(recipe, checked)
     except ConfigError as error:

@@ -92,6 +92,33 @@ class SampledRows:
             yield Demonstration(prompt, sample["completion"], 1.0, sample["logp_sum"], place)
 
 
+@dataclasses.dataclass(frozen=True)
+class ArchiveRows:
+    """Distinct correct solutions of an archive, one row each."""
+
+    name: ClassVar[str] = "archive"
+    path: str = ""
+    weights: str = "equal"
+    """How much each solution counts; `rlkit.archive.WEIGHTS` has the rules."""
+    per_problem: int | None = None
+    """Most rows a problem; None takes all."""
+    capacity: int | None = None
+    """Most solutions a problem that count as there; None counts all."""
+    seed: int = 0
+    """Of which solutions are taken where there are more than may be."""
+
+    def load(self) -> list[Demonstration]:
+        """Return the rows, weights with mean 1; raises StoreError where the archive cannot be read."""
+        from rlkit.archive import Archive
+
+        check_text("data", "path", self.path)
+        rows = Archive.open(self.path).rows(self.per_problem, self.weights, self.capacity, self.seed)
+        return [
+            Demonstration(row.prompt, row.completion, row.weight, None, f"Solution {row.key!r} of {row.problem}")
+            for row in rows
+        ]
+
+
 def _prompts_of(directory: Path, named: PluginSpec | None) -> list[Row]:
     from rlkit.evaluation.directory import read_config
     from rlkit.plugins import find_code
@@ -105,9 +132,7 @@ def _prompts_of(directory: Path, named: PluginSpec | None) -> list[Row]:
     return load_rows(resolve_task(spec), config["split"])[: config.get("limit")]
 
 
-Source = FileRows | HubRows | SampledRows
-
-SOURCES: dict[str, type[Any]] = {source.name: source for source in (FileRows, HubRows, SampledRows)}
+SOURCES: dict[str, type[Any]] = {source.name: source for source in (FileRows, HubRows, ArchiveRows, SampledRows)}
 """Sources by the name that a recipe gives them."""
 
 

@@ -18,7 +18,7 @@ import torch
 from trl import SFTTrainer
 
 from rlkit.errors import ConfigError
-from rlkit.trainers.sft.collating import OURS, RowCollator, join_rows
+from rlkit.trainers.sft.collating import OURS, RowCollator, join_rows, leave_out_examples
 from rlkit.trainers.sft.pushing import NegativeRows, share_out
 
 
@@ -57,6 +57,7 @@ class DiverseSFTTrainer(SFTTrainer):
         batches, divisor = super().get_batch_samples(epoch_iterator, num_batches, device)
         if not batches:
             return batches, divisor
+        batches = self._leave_out_repeated(batches)
         if self.negatives is None:
             return batches, torch.stack([divisor, torch.zeros_like(divisor)])
         rows = self.negatives.draw(self.state.global_step)
@@ -72,8 +73,27 @@ class DiverseSFTTrainer(SFTTrainer):
         """Return the divisor of the rows to learn, over all ranks; a collective."""
         if not batch_samples:
             return None
-        total = torch.stack([batch["row_divisor"].sum() for batch in batch_samples]).sum().to(device)
+        counted = self._leave_out_repeated(batch_samples)
+        total = torch.stack([batch["row_divisors"].sum() for batch in counted]).sum().to(device)
         return self.accelerator.gather(total).sum() if self.args.world_size > 1 else total
+
+    def _leave_out_repeated(self, batches: list[Any]) -> list[Any]:
+        """Return a step's micro-batches without the rows that accelerate repeats to give every rank as many.
+
+        They come when an epoch's rows are through; a single process has none. Micro-batch m of rank r is number
+        m * ranks + r of the step, in the order of the epoch.
+        """
+        args, num_rows = self.args, len(self.train_dataset)
+        if args.world_size == 1:
+            return batches
+        num_read = args.train_batch_size * args.world_size
+        per_rank = num_rows // num_read if args.dataloader_drop_last else math.ceil(num_rows / num_read)
+        num_steps = math.ceil(per_rank / args.gradient_accumulation_steps)
+        before = self.state.global_step % num_steps * args.gradient_accumulation_steps * num_read
+        starts = (before + at * num_read + args.process_index * args.train_batch_size for at in range(len(batches)))
+        return [
+            leave_out_examples(batch, max(num_rows - start, 0)) for batch, start in zip(batches, starts, strict=True)
+        ]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -93,9 +113,10 @@ class DiverseSFTTrainer(SFTTrainer):
         more = {"output_router_logits": True} if self.aux_loss_enabled else {}
         outputs = model(**inputs, **more, use_cache=False, fused_lm_head=True)
         if num_items_in_batch is None:
-            num_items_in_batch = torch.stack([ours["row_divisor"].sum(), torch.zeros_like(ours["row_divisor"].sum())])
+            own = ours["row_divisors"].sum()
+            num_items_in_batch = torch.stack([own, torch.zeros_like(own)])
         loss = self._weigh_rows(outputs, ours, num_items_in_batch)
-        if num_items_in_batch is not None and self.model.training:
+        if self.model.training:
             # The divisor is that of all ranks, over which gradients are averaged.
             loss = loss * self.accelerator.num_processes
         if self.aux_loss_enabled:
@@ -122,11 +143,8 @@ class DiverseSFTTrainer(SFTTrainer):
     def _measure(self, outputs: Any, ours: dict[str, Any], inputs: dict[str, Any]) -> None:
         """Log means over the tokens of the rows to learn, and of those to push down, of all ranks; a collective."""
         with torch.no_grad():
-            is_learnt_BT = outputs.label_mask
-            is_pushed_BT = torch.zeros_like(is_learnt_BT)
-            if "push_coefs" in ours:
-                is_pushed_BT = is_learnt_BT & (ours["push_coefs"][:, 1:] > 0)
-                is_learnt_BT = is_learnt_BT & ~is_pushed_BT
+            is_learnt_BT = ours["row_coefs"][:, 1:] > 0
+            is_pushed_BT = ours["push_coefs"][:, 1:] > 0 if "push_coefs" in ours else torch.zeros_like(is_learnt_BT)
             mask = inputs.get("attention_mask")
             num_read = mask.sum() if mask is not None else torch.tensor(inputs["input_ids"].numel())
             sums = torch.stack(
@@ -161,7 +179,7 @@ class DiverseSFTTrainer(SFTTrainer):
         Args:
             examples: of `encoding.make_examples`, unpacked, the same on every rank.
         """
-        size, world_size = self.args.per_device_eval_batch_size, self.args.world_size
+        size, world_size = self.args.train_batch_size, self.args.world_size
         num_each = math.ceil(len(examples) / world_size)
         # Every rank makes as many passes, as ZeRO-3 must; what is looked at twice is cut off below.
         mine = [examples[min(self.args.process_index * num_each + at, len(examples) - 1)] for at in range(num_each)]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from rlkit.cli import main
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, StoreError
 from rlkit.recipe import build_recipe
 from rlkit.trainers.sft.run import train_sft, try_sft
 from tests.trainers.tiny import build_model, build_tokenizer
@@ -149,6 +149,27 @@ def test_samples_of_an_evaluation_are_rows_with_their_log_probs(tmp_path):
     )
     assert 0 < len(correct) + len(wrong) <= 24
     assert all(row.logp < 0 and "->" in row.prompt for row in [*correct, *wrong])
+
+
+def test_distinct_solutions_of_an_archive_are_rows_with_its_weights(recipe, tmp_path):
+    from rlkit.archive import Archive, Finding, Solution, Source
+
+    path = tmp_path / "archive.jsonl"
+    unfilled = recipe(data={"name": "archive", "path": str(path)})
+    assert "rlkit archive collect" in try_sft(unfilled)
+    with pytest.raises(StoreError):
+        train_sft(unfilled)
+    archive = Archive.create(path, task="countdown", partition="canonical_expression")
+    findings = [
+        Finding(f"problem {at}", f"{at} + 3", 8, 2, tuple(Solution(str(key), f"{key} * {at}", 1) for key in range(2)))
+        for at in range(8)
+    ]
+    archive.add(Source("drawn", model="tiny"), findings)
+    data = {"name": "archive", "path": str(path), "per_problem": 1, "weights": "per_problem"}
+    assert try_sft(recipe(data=data)) is None
+    assert train_sft(recipe(data=data, train={"max_steps": 1})).status == "finished"
+    with pytest.raises(ConfigError, match="no weights 'even'"):
+        try_sft(recipe(data={**data, "weights": "even"}))
 
 
 def test_the_command_needs_no_recipe_and_refuses_another_kind(model, tmp_path, capsys):

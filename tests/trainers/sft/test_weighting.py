@@ -8,6 +8,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from rlkit.errors import ConfigError
+from rlkit.trainers.sft.collating import leave_out_examples
 from rlkit.trainers.sft.encoding import make_examples
 from tests.trainers.sft.rows import (
     assert_same,
@@ -134,8 +135,21 @@ def test_a_step_that_weighs_nothing_moves_nothing(tmp_path):
 
 def test_nll_of_rows_is_that_of_one_row_alone(tmp_path):
     rows = encode(list_rows())
-    trainer = build_trainer(tmp_path, rows, settings={"per_device_eval_batch_size": 3})
+    trainer = build_trainer(tmp_path, rows, settings={"per_device_train_batch_size": 3})
     columns = make_examples(rows)
     examples = [{name: values[at] for name, values in columns.items()} for at in range(len(rows))]
     expected = torch.stack([-score(build_model(), row).mean() for row in rows])
     torch.testing.assert_close(trainer.mean_nlls(examples), expected.detach(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_what_ranks_are_given_again_counts_nothing(tmp_path, packing):
+    rows = encode(list_rows())
+    trainer = build_trainer(tmp_path, rows, settings={"packing": packing, "max_length": 24})
+    batch = trainer.data_collator([trainer.train_dataset[at] for at in range(3)])
+    fewer = leave_out_examples(batch, 2)
+    alone = trainer.data_collator([trainer.train_dataset[at] for at in range(2)])
+    assert leave_out_examples(batch, 3) is batch
+    assert fewer["row_divisors"].sum() == alone["row_divisors"].sum() < batch["row_divisors"].sum()
+    assert fewer["row_coefs"].sum() == pytest.approx(alone["row_coefs"].sum())
+    assert leave_out_examples(batch, 0)["row_coefs"].sum() == 0
