@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from rlkit.errors import ConfigError, suggest
+from rlkit.objective.row_weighting import ROW_WEIGHTINGS, weigh_row
 from rlkit.objective.stored import StoredLoss, StoredRow
 from rlkit.parameters import check_choice, check_count, check_flag, check_number, check_text, show
-
-ROW_WEIGHTINGS = ("sequence_mean", "token_sum", "trl")
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,9 @@ class ArchiveLikelihood(StoredLoss):
         The loss of a step is `coef * sum_i w_i l_i / sum_i w_i`, l_i the mean (`sequence_mean`) or the sum
         (`token_sum`) of -log p over the T_i tokens; under `trl` it is `coef * sum_i w_i sum_t l_it / sum_i w_i T_i`.
         """
-        lengths = [len(row.completion_ids) for row in rows]
-        if self.row_weighting == "trl":
-            total = sum(row.weight * length for row, length in zip(rows, lengths, strict=True))
-            return [self.coef * row.weight / total for row in rows]
-        total = sum(row.weight for row in rows)
-        divisors = lengths if self.row_weighting == "sequence_mean" else [1] * len(rows)
-        return [self.coef * row.weight / total / divisor for row, divisor in zip(rows, divisors, strict=True)]
+        weighed = [weigh_row(self.row_weighting, row.weight, len(row.completion_ids)) for row in rows]
+        divisor = sum(part for _, part in weighed)
+        return [self.coef * weight / divisor for weight, _ in weighed]
 
     def losses(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor) -> torch.Tensor:
         """Return the negative log-likelihood of every token; nothing is compared with."""

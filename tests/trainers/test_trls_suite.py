@@ -52,7 +52,14 @@ def run_suite(folder: Path, name: str, *options: str) -> dict[str, str]:
         str(folder),
     ]
     chosen = os.environ.get("RLKIT_TRL_TESTS", "")
-    command += ["-p", "trls_names", *options, *(["-k", chosen] if chosen else []), f"--junitxml={report}", str(folder / SUITE)]
+    command += [
+        "-p",
+        "trls_names",
+        *options,
+        *(["-k", chosen] if chosen else []),
+        f"--junitxml={report}",
+        str(folder / SUITE),
+    ]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=7000)
     assert report.is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     outcomes = {}
