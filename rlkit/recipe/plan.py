@@ -18,34 +18,26 @@ import torch
 from rlkit.advantages import Chain, check_roles
 from rlkit.advantages import resolve as resolve_advantage
 from rlkit.diversity import PairwisePartition, resolve_embedding, resolve_partition
-from rlkit.errors import ConfigError, suggest
+from rlkit.errors import ConfigError
 from rlkit.models import locate_model
-from rlkit.objective import Anchor, ArchiveLikelihood, Objective, resolve_archive, resolve_objective
+from rlkit.objective import ArchiveLikelihood, Objective, resolve_archive, resolve_objective
 from rlkit.objective.coefficients import Coefficient, Constant
 from rlkit.objective.references import AdapterOff, Ema, Reference, Reset, resolve_sampler
 from rlkit.objective.token_weights import TopEntropy
 from rlkit.parameters import name_in_recipes
 from rlkit.plugins import describe
+from rlkit.recipe.fitting import (
+    LOSS_TYPES,
+    chain_for_roles,
+    say_what_a_chain_replaces,
+    settings_of_a_fit,
+    with_beta,
+)
 from rlkit.recipe.schema import Recipe
 from rlkit.rewards import BoundReward, bind_reward, name_rewards
 from rlkit.rewards.monitors import Thresholds, resolve_monitor
-from rlkit.terminal import note
 
-LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo")
-"""Values of `loss_type` whose loss is ours, so that an objective can be combined with it."""
-
-_VERIFIERS = {
-    *("accuracy_reward", "reasoning_accuracy_reward", "math_verify", "multiple_choice", "code_tests", "exact_match"),
-    *("countdown", "reasoning_gym", "countdown_reward", "code_reward", "dataset_reward", "reasoning_gym_reward"),
-}
-"""Rewards of TRL and ours that say whether an answer is right, by name."""
 _ANSWERS = frozenset({"answers_PG", "answer_counts_PG"})
-_TRLS_CHAINS: dict[Any, Any] = {
-    **dict.fromkeys(("group", True), "grpo"),
-    **dict.fromkeys(("none", False), "dr_grpo"),
-    "batch": ["subtract_group_mean", {"name": "divide_by_batch_std", "take": "rewards"}],
-}
-"""The chain that is TRL's own advantage, by `scale_rewards`."""
 _EXAMPLES = {"partition": "partition: final_answer or another", "embedding": "embedding: hashed_ngrams or another"}
 _KEYS = {"labels_PG": "partition", "equivalent_PGG": "partition", "embeddings_PGE": "embedding"}
 
@@ -161,26 +153,26 @@ class Plan:
         """
         chain = self.advantage
         if self.has_roles:
-            chain = _chain_for_roles(chain, settings)
+            chain = chain_for_roles(chain, settings)
         scalars = ("correct_reward", "correct_above", "max_error_rate")
         fitted = replace(
             self,
             advantage=chain,
-            objective=_with_beta(self.objective, settings),
-            fitted_to=_settings_of_a_fit(settings),
+            objective=with_beta(self.objective, settings),
+            fitted_to=settings_of_a_fit(settings),
             **{key: getattr(settings, key) for key in scalars if hasattr(settings, key)},
         )
         fitted._check_rewards()
         fitted._check_parts(settings)
         if self.advantage is not None:
-            _say_what_a_chain_replaces(settings)
+            say_what_a_chain_replaces(settings)
         return fitted
 
     def check_fits(self, settings: Any) -> None:
         """Raise ConfigError unless this plan was fitted to these settings, as far as it depends on them."""
         if self.fitted_to is None:
             raise ConfigError("The trainer was given a plan that was not fitted; write plan=plan.fit(args).")
-        for key, value in _settings_of_a_fit(settings).items():
+        for key, value in settings_of_a_fit(settings).items():
             if self.fitted_to[key] != value:
                 raise ConfigError(
                     f"The trainer's plan was fitted to {key}={self.fitted_to[key]!r}, but its configuration has "
@@ -321,92 +313,6 @@ class Plan:
             )
 
 
-_FITTED = {
-    "num_generations": None,
-    "loss_type": None,
-    "beta": 0.0,
-    "use_bias_correction_kl": False,
-    "fast_path": False,
-    "top_entropy_quantile": 1.0,
-    "multi_objective_aggregation": "sum_then_normalize",
-    "scale_rewards": "group",
-    "correct_reward": None,
-    "correct_above": 0.5,
-    "max_error_rate": 0.05,
-}
-"""Settings that a plan depends on, and what they are where a configuration has no such field."""
-
-
-def _settings_of_a_fit(settings: Any) -> dict[str, Any]:
-    values = {key: getattr(settings, key, otherwise) for key, otherwise in _FITTED.items()}
-    # A configuration writes these two in one way.
-    scale, verifier = values["scale_rewards"], values["correct_reward"]
-    values["scale_rewards"] = {"True": "group", "False": "none"}.get(str(scale), scale)
-    values["correct_reward"] = int(verifier) if isinstance(verifier, str) and verifier.isdecimal() else verifier
-    return values
-
-
-_REPLACED = {"scale_rewards": ("group", True), "multi_objective_aggregation": ("sum_then_normalize",)}
-"""Settings of TRL's own advantages, and what they are where nobody says."""
-
-
-def _say_what_a_chain_replaces(settings: Any) -> None:
-    for key, usual in _REPLACED.items():
-        if getattr(settings, key, usual[0]) not in usual:
-            note(
-                f"train.{key} is {getattr(settings, key)}, which does nothing here: the advantage chain takes the "
-                "place of TRL's advantages. Leave it out, or leave advantage out."
-            )
-
-
-def find_verifier(plan: Plan, names: Sequence[str]) -> int:
-    """Return the index of the reward that says whether an answer is correct.
-
-    Where nothing names it: the only base there is, else the only one that is the task's own or a verifier we know. With
-    several and none known, the first, which is said; and refused where what is trained on hangs on it.
-
-    Args:
-        plan: of the run.
-        names: of all its rewards.
-
-    Raises:
-        ConfigError: it is none of the rewards, or it has to be named.
-    """
-    named = plan.correct_reward
-    if named is None:
-        return _choose_verifier(plan, names)
-    if isinstance(named, int) and 0 <= named < len(names):
-        return named
-    if named in names:
-        return names.index(str(named))
-    raise ConfigError(
-        f"correct_reward was given {named!r}, but the rewards of this run are {[*names]}.{suggest(str(named), names)}"
-    )
-
-
-def _choose_verifier(plan: Plan, names: Sequence[str]) -> int:
-    roles = [*plan.roles, *["base"] * (len(names) - len(plan.roles))]
-    bases = [place for place, role in enumerate(roles) if role == "base"]
-    own = {str(spec).rpartition(":")[2] for spec in getattr(plan.task, "default_rewards", None) or ()}
-    known = [place for place in bases if names[place] in own | _VERIFIERS]
-    if len(bases) == 1 or len(known) == 1:
-        return (known if len(known) == 1 else bases)[0]
-    objective = plan.objective
-    asked_by = [
-        *(["the advantage chain"] if "correct_PG" in plan.needs else []),
-        *(["an anchor of mastered prompts"] if plan.is_anchored_by_prompt else []),
-        *(["rehearsal"] if objective.rehearsal is not None else []),
-        *(["an archive that grows"] if plan.archive is not None and plan.archive.grow else []),
-    ]
-    if asked_by:
-        raise ConfigError(
-            f"{asked_by[0].capitalize()} asks which answers are correct, and the rewards are {[*names]}; write "
-            "correct_reward: the name of the one that says so."
-        )
-    note(f"The reward {names[bases[0]]} is taken to say what is correct; write correct_reward where another does.")
-    return bases[0]
-
-
 def _bind(
     rewards: Sequence[Any], held_out: Any, has_models: bool
 ) -> tuple[tuple[BoundReward | Any, ...], BoundReward | None]:
@@ -420,24 +326,3 @@ def _bind(
     for place, name in zip(functions, names, strict=True):
         bound[place] = replace(bound[place], name=name)
     return tuple(bound[: len(rewards)]), None if held_out is None else bound[-1]
-
-
-def _chain_for_roles(chain: Chain | None, settings: Any) -> Chain:
-    """Return the chain of a run whose rewards do not simply add up, which is how TRL would take them."""
-    if settings.multi_objective_aggregation != "sum_then_normalize":
-        raise ConfigError(
-            f"train.multi_objective_aggregation is {settings.multi_objective_aggregation}, which takes each reward by "
-            "itself, but a modifier or penalty changes their sum; leave it out, or give these rewards the role base."
-        )
-    return resolve_advantage(_TRLS_CHAINS[settings.scale_rewards]) if chain is None else chain
-
-
-def _with_beta(objective: Objective, settings: Any) -> Objective:
-    """Turn TRL's `beta` into the anchor it is, where the loss is ours."""
-    is_ours = not objective.is_empty or (getattr(settings, "fast_path", False) and settings.loss_type in LOSS_TYPES)
-    if not is_ours or not settings.beta:
-        return objective
-    if objective.anchor is not None:
-        raise ConfigError("Both train.beta and the objective's anchor tie the policy to a reference; keep one of them.")
-    anchor = Anchor(estimator="k3", coef=settings.beta, importance_corrected=settings.use_bias_correction_kl)
-    return objective.merge(Objective(anchor=anchor))

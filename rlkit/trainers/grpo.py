@@ -26,7 +26,8 @@ import torch
 
 from rlkit.advantages import compose_rewards
 from rlkit.errors import ConfigError, RewardError
-from rlkit.recipe.plan import Plan, find_verifier
+from rlkit.recipe.correctness import find_verifier
+from rlkit.recipe.plan import Plan
 from rlkit.rewards import BoundReward
 from rlkit.terminal import note
 from rlkit.trainers.config import DiverseGRPOConfig

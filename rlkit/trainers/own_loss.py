@@ -18,7 +18,8 @@ from accelerate.utils.memory import clear_device_cache
 from trl import GRPOTrainer
 
 from rlkit.errors import ConfigError
-from rlkit.recipe.plan import LOSS_TYPES, Plan
+from rlkit.recipe.fitting import LOSS_TYPES
+from rlkit.recipe.plan import Plan
 from rlkit.trainers.anchoring import Anchoring
 from rlkit.trainers.archived import ArchivedSolutions
 from rlkit.trainers.callbacks import AfterStep

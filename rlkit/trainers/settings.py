@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.parameters import check_count, check_number
+from rlkit.recipe.correctness import find_verifier
 from rlkit.recipe.fields import check_fields
 from rlkit.recipe.generation_batch import GenerationBatch
-from rlkit.recipe.plan import Plan, find_verifier
+from rlkit.recipe.plan import Plan
 from rlkit.recipe.schema import Recipe
 from rlkit.trainers.ranges import check_combinations, check_ranges
 

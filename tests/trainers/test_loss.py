@@ -11,7 +11,7 @@ from trl import GRPOTrainer
 from rlkit.objective import Objective, TokenBatch, compute_token_losses, resolve_objective, weigh_tokens
 from rlkit.objective.loss import clipped
 from rlkit.objective.token_weights import TokenWeight
-from rlkit.recipe.plan import LOSS_TYPES
+from rlkit.recipe.fitting import LOSS_TYPES
 from tests.trainers.test_grpo import build_trainer, count_fours
 
 

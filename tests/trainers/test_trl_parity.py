@@ -12,7 +12,8 @@ import torch
 from trl import GRPOConfig, GRPOTrainer, ModelConfig, ScriptArguments, TrlParser
 
 from rlkit.errors import ConfigError
-from rlkit.recipe.plan import Plan, find_verifier
+from rlkit.recipe.correctness import find_verifier
+from rlkit.recipe.plan import Plan
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from rlkit.trainers.groups import identify_prompt
 from rlkit.trainers.loss import MODEL_INPUTS

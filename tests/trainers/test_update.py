@@ -9,7 +9,7 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from rlkit.recipe.plan import LOSS_TYPES
+from rlkit.recipe.fitting import LOSS_TYPES
 from rlkit.trainers import DiverseGRPOConfig, DiverseGRPOTrainer
 from tests.trainers.tiny import build_dataset, build_model, build_tokenizer, training_arguments
 
