@@ -1,0 +1,228 @@
+"""Train arms on equal numbers of drawn samples and hold each against the base's front over temperature.
+
+    python benchmarks/archive_fronts.py --output runs/fronts                        # 30,720 samples an arm, three seeds
+    python benchmarks/archive_fronts.py --output runs/fronts --arms grpo distinct --seeds 0 --problems 60 --samples 16
+
+Every arm may draw 30,720 samples of Countdown's training problems: on the policy's side as 60 steps of 512, from the
+base as 16 of each of 1,920 problems, or half of each. All are evaluated on the same held-out problems at two
+temperatures, the base at eight. Printed for each arm, seed and temperature: the difference to the base sampled so that
+its pass@1 is the same, in pass@k and in coverage of the solution set, with 95 % intervals paired by problem. What is
+finished is reused, so a call that was broken off goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlkit.evaluation.comparing.front import compare_with_front
+from rlkit.evaluation.comparing.margins import read_margins
+from rlkit.evaluation.comparing.models import find_evaluations, read_model
+from rlkit.terminal import note, say
+from rlkit.workers.lanes import Stage, count_lines, run_lanes
+
+BASE_TEMPERATURES, ARM_TEMPERATURES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.6, 1.0)
+NUM_PROBLEMS, SAMPLES_A_PROBLEM, NUM_STEPS = 1920, 16, 60
+"""Training problems of a round of draws, and steps of 512 samples: 30,720 samples either way."""
+HALF = ("train.max_steps=30", "archive.rows_per_step=193")
+"""Of an arm that takes half of its samples from the base: each solution three times in 30 steps."""
+
+TRAINED: dict[str, tuple[str, bool, tuple[str, ...]]] = {
+    "grpo": ("grpo", False, ()),
+    "darling_kl": ("darling_kl", False, ()),
+    "archive_grpo": ("archive_grpo", True, HALF),
+    "archive_w_reinforce": ("archive_w_reinforce", True, HALF),
+    "archive_kl": ("archive_kl", True, HALF),
+    "archive_grpo_lagging": ("archive_grpo", True, (*HALF, "sampler={every: 10}")),
+    "archive_w_reinforce_lagging": ("archive_w_reinforce", True, (*HALF, "sampler={every: 10}")),
+    "archive_kl_lagging": ("archive_kl", True, (*HALF, "sampler={every: 10}")),
+    "grpo_lagging": ("grpo", False, ("sampler={every: 10}",)),
+}
+"""Arms trained on-policy: recipe, whether it has an archive of half of the samples, and what is set."""
+TUNED = {"as_drawn": "as_drawn", "distinct": "equal"}
+"""Arms fine-tuned on what the base drew, and the weights of the archive."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Train and evaluate what is missing, then print and write the table."""
+    args = build_parser().parse_args(words)
+    lanes = [[evaluation(args, args.output / "base", "countdown-tiny", BASE_TEMPERATURES)]]
+    lanes += [draw(args, seed) + tune(args, seed) for seed in args.seeds]
+    lanes += [
+        train(args, arm, seed) for seed in args.seeds for arm in args.arms if arm in TRAINED and not TRAINED[arm][1]
+    ]
+    run(args, lanes)
+    # These read what the first ones drew.
+    run(
+        args, [train(args, arm, seed) for seed in args.seeds for arm in args.arms if arm in TRAINED and TRAINED[arm][1]]
+    )
+    rows = [row for arm in args.arms for seed in args.seeds for row in compare(args, arm, seed)]
+    (args.output / "fronts.json").write_text(json.dumps(rows, indent=1) + "\n")
+    say("\n".join(tabulate(rows)))
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="where everything goes")
+    arms = [*TRAINED, *TUNED]
+    parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM", help=", ".join(arms))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of training and of drawing (0 1 2)")
+    parser.add_argument("--problems", type=int, default=600, help="held-out problems (%(default)s)")
+    parser.add_argument("--samples", type=int, default=64, help="of each at each temperature (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="commands that run at once (%(default)s)")
+    return parser
+
+
+def run(args: argparse.Namespace, lanes: Sequence[Sequence[Stage | None]]) -> None:
+    """Run the stages that are not done."""
+    todo = [[stage for stage in lane if stage is not None] for lane in lanes]
+    if any(todo):
+        run_lanes([lane for lane in todo if lane], args.workers, 1)
+
+
+def evaluation(args: argparse.Namespace, folder: Path, model: str, temperatures: Sequence[float]) -> Stage | None:
+    """Return the evaluation of a model on held-out problems; None where it is done."""
+    task = f"{{name: countdown, test_size: {args.problems}}}"
+    words = ["eval", "--model", model, "--task", task, "--n", str(args.samples), "--max-tokens", "16"]
+    words += ["--temperature", ",".join(f"{each:g}" for each in temperatures), "--output", str(folder / "eval")]
+    if len([*(folder / "eval").glob("t*/report.json")]) == len(temperatures):
+        return None
+    files = [folder / "eval" / f"t{each:g}" / "samples.jsonl" for each in temperatures]
+    total = args.problems * args.samples * len(files)
+    return stage(folder, "evaluating", words, total, lambda: sum(map(count_lines, files)), "samples")
+
+
+def draw(args: argparse.Namespace, seed: int) -> list[Stage | None]:
+    """Return what draws the base's samples of training problems, all of them and half, and keeps what is distinct."""
+    stages: list[Stage | None] = []
+    for name, problems in (("all", NUM_PROBLEMS), ("half", NUM_PROBLEMS // 2)):
+        folder = args.output / f"draws-{name}" / f"s{seed}"
+        if (folder / "found.jsonl").exists():
+            continue
+        words = [
+            "eval",
+            "--model",
+            "countdown-tiny",
+            "--task",
+            "countdown",
+            "--split",
+            "train",
+            "--limit",
+            str(problems),
+        ]
+        words += [
+            "--n",
+            str(SAMPLES_A_PROBLEM),
+            "--max-tokens",
+            "16",
+            "--seed",
+            str(seed),
+            "--output",
+            str(folder / "drawn"),
+        ]
+        samples = folder / "drawn" / "samples.jsonl"
+        stages.append(stage(folder, "drawing", words, problems * SAMPLES_A_PROBLEM, counter(samples), "samples"))
+        collect = ["archive", "collect", str(folder / "found.jsonl"), str(folder / "drawn")]
+        stages.append(stage(folder, "collecting", collect, 1, lambda: 0, "archives"))
+    return stages
+
+
+def tune(args: argparse.Namespace, seed: int) -> list[Stage | None]:
+    """Return the fine-tunings on what the base drew, each with its evaluation."""
+    stages: list[Stage | None] = []
+    for arm in (arm for arm in args.arms if arm in TUNED):
+        folder = args.output / arm / f"s{seed}"
+        found = args.output / "draws-all" / f"s{seed}" / "found.jsonl"
+        settings = [f"output={folder}", f"data={{name: archive, path: {found}, weights: {TUNED[arm]}}}"]
+        settings += [f"train.seed={seed}", "evaluate=null"]
+        stages += [training(folder, "sft", "countdown/sft_distinct", settings, 90), arm_evaluation(args, folder)]
+    return stages
+
+
+def train(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
+    """Return an arm's training with its evaluation."""
+    recipe, has_archive, settings = TRAINED[arm]
+    folder = args.output / arm / f"s{seed}"
+    found = args.output / "draws-half" / f"s{seed}" / "found.jsonl"
+    more = [f"archive.from=[{found}]"] if has_archive else []
+    values = [f"output={folder}", f"train.seed={seed}", *settings, *more]
+    steps = 30 if has_archive else NUM_STEPS
+    return [training(folder, "train", f"countdown/{recipe}", values, steps), arm_evaluation(args, folder)]
+
+
+def arm_evaluation(args: argparse.Namespace, folder: Path) -> Stage | None:
+    """Return the evaluation of a trained arm; None where it is done."""
+    return evaluation(args, folder, str(folder / "model"), ARM_TEMPERATURES)
+
+
+def training(folder: Path, command: str, recipe: str, settings: Sequence[str], total: int) -> Stage | None:
+    """Return a training; None where it is done."""
+    if (folder / "model" / "config.json").exists():
+        return None
+    words = [command, recipe, *(word for setting in settings for word in ("--set", setting))]
+    return stage(folder, "training", words, total, counter(folder / "train_log.jsonl"), "steps")
+
+
+def stage(folder: Path, doing: str, words: Sequence[str], total: int, count: Any, unit: str) -> Stage:
+    """Return a command of rlkit as a stage."""
+    name = f"{folder.parent.name} {folder.name}" if folder.name.startswith("s") else folder.name
+    log = folder.parent / f"{folder.name}.{doing}.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return Stage(f"{name}: {doing}", [sys.executable, "-m", "rlkit", *words], log, total, count, unit)
+
+
+def counter(path: Path) -> Any:
+    """Return what counts the lines of a file."""
+    return lambda: count_lines(path)
+
+
+def compare(args: argparse.Namespace, arm: str, seed: int) -> list[dict[str, Any]]:
+    """Return an arm's differences to the base's front, one dict a temperature."""
+    base, folder = read_model(args.output / "base"), args.output / arm / f"s{seed}"
+    assert find_evaluations(folder)
+    k = args.samples // 4
+    points = compare_with_front(base, read_model(folder), k, "solution_coverage", read_margins(None), 0.95, 0)
+    rows = []
+    for point in points:
+        row: dict[str, Any] = {"arm": arm, "seed": seed, "temperature": point.temperature}
+        row |= {"base_temperature": point.base_temperature, "share_unreached": point.share_unreached}
+        for name, question in point.questions.items():
+            row[name] = question.as_json()
+        rows.append(row)
+    note(f"Compared {arm} of seed {seed}.")
+    return rows
+
+
+def tabulate(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table as lines of Markdown."""
+    lines = [
+        "| arm | seed | T | pass@1 | base at T | pass@k, difference | coverage, relative difference |",
+        "|" + "---|" * 7,
+    ]
+    for row in rows:
+        base = "not reached" if row["base_temperature"] is None else f"{row['base_temperature']:.2f}"
+        cells = [row["arm"], str(row["seed"]), f"{row['temperature']:g}", f"{row['pass@1']['run']:.3f}", base]
+        cells += [show(row["pass@k"]), show(row["diversity"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def show(question: dict[str, Any]) -> str:
+    """Return a difference with its interval."""
+    value, low, high = (question[name] for name in ("change", "low", "high"))
+    return " ".join(["none" if value is None else f"{value:+.3f}", f"[{bound(low)}, {bound(high)}]"])
+
+
+def bound(value: float | None) -> str:
+    """Return an end of an interval; None is open."""
+    return "open" if value is None else f"{value:+.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
