@@ -68,10 +68,13 @@ class RoundsRecipe:
         """Return the options of `rlkit eval` on the held-out problems."""
         return self._options(_HELD_OUT | self.held_out)
 
-    def draw(self) -> dict[str, Any]:
-        """Return the options of `rlkit eval` on the training problems."""
+    def draw(self, number: int) -> dict[str, Any]:
+        """Return the options of `rlkit eval` on the training problems in a round, counted from 1.
+
+        Each round has a seed of its own: models that differ little would give the same samples again, counted as new.
+        """
         asked = {"split": "train", "n": self.samples, "limit": self.problems, "temperature": self.temperature}
-        return self._options(asked)
+        return self._options(asked | {"seed": self.sampling.get("seed", 0) + number - 1})
 
     def _options(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         options = {"task": self.task, **self.sampling, "engine": self.engine, **asked}

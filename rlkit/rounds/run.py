@@ -35,7 +35,7 @@ def check_rounds(recipe: RoundsRecipe) -> str | None:
     from rlkit.evaluation.request import EvaluationRequest
     from rlkit.trainers.sft.run import try_sft
 
-    drawn = recipe.draw()
+    drawn = recipe.draw(1)
     more = {key: drawn[key] for key in ("split", "limit", "engine") if key in drawn}
     for temperature in recipe.temperature:
         sampling = {**recipe.sampling, "temperature": temperature}

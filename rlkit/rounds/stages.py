@@ -26,7 +26,7 @@ def evaluate_base(recipe: RoundsRecipe) -> None:
 def draw(recipe: RoundsRecipe, number: int) -> Path:
     """Draw a round's samples of the training problems; returns their directory."""
     output = Path(recipe.output) / f"round-{number}" / "draws"
-    options = recipe.draw()
+    options = recipe.draw(number)
     words = ["eval", "--model", recipe.sampler(number), "--output", str(output), *eval_words(options)]
     several = [output / f"t{each:g}" / "samples.jsonl" for each in recipe.temperature]
     samples = several if len(several) > 1 else [output / "samples.jsonl"]

@@ -27,6 +27,12 @@ def test_a_later_round_draws_from_the_last_model_and_begins_where_it_is_told(sta
     assert sft.negatives["data"] == {"name": "evaluation", "path": "o/round-2/draws", "take": "wrong"}
 
 
+def test_each_round_draws_with_a_seed_of_its_own_and_is_evaluated_with_one():
+    recipe = build_recipe({**SMALL, "sampling": {"seed": 5}})
+    assert [recipe.draw(number)["seed"] for number in (1, 2, 3)] == [5, 6, 7]
+    assert recipe.evaluation()["seed"] == 5
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
