@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "objective": {"estimators"},
     "rewards": {"diversity", "servers", "verifiers", "workers"},
     "tasks": {"rewards", "verifiers"},
-    "recipe": {"advantages", "diversity", "objective", "rewards", "tasks"},
+    "recipe": {"advantages", "archive", "diversity", "objective", "rewards", "tasks"},
     "runs": {"recipe"},
     "evaluation": {
         *("archive", "estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Layers from the bottom up, and the layers that each may import beside the ground floor."""
 MAY_IMPORT["trainers"] = {*MAY_IMPORT}
+MAY_IMPORT["rounds"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 
 ANYWHERE = {"numpy", "torch"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlkit.recipe import Recipe
+    from rlkit.recipe.rounds import RoundsRecipe
     from rlkit.recipe.sft import SftRecipe
 
 
@@ -72,5 +73,21 @@ def _run_sft(recipe: SftRecipe, overwrite: bool) -> Any:
     return train_sft(recipe, overwrite=overwrite)
 
 
-KINDS = {"rl": Kind(_check_rl, _run_rl), "sft": Kind(_check_sft, _run_sft)}
+def _check_rounds(recipe: RoundsRecipe) -> str | None:
+    from rlkit.rounds.run import check_rounds
+
+    return check_rounds(recipe)
+
+
+def _run_rounds(recipe: RoundsRecipe, overwrite: bool) -> Any:
+    from rlkit.rounds.run import run_rounds
+
+    return run_rounds(recipe, overwrite=overwrite)
+
+
+KINDS = {
+    "rl": Kind(_check_rl, _run_rl),
+    "sft": Kind(_check_sft, _run_sft),
+    "rounds": Kind(_check_rounds, _run_rounds),
+}
 """One row a kind; `recipe/kinds.py` has the same keys."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import show
+from rlkit.recipe.rounds import build_rounds_recipe
 from rlkit.recipe.schema import build_rl_recipe
 from rlkit.recipe.sft import build_sft_recipe
 from rlkit.recipe.source import read_mapping
@@ -33,7 +34,11 @@ class RunRecipe(Protocol):
         """Return the recipe as plain data that `build_recipe` reads back; the kind is said unless it is the default."""
 
 
-BUILDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"rl": build_rl_recipe, "sft": build_sft_recipe}
+BUILDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "rl": build_rl_recipe,
+    "sft": build_sft_recipe,
+    "rounds": build_rounds_recipe,
+}
 """Kind -> what makes a recipe of a mapping without the key `kind`."""
 
 
