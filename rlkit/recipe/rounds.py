@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rlkit.archive import WEIGHTS
@@ -38,6 +39,9 @@ class RoundsRecipe:
     """First problems of the training split that are drawn for; None for all."""
     temperature: list[float] = dataclasses.field(default_factory=lambda: [1.0])
     """Each round draws `samples` at each."""
+    draw_from: str = "last"
+    """Who draws after the first round: `model` (`base`), or the round before (`last`). What a model finds is what it
+    already prefers, so that `last` finds more a sample and `base` narrows less."""
     start_from: str = "base"
     """What each round fine-tunes: `model` (`base`), or the round before (`last`)."""
     partition: PluginSpec | None = None
@@ -64,6 +68,11 @@ class RoundsRecipe:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {"kind": self.kind, **{key: value for key, value in values.items() if value is not None}}
 
+    @property
+    def folder(self) -> str:
+        """`output` as a path that every stage understands."""
+        return str(Path(self.output).expanduser())
+
     def evaluation(self) -> dict[str, Any]:
         """Return the options of `rlkit eval` on the held-out problems."""
         return self._options(_HELD_OUT | self.held_out)
@@ -84,26 +93,29 @@ class RoundsRecipe:
         """Return the recipe of a round's fine-tuning, counted from 1; it ends with the evaluation."""
         data: dict[str, Any] = {
             "name": "archive",
-            "path": f"{self.output}/round-{number}/archive.jsonl",
+            "path": f"{self.folder}/round-{number}/archive.jsonl",
             "weights": self.weights,
         }
         if self.per_problem is not None:
             data["per_problem"] = self.per_problem
         values: dict[str, Any] = {
-            "model": self.model if self.start_from == "base" else self.sampler(number),
+            "model": self._model(self.start_from, number),
             "data": data,
-            "output": f"{self.output}/round-{number}/sft",
+            "output": f"{self.folder}/round-{number}/sft",
             "evaluate": self.evaluation(),
             **self.sft,
         }
         if self.negatives:
-            wrong = {"name": "evaluation", "path": f"{self.output}/round-{number}/draws", "take": "wrong"}
+            wrong = {"name": "evaluation", "path": f"{self.folder}/round-{number}/draws", "take": "wrong"}
             values["negatives"] = {"data": wrong, "weight": self.negatives}
         return build_sft_recipe(values)
 
     def sampler(self, number: int) -> str:
         """Return the model that a round draws from."""
-        return self.model if number == 1 else f"{self.output}/round-{number - 1}/sft/model"
+        return self._model(self.draw_from, number)
+
+    def _model(self, which: str, number: int) -> str:
+        return self.model if which == "base" or number == 1 else f"{self.folder}/round-{number - 1}/sft/model"
 
 
 _TAKES: dict[str, tuple[Any, str]] = {
@@ -114,6 +126,7 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "samples": (int, "a whole number"),
     "problems": (int | None, "a whole number, or null for all"),
     "temperature": (list, "a list of temperatures"),
+    "draw_from": (str, "base or last"),
     "start_from": (str, "base or last"),
     "partition": (str | dict | None, "a partition, or null for the task's own"),
     "weights": (str, "a rule of weighting of archives"),
@@ -143,7 +156,7 @@ def build_rounds_recipe(values: Mapping[str, Any]) -> RoundsRecipe:
         if getattr(recipe, name) is not None:
             check_count("A recipe of rounds", name, getattr(recipe, name))
     check_number("A recipe of rounds", "negatives", recipe.negatives, at_least=0)
-    for name, allowed in (("start_from", STARTS), ("weights", [*WEIGHTS])):
+    for name, allowed in (("draw_from", STARTS), ("start_from", STARTS), ("weights", [*WEIGHTS])):
         if getattr(recipe, name) not in allowed:
             given = getattr(recipe, name)
             raise ConfigError(f"{name} was given as {show(given)}.{suggest(str(given), allowed)}")

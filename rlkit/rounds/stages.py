@@ -17,37 +17,37 @@ from rlkit.workers.lanes import Stage, count_lines, run_lanes
 
 def evaluate_base(recipe: RoundsRecipe) -> None:
     """Evaluate the base on the held-out problems; reuses what is there."""
-    output = Path(recipe.output) / "base" / "eval"
+    output = Path(recipe.folder) / "base" / "eval"
     options = recipe.evaluation()
     words = ["eval", "--model", recipe.model, "--output", str(output), *eval_words(options)]
-    _run(_samples_stage(Path(recipe.output), "base: evaluating", words, options, [output / "samples.jsonl"]))
+    _run(_samples_stage(Path(recipe.folder), "base: evaluating", words, options, [output / "samples.jsonl"]))
 
 
 def draw(recipe: RoundsRecipe, number: int) -> Path:
     """Draw a round's samples of the training problems; returns their directory."""
-    output = Path(recipe.output) / f"round-{number}" / "draws"
+    output = Path(recipe.folder) / f"round-{number}" / "draws"
     options = recipe.draw(number)
     words = ["eval", "--model", recipe.sampler(number), "--output", str(output), *eval_words(options)]
     several = [output / f"t{each:g}" / "samples.jsonl" for each in recipe.temperature]
     samples = several if len(several) > 1 else [output / "samples.jsonl"]
-    _run(_samples_stage(Path(recipe.output), f"round {number}: drawing", words, options, samples))
+    _run(_samples_stage(Path(recipe.folder), f"round {number}: drawing", words, options, samples))
     return output
 
 
 def fine_tune(recipe: RoundsRecipe, number: int) -> None:
     """Fine-tune on the archive of a round, and evaluate."""
     sft = recipe.fine_tuning(number)
-    path = Path(recipe.output) / f"round-{number}" / "sft.yaml"
+    path = Path(recipe.folder) / f"round-{number}" / "sft.yaml"
     write_text(path, format_yaml(sft.to_mapping()))
     options = recipe.evaluation()
     samples = [Path(sft.output) / "eval" / "samples.jsonl"]
     words = ["train", str(path)]
-    _run(_samples_stage(Path(recipe.output), f"round {number}: fine-tuning and evaluating", words, options, samples))
+    _run(_samples_stage(Path(recipe.folder), f"round {number}: fine-tuning and evaluating", words, options, samples))
 
 
 def report(recipe: RoundsRecipe, numbers: Sequence[int]) -> None:
     """Write the report of all rounds against the base."""
-    output = Path(recipe.output)
+    output = Path(recipe.folder)
     directories = [str(output / "base"), *(str(output / f"round-{each}" / "sft") for each in numbers)]
     words = ["report", *directories, "--output", str(output / "report.html")]
     _run(Stage("report", _command(words), output / "report.txt", 1, lambda: 0, "pages"))

@@ -27,6 +27,11 @@ def test_a_later_round_draws_from_the_last_model_and_begins_where_it_is_told(sta
     assert sft.negatives["data"] == {"name": "evaluation", "path": "o/round-2/draws", "take": "wrong"}
 
 
+def test_who_draws_can_stay_the_base():
+    recipe = build_recipe({**SMALL, "draw_from": "base"})
+    assert [recipe.sampler(number) for number in (1, 2, 3)] == ["m", "m", "m"]
+
+
 def test_each_round_draws_with_a_seed_of_its_own_and_is_evaluated_with_one():
     recipe = build_recipe({**SMALL, "sampling": {"seed": 5}})
     assert [recipe.draw(number)["seed"] for number in (1, 2, 3)] == [5, 6, 7]
@@ -38,6 +43,7 @@ def test_each_round_draws_with_a_seed_of_its_own_and_is_evaluated_with_one():
     [
         ({"rounds": 0}, "rounds"),
         ({"weights": "equl"}, "Did you mean 'equal'"),
+        ({"draw_from": "lst"}, "Did you mean 'last'"),
         ({"start_from": "bas"}, "Did you mean 'base'"),
         ({"sft": {"data": "x"}}, "sft of a recipe of rounds has no key 'data'"),
         ({"sampling": {"temperature": 1.0}}, "has no key 'temperature'"),
