@@ -46,6 +46,9 @@ TRAINED: dict[str, tuple[str, bool, tuple[str, ...]]] = {
 TUNED = {"as_drawn": "as_drawn", "distinct": "equal"}
 """Arms fine-tuned on what the base drew, and the weights of the archive."""
 
+ROUNDS = {"rounds": "last", "rounds_base_draws": "base"}
+"""Arms of three rounds of 5 samples a problem, and who draws after the first."""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Train and evaluate what is missing, then print and write the table."""
