@@ -58,6 +58,7 @@ def main(words: Sequence[str] | None = None) -> int:
     lanes += [
         train(args, arm, seed) for seed in args.seeds for arm in args.arms if arm in TRAINED and not TRAINED[arm][1]
     ]
+    lanes += [go_round(args, arm, seed) for seed in args.seeds for arm in args.arms if arm in ROUNDS]
     run(args, lanes)
     # These read what the first ones drew.
     run(
@@ -73,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="where everything goes")
-    arms = [*TRAINED, *TUNED]
+    arms = [*TRAINED, *TUNED, *ROUNDS]
     parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM", help=", ".join(arms))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of training and of drawing (0 1 2)")
     parser.add_argument("--problems", type=int, default=600, help="held-out problems (%(default)s)")
@@ -157,6 +158,14 @@ def train(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
     values = [f"output={folder}", f"train.seed={seed}", *settings, *more]
     steps = 30 if has_archive else NUM_STEPS
     return [training(folder, "train", f"countdown/{recipe}", values, steps), arm_evaluation(args, folder)]
+
+
+def go_round(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
+    """Return three rounds with the evaluation of what comes out."""
+    folder = args.output / arm / f"s{seed}"
+    settings = [f"output={folder}", "samples=5", f"sampling={{max_tokens: 16, seed: {100 * seed}}}", "stop=false"]
+    settings += [f"draw_from={ROUNDS[arm]}", f"sft.train.seed={seed}", "held_out={n: 4, limit: 50}"]
+    return [training(folder, "train", "countdown/rounds", settings, 3), arm_evaluation(args, folder)]
 
 
 def arm_evaluation(args: argparse.Namespace, folder: Path) -> Stage | None:
