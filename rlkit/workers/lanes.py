@@ -2,7 +2,7 @@
 
 Small models leave cores idle: two single-threaded runs side by side finish sooner than the same two in turn with two
 threads each. Commands are child processes; their words go to a log file, and their progress is read from the files they
-write, so one tidy bar a lane is all a person sees.
+write, so one tidy bar a lane is all a person sees. A command ends with the program that runs its lane, a kill included.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from typing import IO
 from rlkit.errors import RlkitError
 from rlkit.terminal import console, note
 
+_STARTER = Path(__file__).with_name("lane_main.py")
 _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_LINES = 20.0
 """How often progress is said when there is no terminal to draw a bar on."""
@@ -141,8 +143,9 @@ class _Runner:
             if self._stopped:
                 return None
             # A session of its own: Ctrl-C reaches the child once, from `stop`, not a second time from the terminal.
+            command = [sys.executable, "-P", str(_STARTER), str(os.getpid()), *stage.command]
             process = subprocess.Popen(
-                stage.command, stdout=log, stderr=subprocess.STDOUT, env=self._environment, start_new_session=True
+                command, stdout=log, stderr=subprocess.STDOUT, env=self._environment, start_new_session=True
             )
             self._running.add(process)
             return process

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,3 +52,37 @@ def test_lines_are_counted_when_complete(tmp_path):
     assert count_lines(file) == 0
     file.write_text("a\nb\ntorn")
     assert count_lines(file) == 2
+
+
+STARTER = """
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from rlkit.workers.lanes import Stage, run_lanes
+code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(f'{os.getpid()}\\\\n'); time.sleep(60)"
+command = [sys.executable, "-c", code, sys.argv[1]]
+run_lanes([[Stage("waiting", command, Path(sys.argv[1] + ".txt"), 1, lambda: 0, "lines")]], 1, 1)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of the end of its parent")
+def test_a_command_ends_with_the_program_that_was_killed(tmp_path):
+    told = tmp_path / "pid"
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, str(told)])
+    wait_until(lambda: count_lines(told) == 1)
+    command = os.pidfd_open(int(told.read_text()))
+    starter.kill()
+    starter.wait()
+    # A pidfd is readable once its process has ended.
+    assert select.select([command], [], [], 20)[0]
+    os.close(command)
+
+
+def wait_until(is_so, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
