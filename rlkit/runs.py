@@ -7,6 +7,8 @@
     OUT/model/            the trained model and its tokenizer (with LoRA merged; the adapter alone is in OUT/adapter/)
     OUT/eval/             evaluations of it, by convention
 
+A run in rounds has OUT/rounds.json, OUT/base/ and OUT/round-N/ instead of log and checkpoints; a step is a round then.
+
 A status of `running` with nobody holding the lock means that the run was killed.
 """
 
@@ -40,6 +42,8 @@ _OURS = (
     "eval",
     "checkpoint-*",
 )
+_OURS_BY_KIND = {"rounds": ("rounds.json", "report.*", "logs", "base", "model.part", "round-*")}
+"""What --overwrite deletes besides, where the recipe there is of such a kind."""
 
 
 @dataclass(frozen=True)
@@ -170,17 +174,25 @@ class RunDirectory:
 
     def _has_results(self, state: Mapping[str, Any]) -> bool:
         # A run that failed before its first step is nothing to protect, so a mended recipe may take its place.
-        return bool(state.get("step")) or self.last_checkpoint() is not None or (self.path / "model").exists()
+        is_begun = any((self.path / name).exists() for name in ("model", "base"))
+        return bool(state.get("step")) or self.last_checkpoint() is not None or is_begun
 
     def _read_recipe(self) -> RunRecipe:
         path = self.path / "recipe.yaml"
         recipe: RunRecipe = build_recipe(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
         return recipe
 
+    def _kind_there(self) -> str:
+        try:
+            return self._read_recipe().kind
+        except (RlkitError, OSError, ValueError):
+            # Of a recipe that cannot be read nothing is known, so only what every run has is deleted.
+            return ""
+
     def _delete_run(self) -> None:
         if not self._holds_run():
             return
-        for pattern in _OURS:
+        for pattern in (*_OURS, *_OURS_BY_KIND.get(self._kind_there(), ())):
             for path in self.path.glob(pattern):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)

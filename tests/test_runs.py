@@ -156,3 +156,23 @@ def test_two_processes_cannot_write_one_run(tmp_path):
         holder.kill()
     with RunDirectory(tmp_path).lock():
         pass
+
+
+def test_overwriting_deletes_what_a_run_in_rounds_wrote_and_nothing_else(tmp_path):
+    rounds = build_recipe({"kind": "rounds", "model": "m", "task": "t", "output": "o"})
+    run = RunDirectory(tmp_path)
+    run.prepare(rounds, Claim("start"))
+    run.start_state(status="running", step=0)
+    for name in ("base", "round-1", "logs", "mine"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(StoreError, match="holds another run"):
+        run.inspect(dataclasses.replace(rounds, samples=3))
+    run.prepare(rounds, run.inspect(rounds, overwrite=True), overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "mine"}
+
+
+def test_overwriting_a_run_of_another_kind_leaves_folders_that_are_called_like_those_of_rounds(tmp_path):
+    run = begin(tmp_path)
+    (tmp_path / "round-1").mkdir()
+    run.prepare(RECIPE, Claim("start"), overwrite=True)
+    assert (tmp_path / "round-1").is_dir()

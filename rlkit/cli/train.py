@@ -59,12 +59,12 @@ def run_recipe(recipe: Any, args: argparse.Namespace) -> int:
         say(format_yaml(recipe.to_mapping()), end="")
         return 0
     outcome = kinds.run(recipe, args.overwrite)
-    note(_SENTENCES[outcome.status].format(step=outcome.step, output=outcome.output))
+    note(_SENTENCES[outcome.status].format(**vars(outcome)))
     return 130 if outcome.status == "interrupted" else 0
 
 
 _SENTENCES = {
-    "finished": "Finished {output} after {step} steps; the model is in {output}/model.",
-    "already finished": "{output} holds this run, finished after {step} steps; give --overwrite to train it anew.",
-    "interrupted": "Interrupted {output} after step {step}; the same command continues from there.",
+    "finished": "Finished {output} after {step} {unit}s; the model is in {output}/model.",
+    "already finished": "{output} holds this run, finished after {step} {unit}s; give --overwrite to train it anew.",
+    "interrupted": "Interrupted {output} after {unit} {step}; the same command continues from there.",
 }

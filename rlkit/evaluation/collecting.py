@@ -119,14 +119,17 @@ class Guard:
             for name in _names_of(row):
                 self._names[name] = f"{task.name} ({split})"
 
+    def find(self, rows: Sequence[Row]) -> list[tuple[str, str]]:
+        """Return which of these problems are held out, each as its id and what holds it out."""
+        found = [(row["id"], self._names[name]) for row in rows for name in _names_of(row) if name in self._names]
+        return [*dict(found).items()]
+
     def check(self, rows: Sequence[Row], place: Path) -> None:
         """Raise StoreError where any of these problems is held out."""
-        found = [(row["id"], self._names[name]) for row in rows for name in _names_of(row) if name in self._names]
-        if found:
-            ids = {id for id, _ in found}
+        if found := self.find(rows):
             raise StoreError(
-                f"{place} holds samples of {len(ids)} held-out problems, such as {found[0][0]!r} of {found[0][1]}; an "
-                "archive is for training, so draw from another split (rlkit eval --split train)."
+                f"{place} holds samples of {len(found)} held-out problems, such as {found[0][0]!r} of {found[0][1]}; "
+                "an archive is for training, so draw from another split (rlkit eval --split train)."
             )
 
 

@@ -59,9 +59,10 @@ class RoundsRecipe:
     sft: dict[str, Any] = dataclasses.field(default_factory=dict)
     """`train`, `peft` and `hold_out` of a recipe of kind sft."""
     held_out: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """`split`, `n`, `limit` and `temperature` of the evaluation of each round."""
+    """`split`, `n`, `limit` and `temperature` (one, or a list) of the evaluation of each round."""
     stop: bool = True
-    """End when neither coverage nor pass@n of the held-out problems rose beyond the 95 % interval."""
+    """End when neither coverage nor pass@n of the held-out problems rose beyond the 95 % interval; where no problem's
+    solutions are all known, distinct correct solutions stand for coverage."""
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the recipe as plain data in the order above, without the keys that say nothing."""
@@ -74,8 +75,8 @@ class RoundsRecipe:
         return str(Path(self.output).expanduser())
 
     def evaluation(self) -> dict[str, Any]:
-        """Return the options of `rlkit eval` on the held-out problems."""
-        return self._options(_HELD_OUT | self.held_out)
+        """Return the options of `rlkit eval` on the held-out problems; solutions are told apart as in the archive."""
+        return self._options({"partition": self.partition, **_HELD_OUT, **self.held_out})
 
     def draw(self, number: int) -> dict[str, Any]:
         """Return the options of `rlkit eval` on the training problems in a round, counted from 1.
@@ -90,7 +91,7 @@ class RoundsRecipe:
         return {key: value for key, value in options.items() if value is not None}
 
     def fine_tuning(self, number: int) -> SftRecipe:
-        """Return the recipe of a round's fine-tuning, counted from 1; it ends with the evaluation."""
+        """Return the recipe of a round's fine-tuning, counted from 1."""
         data: dict[str, Any] = {
             "name": "archive",
             "path": f"{self.folder}/round-{number}/archive.jsonl",
@@ -102,7 +103,6 @@ class RoundsRecipe:
             "model": self._model(self.start_from, number),
             "data": data,
             "output": f"{self.folder}/round-{number}/sft",
-            "evaluate": self.evaluation(),
             **self.sft,
         }
         if self.negatives:
@@ -125,7 +125,7 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "rounds": (int, "a whole number"),
     "samples": (int, "a whole number"),
     "problems": (int | None, "a whole number, or null for all"),
-    "temperature": (list, "a list of temperatures"),
+    "temperature": (float | list, "a temperature, or a list of them"),
     "draw_from": (str, "base or last"),
     "start_from": (str, "base or last"),
     "partition": (str | dict | None, "a partition, or null for the task's own"),
@@ -147,7 +147,10 @@ def build_rounds_recipe(values: Mapping[str, Any]) -> RoundsRecipe:
     Raises:
         ConfigError: an unknown or missing key, a value of the wrong kind or out of range.
     """
-    recipe = RoundsRecipe(**check_keys(values, _TAKES, ("model", "task", "output"), "rounds"))
+    checked = check_keys(values, _TAKES, ("model", "task", "output"), "rounds")
+    if isinstance(checked.get("temperature"), float):
+        checked["temperature"] = [checked["temperature"]]
+    recipe = RoundsRecipe(**checked)
     for section, known in _SECTIONS.items():
         for key in getattr(recipe, section):
             if key not in known:
@@ -160,9 +163,23 @@ def build_rounds_recipe(values: Mapping[str, Any]) -> RoundsRecipe:
         if getattr(recipe, name) not in allowed:
             given = getattr(recipe, name)
             raise ConfigError(f"{name} was given as {show(given)}.{suggest(str(given), allowed)}")
-    if not recipe.temperature or isinstance(recipe.evaluation()["temperature"], list):
-        raise ConfigError("Rounds draw at one temperature or more and are evaluated at one; write temperature: [1.0].")
+    check_temperatures("temperature", recipe.temperature)
+    check_temperatures("held_out.temperature", recipe.evaluation()["temperature"])
+    if recipe.evaluation()["split"] == "train":
+        raise ConfigError("held_out.split is train, which rounds learn from; write test, or another split.")
+    engine = recipe.engine["name"] if isinstance(recipe.engine, dict) and "name" in recipe.engine else recipe.engine
+    if engine == "openai":
+        raise ConfigError("engine is openai, but no server has the models that rounds make; write hf or vllm.")
     if recipe.negatives and len(recipe.temperature) > 1:
-        raise ConfigError("negatives takes the wrong samples of one temperature; write temperature: [1.0].")
+        raise ConfigError("negatives takes the wrong samples of one temperature; write temperature: 1.0.")
     recipe.fine_tuning(1)
     return recipe
+
+
+def check_temperatures(key: str, given: Any) -> None:
+    """Raise ConfigError unless this is a temperature, or a list of different ones."""
+    several = given if isinstance(given, list) else [given]
+    for each in several:
+        check_number("A recipe of rounds", key, each, at_least=0)
+    if not several or len({*several}) < len(several):
+        raise ConfigError(f"{key} was given as {show(given)}; write a temperature, or a list with each once.")

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlkit.errors import StoreError
-from rlkit.evaluation.collecting import collect_solutions
-from rlkit.evaluation.comparing.comparison import compare_runs
-from rlkit.evaluation.comparing.models import read_model
-from rlkit.files import locked, read_json, write_json, write_text
-from rlkit.recipe import build_recipe, differences
+from rlkit.errors import ConfigError
+from rlkit.evaluation.collecting import Guard, collect_solutions
 from rlkit.recipe.rounds import RoundsRecipe
-from rlkit.recipe.yaml_text import format_yaml, parse_yaml
 from rlkit.rounds import stages
-from rlkit.terminal import note
-from rlkit.trainers.claiming import RunOutcome
+from rlkit.rounds.history import (
+    Entry,
+    describe_round,
+    find_changes,
+    has_risen,
+    measure,
+    read_history,
+    tabulate,
+    write_history,
+)
+from rlkit.runs import RunDirectory
+from rlkit.terminal import note, say
+from rlkit.trainers.claiming import RunOutcome, record_status
 
-_STAMP = "rounds.json"
-_OURS = ("recipe.yaml", _STAMP, "report.*", "*.txt", "base", "model", "model.part", "round-*")
+_UNIT = "round"
 
 
 def check_rounds(recipe: RoundsRecipe) -> str | None:
-    """Check all of a recipe that can be known without its model's weights, the fine-tuning too.
+    """Check all of a recipe that can be known without problems and the model's weights, the fine-tuning too.
 
     Returns:
         What could not be tried, as a sentence.
@@ -32,15 +42,25 @@ def check_rounds(recipe: RoundsRecipe) -> str | None:
     Raises:
         RlkitError: naming what would stop the run.
     """
-    from rlkit.evaluation.request import EvaluationRequest
-    from rlkit.trainers.sft.run import try_sft
+    from rlkit.diversity import resolve_partition
+    from rlkit.tasks import resolve_task
+    from rlkit.trainers.stack import quiet_libraries
 
-    drawn = recipe.draw(1)
-    more = {key: drawn[key] for key in ("split", "limit", "engine") if key in drawn}
-    for temperature in recipe.temperature:
-        sampling = {**recipe.sampling, "temperature": temperature}
-        EvaluationRequest(recipe.model, recipe.task, recipe.samples, "draws", sampling=sampling, **more)
-    return try_sft(recipe.fine_tuning(1))
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            "Rounds are run by rlkit train alone, without a launcher: each stage is a command of its own."
+        )
+    quiet_libraries()
+    from rlkit.trainers.sft.preparing import check_sft
+    from rlkit.trainers.trial import check_machine
+
+    resolve_task(recipe.task)
+    if recipe.partition is not None:
+        resolve_partition(recipe.partition)
+    for options in (recipe.draw(1), recipe.evaluation()):
+        _check_sampling(recipe, options)
+    check_machine(check_sft(recipe.fine_tuning(1)).settings)
+    return "Its rows are those that the rounds will find, so they were not tried."
 
 
 def run_rounds(recipe: RoundsRecipe, *, overwrite: bool = False) -> RunOutcome:
@@ -51,42 +71,51 @@ def run_rounds(recipe: RoundsRecipe, *, overwrite: bool = False) -> RunOutcome:
 
     Raises:
         RlkitError: a stage failed, or the directory holds something else.
-        KeyboardInterrupt: broken off; the same command goes on.
+        KeyboardInterrupt: broken off, by Ctrl-C or SIGTERM; the same command goes on.
     """
-    output = Path(recipe.output).expanduser()
+    directory = RunDirectory(recipe.output)
+    done = None if overwrite else directory.finished_step(recipe)
+    if done is not None:
+        return RunOutcome("already finished", done, recipe.output, _UNIT)
     check_rounds(recipe)
-    output.mkdir(parents=True, exist_ok=True)
-    with locked(output):
-        if overwrite:
-            _clear(output)
-        _claim(output, recipe)
-        state: dict[str, Any] = {"rounds": [], "finished": False}
-        if (output / _STAMP).is_file():
-            state = read_json(output / _STAMP)
-        if state["finished"]:
-            return RunOutcome("already finished", len(state["rounds"]) - 1, recipe.output)
-        return _go_on(recipe, output, state)
+    with directory.lock():
+        claim = directory.inspect(recipe, overwrite)
+        if claim.action == "nothing":
+            return RunOutcome("already finished", claim.step, recipe.output, _UNIT)
+        directory.prepare(recipe, claim, overwrite)
+        with record_status(directory, claim, 1, True, {"kind": recipe.kind}), _term_as_interrupt():
+            _refuse_held_out(recipe)
+            return _go_on(recipe, directory)
 
 
-def _go_on(recipe: RoundsRecipe, output: Path, state: dict[str, Any]) -> RunOutcome:
-    done: list[dict[str, Any]] = state["rounds"]
-    if not done:
+def _go_on(recipe: RoundsRecipe, directory: RunDirectory) -> RunOutcome:
+    path, n = directory.path / "rounds.json", recipe.evaluation()["n"]
+    history = read_history(path)
+    place = f"round {len(history)}" if history else "the base"
+    note(f"{recipe.output}: {recipe.rounds} rounds of {recipe.samples} samples a problem; at {place}.")
+    if not history:
         stages.evaluate_base(recipe)
-        done.append({"round": 0, **_measure(output / "base", recipe)})
-        write_json(output / _STAMP, state)
-    while len(done) <= recipe.rounds and not done[-1].get("stopped"):
-        number = len(done)
-        done.append(_run_round(recipe, output, number))
-        write_json(output / _STAMP, state)
-        note(_describe(done[-1]))
-    last = len(done) - 1
-    _keep_model(output, output / f"round-{last}" / "sft" / "model")
+        history.append({"round": 0, "samples": 0, "correct": 0, "solutions": 0, **measure(directory.path / "base", n)})
+        write_history(path, history)
+    while not _is_over(recipe, history):
+        began = None if (directory.path / f"round-{len(history)}").exists() else time.monotonic()
+        history.append(_run_round(recipe, directory.path, history[-1]))
+        write_history(path, history)
+        directory.write_state(step=len(history) - 1, max_steps=recipe.rounds)
+        note(describe_round(history[-1]))
+        if began is not None and not _is_over(recipe, history):
+            minutes = (recipe.rounds - history[-1]["round"]) * (time.monotonic() - began) / 60
+            note(f"The rounds that are left take about {max(1, round(minutes))} min at most.")
+    last = len(history) - 1
+    _keep_model(directory.path, directory.path / f"round-{last}" / "sft" / "model")
     stages.report(recipe, range(1, last + 1))
-    write_json(output / _STAMP, state | {"finished": True})
-    return RunOutcome("finished", last, recipe.output)
+    say("\n".join(tabulate(history)))
+    directory.write_state(status="finished", step=last)
+    return RunOutcome("finished", last, recipe.output, _UNIT)
 
 
-def _run_round(recipe: RoundsRecipe, output: Path, number: int) -> dict[str, Any]:
+def _run_round(recipe: RoundsRecipe, output: Path, before: Entry) -> Entry:
+    number, n = before["round"] + 1, recipe.evaluation()["n"]
     draws = stages.draw(recipe, number)
     # An archive a round: what this round's fine-tuning reads does not change when a later round finds more.
     path = output / f"round-{number}" / "archive.jsonl"
@@ -94,42 +123,58 @@ def _run_round(recipe: RoundsRecipe, output: Path, number: int) -> dict[str, Any
         part = path.with_suffix(".part")
         shutil.copyfile(output / f"round-{number - 1}" / "archive.jsonl", part)
         os.replace(part, path)
-    held_out = [(recipe.task, str(recipe.evaluation()["split"]))]
     archive, found = collect_solutions(
-        path, [draws], task=recipe.task, partition=recipe.partition, held_out=held_out, round=number
+        path, [draws], task=recipe.task, partition=recipe.partition, held_out=_held_out(recipe), round=number
     )
+    if not archive.num_solutions:
+        raise ConfigError(
+            f"Not one of {found.num_samples:,} samples is correct, so there is nothing to learn; raise samples or "
+            "problems, or begin with a model that solves some."
+        )
     stages.fine_tune(recipe, number)
-    before = output / "base" if number == 1 else output / f"round-{number - 1}" / "sft"
-    here = output / f"round-{number}" / "sft"
-    changes = _compare(before, here, recipe)
-    entry: dict[str, Any] = {"round": number, "samples": found.num_samples, "correct": found.num_correct}
-    entry |= {"solutions": archive.num_solutions, **_measure(here, recipe), "changes": changes}
-    has_risen = any(change["low"] is not None and change["low"] > 0 for change in changes.values())
-    return entry | {"stopped": recipe.stop and not has_risen}
+    here = stages.evaluate(recipe, number)
+    changes = find_changes(output / "base" if number == 1 else output / f"round-{number - 1}" / "sft", here, n)
+    return {
+        "round": number,
+        "samples": before["samples"] + found.num_samples,
+        "correct": before["correct"] + found.num_correct,
+        "solutions": archive.num_solutions,
+        **measure(here, n),
+        "changes": changes,
+        "stopped": recipe.stop and not has_risen(changes),
+    }
 
 
-def _compare(before: Path, here: Path, recipe: RoundsRecipe) -> dict[str, dict[str, Any]]:
-    """Return the change of pass@n and coverage with its paired 95 % interval."""
-    n = recipe.evaluation()["n"]
-    found = compare_runs(read_model(before).main(), read_model(here).main(), ks=[1, n])
-    cells = {f"pass@{n}": found["pass_at_k"][str(n)], "solution_coverage": found["metrics"]["solution_coverage"]}
-    return {name: {key: cell[key] for key in ("difference", "low", "high")} for name, cell in cells.items()}
+def _is_over(recipe: RoundsRecipe, history: list[Entry]) -> bool:
+    return len(history) > recipe.rounds or bool(history[-1].get("stopped"))
 
 
-def _measure(directory: Path, recipe: RoundsRecipe) -> dict[str, Any]:
-    n = recipe.evaluation()["n"]
-    report = read_model(directory).main()
-    found = compare_runs(report, report, ks=[1, n])
-    values = {f"pass@{k}": found["pass_at_k"][str(k)]["a"] for k in (1, n)}
-    return values | {"solution_coverage": found["metrics"]["solution_coverage"]["a"]}
+def _held_out(recipe: RoundsRecipe) -> list[tuple[Any, str]]:
+    return [(recipe.task, str(recipe.evaluation()["split"]))]
 
 
-def _describe(entry: dict[str, Any]) -> str:
-    measured = ", ".join(
-        f"{name} {value:.3f}" for name, value in entry.items() if isinstance(value, float) and value == value
-    )
-    ends = " Neither rose beyond its interval, so this is the last round." if entry["stopped"] else ""
-    return f"Round {entry['round']}: {entry['solutions']:,} solutions so far; {measured}.{ends}"
+def _refuse_held_out(recipe: RoundsRecipe) -> None:
+    """Say that a training problem is held out before samples are drawn of it, not after."""
+    from rlkit.tasks import resolve_task
+    from rlkit.tasks.rows import load_rows
+
+    task = resolve_task(recipe.task)
+    rows = load_rows(task, "train")[: recipe.problems]
+    if found := Guard(task, _held_out(recipe)).find(rows):
+        raise ConfigError(
+            f"{len(found)} of the {len(rows)} training problems are held out, such as {found[0][0]!r} of "
+            f"{found[0][1]}; give the task a split train that shares none with what it is evaluated on."
+        )
+
+
+def _check_sampling(recipe: RoundsRecipe, options: dict[str, Any]) -> None:
+    from rlkit.evaluation.request import EvaluationRequest
+
+    temperature = options["temperature"]
+    more = {key: options[key] for key in ("split", "limit", "engine", "partition") if key in options}
+    for each in temperature if isinstance(temperature, list) else [temperature]:
+        sampling = {**recipe.sampling, "temperature": each}
+        EvaluationRequest(recipe.model, recipe.task, options["n"], "samples", sampling=sampling, **more)
 
 
 def _keep_model(output: Path, model: Path) -> None:
@@ -140,18 +185,14 @@ def _keep_model(output: Path, model: Path) -> None:
     os.replace(part, output / "model")
 
 
-def _claim(output: Path, recipe: RoundsRecipe) -> None:
-    path = output / "recipe.yaml"
-    if path.is_file():
-        there = build_recipe(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
-        if there.kind != "rounds" or (found := differences(recipe, there)):
-            why = "of another kind" if there.kind != "rounds" else f"where {'; '.join(found)}"
-            raise StoreError(f"{output} holds a run {why}; choose another output, or give --overwrite.")
+@contextlib.contextmanager
+def _term_as_interrupt() -> Iterator[None]:
+    """Take SIGTERM, with which schedulers end a job, as Ctrl-C: stages save what they have."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    write_text(path, format_yaml(recipe.to_mapping()))
-
-
-def _clear(output: Path) -> None:
-    for pattern in _OURS:
-        for path in output.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

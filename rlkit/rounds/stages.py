@@ -9,48 +9,50 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlkit.errors import StoreError
 from rlkit.files import write_text
 from rlkit.recipe.rounds import RoundsRecipe
 from rlkit.recipe.yaml_text import format_yaml
+from rlkit.runs import RunDirectory
+from rlkit.tasks import resolve_task
+from rlkit.tasks.rows import load_rows
 from rlkit.workers.lanes import Stage, count_lines, run_lanes
 
 
 def evaluate_base(recipe: RoundsRecipe) -> None:
     """Evaluate the base on the held-out problems; reuses what is there."""
-    output = Path(recipe.folder) / "base" / "eval"
-    options = recipe.evaluation()
-    words = ["eval", "--model", recipe.model, "--output", str(output), *eval_words(options)]
-    _run(_samples_stage(Path(recipe.folder), "base: evaluating", words, options, [output / "samples.jsonl"]))
+    _sample(recipe, "base: evaluating", recipe.model, Path(recipe.folder) / "base" / "eval", recipe.evaluation())
 
 
 def draw(recipe: RoundsRecipe, number: int) -> Path:
     """Draw a round's samples of the training problems; returns their directory."""
     output = Path(recipe.folder) / f"round-{number}" / "draws"
-    options = recipe.draw(number)
-    words = ["eval", "--model", recipe.sampler(number), "--output", str(output), *eval_words(options)]
-    several = [output / f"t{each:g}" / "samples.jsonl" for each in recipe.temperature]
-    samples = several if len(several) > 1 else [output / "samples.jsonl"]
-    _run(_samples_stage(Path(recipe.folder), f"round {number}: drawing", words, options, samples))
+    _sample(recipe, f"round {number}: drawing", recipe.sampler(number), output, recipe.draw(number))
     return output
 
 
 def fine_tune(recipe: RoundsRecipe, number: int) -> None:
-    """Fine-tune on the archive of a round, and evaluate."""
+    """Fine-tune on the archive of a round."""
     sft = recipe.fine_tuning(number)
     path = Path(recipe.folder) / f"round-{number}" / "sft.yaml"
     write_text(path, format_yaml(sft.to_mapping()))
-    options = recipe.evaluation()
-    samples = [Path(sft.output) / "eval" / "samples.jsonl"]
-    words = ["train", str(path)]
-    _run(_samples_stage(Path(recipe.folder), f"round {number}: fine-tuning and evaluating", words, options, samples))
+    _run(recipe, f"round {number}: fine-tuning", ["sft", str(path)], 100, lambda: _percent(sft.output), "%")
+
+
+def evaluate(recipe: RoundsRecipe, number: int) -> Path:
+    """Evaluate a round's model on the held-out problems; returns its run directory."""
+    directory = Path(recipe.folder) / f"round-{number}" / "sft"
+    options = {**recipe.evaluation(), "name": f"round-{number}"}
+    _sample(recipe, f"round {number}: evaluating", str(directory / "model"), directory / "eval", options)
+    return directory
 
 
 def report(recipe: RoundsRecipe, numbers: Sequence[int]) -> None:
     """Write the report of all rounds against the base."""
     output = Path(recipe.folder)
     directories = [str(output / "base"), *(str(output / f"round-{each}" / "sft") for each in numbers)]
-    words = ["report", *directories, "--output", str(output / "report.html")]
-    _run(Stage("report", _command(words), output / "report.txt", 1, lambda: 0, "pages"))
+    page = output / "report.html"
+    _run(recipe, "report", ["report", *directories, "--output", str(page)], 1, lambda: int(page.exists()), "pages")
 
 
 def eval_words(options: Mapping[str, Any]) -> list[str]:
@@ -63,19 +65,30 @@ def eval_words(options: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _samples_stage(
-    log_in: Path, title: str, words: list[str], options: Mapping[str, Any], samples: Sequence[Path]
-) -> Stage:
-    log = log_in / f"{title.replace(': ', '.').replace(' ', '_')}.txt"
-    temperatures = options["temperature"]
-    several = len(temperatures) if isinstance(temperatures, list) else 1
-    total = options["n"] * options.get("limit", 0) * several
-    return Stage(title, _command(words), log, total, lambda: sum(map(count_lines, samples)), "samples")
+def sample_files(output: Path, temperature: Any) -> list[Path]:
+    """Return the files that `rlkit eval` writes samples to, one a temperature."""
+    if not isinstance(temperature, list) or len(temperature) == 1:
+        return [output / "samples.jsonl"]
+    return [output / f"t{each:g}" / "samples.jsonl" for each in temperature]
 
 
-def _command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "rlkit", *words]
+def _sample(recipe: RoundsRecipe, title: str, model: str, output: Path, options: Mapping[str, Any]) -> None:
+    files = sample_files(output, options["temperature"])
+    problems = load_rows(resolve_task(recipe.task), options["split"])[: options.get("limit")]
+    words = ["eval", "--model", model, "--output", str(output), *eval_words(options)]
+    total = options["n"] * len(problems) * len(files)
+    _run(recipe, title, words, total, lambda: sum(map(count_lines, files)), "samples")
 
 
-def _run(stage: Stage) -> None:
-    run_lanes([[stage]], 1, os.cpu_count() or 1)
+def _percent(output: str) -> int:
+    try:
+        state = RunDirectory(output).read_state()
+    except StoreError:
+        return 0
+    return int(100 * state.get("step", 0) / (state.get("max_steps") or 1)) if "max_steps" in state else 0
+
+
+def _run(recipe: RoundsRecipe, title: str, words: Sequence[str], total: int, count_done: Any, unit: str) -> None:
+    log = Path(recipe.folder) / "logs" / f"{title.replace(': ', '-').replace(' ', '-')}.txt"
+    command = [sys.executable, "-m", "rlkit", *words]
+    run_lanes([[Stage(title, command, log, total, count_done, unit)]], 1, os.cpu_count() or 1)

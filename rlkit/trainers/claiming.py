@@ -29,12 +29,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a call of `train` ended."""
+    """How a run of any kind ended."""
 
     status: Literal["finished", "interrupted", "already finished"]
     step: int
     """The last step done, counted from the start of the run."""
     output: str
+    unit: str = "step"
+    """What is counted."""
 
 
 def find_finished(directory: RunDirectory, recipe: RunRecipe, overwrite: bool) -> RunOutcome | None:
@@ -73,7 +75,7 @@ def claim_and_run(
         claim = decide_on_first(claim_directory, is_main)
         if claim.action == "nothing":
             return RunOutcome("already finished", claim.step, recipe.output)
-        with _record_status(directory, claim, config.world_size, is_main, method):
+        with record_status(directory, claim, config.world_size, is_main, method):
             return run(claim)
 
 
@@ -151,7 +153,7 @@ def decide_on_first(decide: Callable[[], T], is_main: bool) -> T:
 
 
 @contextlib.contextmanager
-def _record_status(
+def record_status(
     directory: RunDirectory, claim: Claim, world_size: int, is_main: bool, method: dict[str, Any]
 ) -> Iterator[None]:
     """Keep run.json truthful however the block ends; a kill leaves `running` without a lock, which says the same."""

@@ -47,8 +47,13 @@ def test_each_round_draws_with_a_seed_of_its_own_and_is_evaluated_with_one():
         ({"start_from": "bas"}, "Did you mean 'base'"),
         ({"sft": {"data": "x"}}, "sft of a recipe of rounds has no key 'data'"),
         ({"sampling": {"temperature": 1.0}}, "has no key 'temperature'"),
-        ({"held_out": {"temperature": [1.0]}}, "evaluated at one"),
+        ({"held_out": {"temperature": []}}, "held_out.temperature was given as"),
+        ({"held_out": {"split": "train"}}, "which rounds learn from"),
+        ({"temperature": [1.0, 1]}, "with each once"),
+        ({"temperature": ["hot"]}, "temperature"),
+        ({"temperature": -1}, "temperature"),
         ({"negatives": -1.0}, "negatives"),
+        ({"engine": {"name": "openai", "base_url": "http://a"}}, "no server has the models"),
         ({"negatives": 1.0, "temperature": [0.6, 1.0]}, "one temperature"),
         ({"sft": {"train": {"output_dir": "x"}}}, "output"),
     ],
@@ -56,3 +61,13 @@ def test_each_round_draws_with_a_seed_of_its_own_and_is_evaluated_with_one():
 def test_what_cannot_be_run_is_refused(extra, said):
     with pytest.raises(ConfigError, match=said):
         build_recipe({**SMALL, **extra})
+
+
+def test_a_temperature_may_stand_alone_and_the_partition_tells_held_out_solutions_apart_too():
+    recipe = build_recipe(
+        {**SMALL, "temperature": 1, "partition": "equation_set", "held_out": {"temperature": [0.6, 1]}}
+    )
+    assert recipe.draw(1)["temperature"] == [1.0]
+    assert recipe.evaluation()["partition"] == "equation_set"
+    assert "partition" not in recipe.draw(1)
+    assert recipe.evaluation()["temperature"] == [0.6, 1]
