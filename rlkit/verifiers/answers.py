@@ -31,9 +31,11 @@ _SAID_LAST = re.compile(
     re.IGNORECASE,
 )
 _SAID_FIRST = re.compile(
-    r"(\S*\d\S*)[ \t]++is[ \t]++(?:the|my)[ \t]++(?:final[ \t]++|correct[ \t]++)?(?:answer|solution|result)\.?",
+    r"(?=\S*?\d)(\S++)[ \t]++is[ \t]++(?:the|my)[ \t]++(?:final[ \t]++|correct[ \t]++)?(?:answer|solution|result)\.?",
     re.IGNORECASE,
 )
+_LONGEST_SENTENCE = 1000
+"""Characters of an answer that is read as a sentence; a longer one is no sentence about a number."""
 _LONGEST_NUMBER_SEARCH = 4000
 """Characters from the end in which the last number is looked for."""
 
@@ -59,6 +61,8 @@ def extract_final_answer(text: str, *, last_number: bool = False) -> str | None:
 def said_number(answer: str) -> str | None:
     """Return the number of an answer that is a sentence, as `The value is 42.`, None where it is none."""
     plain = answer.strip()
+    if len(plain) > _LONGEST_SENTENCE:
+        return None
     found = _SAID_FIRST.fullmatch(plain) or _SAID_LAST.fullmatch(plain)
     return found[1].rstrip(".") if found else None
 

@@ -240,7 +240,7 @@ def test_signs_of_hacking_are_logged_and_warned_of_once(tmp_path, monkeypatch):
         "variance_share": 0.3,
         "held_out": lambda completions, **_: [0.0] * len(completions),
     }
-    trainer = build_trainer(tmp_path, [words, words_again], reward_weights=[1.0, 3.0], max_steps=4, monitor=monitor)
+    trainer = build_trainer(tmp_path, [words, words_again], reward_weights=[1.0, 3.0], max_steps=12, monitor=monitor)
     trainer.train()
     for entry in trainer.state.log_history[:4]:
         shares = [entry[f"monitor/variance_share/{name}"] for name in ("words", "words_again")]
@@ -259,7 +259,7 @@ def test_a_failing_reward_is_not_blamed_on_the_others(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("rlkit.trainers.monitoring.note", said.append)
     monitor = {"failure_rate": 0.01, "length_correlation": 1.0, "variance_share": 1.0}
-    trainer = build_trainer(tmp_path, [words, fails_on_short], max_error_rate=1.0, monitor=monitor)
+    trainer = build_trainer(tmp_path, [words, fails_on_short], max_error_rate=1.0, max_steps=10, monitor=monitor)
     trainer.train()
     assert [line.split()[1] for line in said] == ["fails_on_short"]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rlkit.verifiers import cut_after_answer, extract_final_answer, normalise_answer, read_answer
 from rlkit.verifiers.announcements import find_marked
+from rlkit.verifiers.answers import said_number
 
 
 @pytest.mark.parametrize(
@@ -255,3 +256,10 @@ def test_the_last_number_may_have_its_unit_stuck_to_it(text, number):
 def test_a_box_or_tag_alone_can_be_asked_for(text, answer):
     found = find_marked(text)
     assert (found and found.content) == answer
+
+
+def test_an_answer_of_a_million_digits_is_no_sentence():
+    """A pattern that backtracks here takes hours."""
+    assert said_number("9" * 1_000_000) is None
+    assert said_number("9" * 900) is None
+    assert said_number("1,000 is the answer") == "1,000"
