@@ -94,7 +94,9 @@ def load_runs(directories: Sequence[Path | str], progress: Callable[[int], None]
     for folder in folders:
         reports.append(read_report(folder))
         progress(len(reports))
-    given = ["" if each else str(report["name"]) for each, report in zip(several, reports, strict=True)]
+    # Of several temperatures the name says which, and the run is all of them.
+    ends = [f" t{temperature_of(report):g}" if each else "" for each, report in zip(several, reports, strict=True)]
+    given = [str(report["name"]).removesuffix(end) for report, end in zip(reports, ends, strict=True)]
     names = _unique_names([f.parent if each else f for f, each in zip(folders, several, strict=True)], given)
     runs = [_load_model(*each) for each in zip(folders, reports, names, several, strict=True)]
     check_comparable([each for run in runs for each in (run, *run.others)])

@@ -89,6 +89,16 @@ def test_a_directory_of_temperatures_is_one_run(tmp_path):
     assert (grpo.others, grpo.model.temperatures) == ((), (1.0,))
 
 
+def test_a_run_of_several_temperatures_keeps_the_name_that_it_was_given(tmp_path):
+    for temperature in (0.6, 1.0):
+        for folder, stem in (("sft/eval", "round-1"), ("other/eval", "eval")):
+            place = tmp_path / folder / f"t{temperature:g}"
+            write_evaluation(
+                place, BASE, num_problems=4, n=4, name=f"{stem} t{temperature:g}", sampling=at(temperature)
+            )
+    assert [run.name for run in load_runs([tmp_path / "sft", tmp_path / "other"])] == ["round-1", "other"]
+
+
 def at(temperature):
     return {"temperature": temperature, "max_tokens": 32}
 
