@@ -26,6 +26,7 @@ SMALL = {
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_rounds_that_were_broken_off_go_on_where_they_were(tmp_path, monkeypatch):
     recipe = build_recipe({**SMALL, "output": str(tmp_path / "out")})
     fine_tune = stages.fine_tune
