@@ -128,6 +128,7 @@ def start_and_kill(output: Path, when) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_run_that_was_killed_ends_as_a_whole_one(whole, tmp_path):
     output = after_first_round(whole, tmp_path / "stopped")
     sft = output / "round-2" / "sft"
@@ -147,6 +148,7 @@ def test_a_run_that_was_killed_ends_as_a_whole_one(whole, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.side_by_side
 def test_a_finished_run_has_a_report_and_is_left_alone(whole):
     first, second = (Archive.open(whole / f"round-{number}" / "archive.jsonl") for number in (1, 2))
     assert [source.round for source in second.sources.values()] == [1, 2]
