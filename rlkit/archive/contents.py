@@ -129,14 +129,3 @@ def _size(finding: Finding) -> tuple[int, int, str]:
 
 def _order(solution: Solution) -> tuple[int, str, float]:
     return len(solution.completion), solution.completion, -(solution.logp if solution.logp is not None else -1e300)
-
-
-def same_prompt(prompt: Prompt) -> str:
-    """Return what a prompt asks, as a text in which case, white space and who else speaks do not matter.
-
-    Two problems with the same are one problem under two ids.
-    """
-    if not isinstance(prompt, str):
-        asked = [message.get("content") for message in prompt if message.get("role") == "user"]
-        prompt = " ".join(part if isinstance(part, str) else json.dumps(part) for part in asked)
-    return " ".join(prompt.casefold().split())

@@ -43,6 +43,7 @@ class Archive:
         self._prompts: dict[str, Prompt] = {}
         self._findings: dict[str, dict[str, Finding]] = defaultdict(dict)
         self._classes: dict[str, dict[str, str]] = {}
+        self._joined: dict[str, Problem] = {}
         self._num_bytes = 0
 
     @classmethod
@@ -94,7 +95,9 @@ class Archive:
     @property
     def problems(self) -> dict[str, Problem]:
         """Every problem that samples were drawn of, solved or not, by id."""
-        return {id: join_findings(self._findings[id], self._classes.get(id)) for id in sorted(self._findings)}
+        for id in self._findings.keys() - self._joined.keys():
+            self._joined[id] = join_findings(self._findings[id], self._classes.get(id))
+        return {id: self._joined[id] for id in sorted(self._joined)}
 
     def texts(self, problem: str) -> tuple[Solution, ...]:
         """Return the solutions of a problem before any were judged the same; sorted by key."""
@@ -113,6 +116,8 @@ class Archive:
             file.append(_line({"problem": id, "classes": of_one}) for id, of_one in new.items())
             self._num_bytes = self.path.stat().st_size
         self._classes |= new
+        for id in new:
+            self._joined.pop(id, None)
 
     def add(self, source: Source, findings: Iterable[Finding]) -> int:
         """Add what a source found; on the disk when this returns.
@@ -178,7 +183,7 @@ class Archive:
             return
         there = Archive.open(self.path)
         self.sources, self._prompts, self._findings = there.sources, there._prompts, there._findings
-        self._classes = there._classes
+        self._classes, self._joined = there._classes, {}
 
     def _new_entries(self, source: Source, findings: Iterable[Finding]) -> Iterator[dict[str, Any]]:
         if source.id not in self.sources:
@@ -197,6 +202,7 @@ class Archive:
             source, problem = self.sources[entry["source"]].id, entry["problem"]
             finding = _from_json(entry, self._prompts[problem])
             self._findings[problem][source] = choose_finding(self._findings[problem].get(source), finding)
+            self._joined.pop(problem, None)
         elif "classes" in entry:
             self._classes[entry["problem"]] = {str(key): str(name) for key, name in entry["classes"].items()}
         elif "prompt" in entry:

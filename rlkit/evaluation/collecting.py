@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.archive import Archive, Finding, Solution, Source
-from rlkit.archive.contents import merge_solutions, same_prompt
+from rlkit.archive.contents import merge_solutions
 from rlkit.diversity import Partition, resolve_partition
 from rlkit.diversity.contract import label_group, read_features
 from rlkit.diversity.key_partitions import NormalisedText
 from rlkit.diversity.text_partition import KeyPartition
-from rlkit.errors import ConfigError, RlkitError, StoreError
+from rlkit.errors import ConfigError, StoreError
 from rlkit.evaluation.comparing.models import find_evaluations
 from rlkit.evaluation.configuration import describe_spec, digest_of
 from rlkit.evaluation.directory import labels_are_pending, read_config
@@ -26,6 +26,8 @@ from rlkit.evaluation.samples.problems import load_problems
 from rlkit.evaluation.samples.reading import Record, read_samples
 from rlkit.evaluation.samples.solution_classes import shorten_key
 from rlkit.files import locked
+from rlkit.tasks import resolve_task
+from rlkit.tasks.held_out import HeldOut
 from rlkit.terminal import note
 from rlkit.types import PluginSpec, Row, Task
 from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
@@ -78,7 +80,7 @@ def collect_solutions(
             header = read_config(folder)
             spec, resolved, rows = load_problems(folder, header, task)
             chosen = partition if partition is not None else _partition_of(output, resolved)
-            Guard(resolved, held_out).check(rows, folder)
+            _refuse_held_out(resolved, held_out, rows, folder)
             judge = resolve_partition(chosen)
             opened = Archive.create(output, task=describe_spec(spec), partition=describe_spec(chosen))
             archive = archive or opened
@@ -93,44 +95,6 @@ def collect_solutions(
     if archive is None:
         raise ConfigError("No evaluation was named to collect from; write the directory of one.")
     return archive, done
-
-
-class Guard:
-    """Knows the problems that are held out, by id and by prompt."""
-
-    def __init__(self, task: Task, others: Sequence[tuple[PluginSpec, str]] = ()) -> None:
-        from rlkit.tasks import resolve_task
-
-        self._names: dict[str, str] = {}
-        for each, split in [(task, "test"), *((resolve_task(spec), split) for spec, split in others)]:
-            self._learn(each, split, is_named=each is not task)
-
-    def _learn(self, task: Task, split: str, is_named: bool) -> None:
-        from rlkit.tasks.rows import load_rows
-
-        try:
-            rows = load_rows(task, split)
-        except RlkitError:
-            # A task need not have a test split.
-            if is_named:
-                raise
-            return
-        for row in rows:
-            for name in _names_of(row):
-                self._names[name] = f"{task.name} ({split})"
-
-    def find(self, rows: Sequence[Row]) -> list[tuple[str, str]]:
-        """Return which of these problems are held out, each as its id and what holds it out."""
-        found = [(row["id"], self._names[name]) for row in rows for name in _names_of(row) if name in self._names]
-        return [*dict(found).items()]
-
-    def check(self, rows: Sequence[Row], place: Path) -> None:
-        """Raise StoreError where any of these problems is held out."""
-        if found := self.find(rows):
-            raise StoreError(
-                f"{place} holds samples of {len(found)} held-out problems, such as {found[0][0]!r} of {found[0][1]}; "
-                "an archive is for training, so draw from another split (rlkit eval --split train)."
-            )
 
 
 def classify(archive: Archive, problems: Iterable[str], rows: Mapping[str, Row], partition: Partition) -> None:
@@ -212,6 +176,15 @@ def _evaluations(path: Path) -> list[Path]:
     return find_evaluations(path)
 
 
+def _refuse_held_out(task: Task, others: Sequence[tuple[PluginSpec, str]], rows: Sequence[Row], folder: Path) -> None:
+    known = HeldOut(task, ("test",), [(resolve_task(spec), split) for spec, split in others])
+    if found := known.find((row["id"], row["prompt"]) for row in rows):
+        raise StoreError(
+            f"{folder} holds samples of {len(found)} held-out problems, such as {found[0][0]!r} of {found[0][1]}; an "
+            "archive is for training, so draw from another split (rlkit eval --split train)."
+        )
+
+
 def _keys_of(partition: Partition) -> Partition:
     """Return what tells solutions apart while they are counted: by their texts, where only pairs can be judged."""
     return partition if isinstance(partition, KeyPartition) else NormalisedText()
@@ -235,7 +208,3 @@ def _source(header: Mapping[str, Any], round: int | None) -> Source:
     step = _CHECKPOINT.search(model)
     temperature = config["sampling"].get("temperature")
     return Source(digest_of(identity), model, temperature, int(step[1]) if step else None, round)
-
-
-def _names_of(row: Row) -> tuple[str, str]:
-    return f"id {row['id']}", f"prompt {same_prompt(row['prompt'])}"

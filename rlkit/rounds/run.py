@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.errors import ConfigError
-from rlkit.evaluation.collecting import Guard, collect_solutions
+from rlkit.evaluation.collecting import collect_solutions
 from rlkit.recipe.rounds import RoundsRecipe
 from rlkit.rounds import stages
 from rlkit.rounds.history import (
@@ -156,11 +156,13 @@ def _held_out(recipe: RoundsRecipe) -> list[tuple[Any, str]]:
 def _refuse_held_out(recipe: RoundsRecipe) -> None:
     """Say that a training problem is held out before samples are drawn of it, not after."""
     from rlkit.tasks import resolve_task
+    from rlkit.tasks.held_out import HeldOut
     from rlkit.tasks.rows import load_rows
 
     task = resolve_task(recipe.task)
     rows = load_rows(task, "train")[: recipe.problems]
-    if found := Guard(task, _held_out(recipe)).find(rows):
+    others = [(resolve_task(spec), split) for spec, split in _held_out(recipe)]
+    if found := HeldOut(task, ("test",), others).find((row["id"], row["prompt"]) for row in rows):
         raise ConfigError(
             f"{len(found)} of the {len(rows)} training problems are held out, such as {found[0][0]!r} of "
             f"{found[0][1]}; give the task a split train that shares none with what it is evaluated on."

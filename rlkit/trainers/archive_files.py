@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rlkit.archive import Archive, ArchiveRow
-from rlkit.archive.contents import same_prompt
-from rlkit.errors import ConfigError, RlkitError, StoreError
+from rlkit.errors import ConfigError, StoreError
 from rlkit.objective import ArchiveLikelihood
 from rlkit.objective.stored import StoredRow
 from rlkit.parameters import show
 from rlkit.recipe.plan import Plan
-from rlkit.tasks.rows import load_rows
+from rlkit.tasks.held_out import HeldOut
 from rlkit.terminal import note
 from rlkit.trainers.host import TrainerHost
-from rlkit.types import Row
 
 Learnable = tuple[ArchiveRow, StoredRow]
 """A solution, and the tokens that it is learnt from."""
@@ -50,22 +47,12 @@ def check_archives(plan: Plan) -> None:
     solutions = [] if plan.archive is None else read_solutions(plan.archive)
     if not solutions:
         return
-    rows = [row for split in _HELD_OUT for row in _load_split(plan.task, split)]
-    ids, prompts = {str(row["id"]) for row in rows if "id" in row}, {same_prompt(row["prompt"]) for row in rows}
-    shared = {one.problem for one in solutions if one.problem in ids or same_prompt(one.prompt) in prompts}
-    if shared:
+    held_out = HeldOut(plan.task, _HELD_OUT)
+    if found := held_out.find((one.problem, one.prompt) for one in solutions):
         raise ConfigError(
-            f"The archives of this run hold {len(shared):,} problems that task {plan.task.name!r} holds out, such as "
-            f"{show(min(shared))}; what is trained on can measure nothing, so collect from the split train."
+            f"The archives of this run hold {len(found):,} problems that task {plan.task.name!r} holds out, such as "
+            f"{show(min(found)[0])}; what is trained on can measure nothing, so collect from the split train."
         )
-
-
-def _load_split(task: Any, split: str) -> list[Row]:
-    try:
-        return load_rows(task, split, needs_ids=False)
-    except RlkitError:
-        # Few tasks have them all, and one without problems to hold out holds out none.
-        return []
 
 
 def encode_solutions(host: TrainerHost, solutions: Sequence[ArchiveRow]) -> list[Learnable]:
