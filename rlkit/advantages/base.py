@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -87,6 +87,9 @@ class Transform:
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         """Return the transformed values; float64 on the CPU in, the same out."""
         raise NotImplementedError
+
+    makes: ClassVar[str] = "rewards"
+    """What comes out: other `rewards`, or `advantages` over a baseline of siblings, whose place a critic takes."""
 
     @property
     def needs(self) -> frozenset[str]:

@@ -14,6 +14,9 @@ from rlkit.advantages.context import GroupContext
 class SubtractGroupMean(Transform):
     """Subtract the mean of the scored completions of the same prompt (GRPO, arXiv 2402.03300, section 4.1.1)."""
 
+    makes = "advantages"
+    min_group_size = 2
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         shifted_PG = _shift_to_lowest(values_PG)
         return shifted_PG - shifted_PG.nanmean(dim=1, keepdim=True)
@@ -26,6 +29,9 @@ class SubtractLeaveOneOut(Transform):
     NaN where a completion has no scored sibling: there is no baseline then.
     """
 
+    makes = "advantages"
+    min_group_size = 2
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         count_P1 = count_scored(values_PG)
         others_P1 = torch.where(count_P1 > 1, count_P1 - 1, torch.nan)
@@ -36,6 +42,8 @@ class SubtractLeaveOneOut(Transform):
 @dataclass(frozen=True)
 class SubtractBatchMean(Transform):
     """Subtract the mean over every scored completion of the batch, whatever its prompt."""
+
+    makes = "advantages"
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         shifted_PG = _shift_to_lowest(values_PG, dim=None)

@@ -31,6 +31,8 @@ class MultiplyByDistinctness(Transform):
         MissingInputError: on call, when the partition, or for `among="correct"` the correctness, is absent.
     """
 
+    min_group_size = 2
+
     floor: float = 0.1
     """Smallest factor, in [0, 1]; 0 is the paper's equation, 0.1 the released code."""
     among: str = "all"

@@ -29,6 +29,8 @@ class DiscountByLikelihoodRank(Transform):
         MissingInputError: on call, when log-probabilities, or for `among="correct"` the correctness, are absent.
     """
 
+    min_group_size = 2
+
     coef: float = 0.25
     """Discount that the likeliest completion approaches, in [0, 1]."""
     among: str = "all"

@@ -30,6 +30,8 @@ class MatchMajority(Transform):
         MissingInputError: on call, when `answers_PG` is absent.
     """
 
+    min_group_size = 2
+
     count_no_answer: bool = False
     """Whether "no answer" takes part in the vote as if it were an answer, as in the released code."""
 

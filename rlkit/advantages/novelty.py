@@ -40,6 +40,8 @@ class NoveltyBands(Transform):
         MissingInputError: on call, when embeddings, or answers respectively correctness, are absent.
     """
 
+    min_group_size = 2
+
     labels: str = "majority"
     """`majority`: the sign is the vote, without labels; `verifier`: the sign is correctness."""
     alpha: float = 0.5

@@ -61,6 +61,10 @@ class AddOutcomeBonus(Transform):
     def needs(self) -> frozenset[str]:
         return frozenset({"answers_PG"} if self.kind == "batch" else {"answers_PG", "answer_counts_PG"})
 
+    @property
+    def min_group_size(self) -> int:
+        return 2 if self.kind in ("batch", "ucb_mean") else 1
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         answers_PG = ctx.require("answers_PG", self.name)
         answers_PG = torch.where(answers_PG >= 0, answers_PG, -1)

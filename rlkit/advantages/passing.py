@@ -37,6 +37,8 @@ class PassAtK(Transform):
         MissingInputError: on call, when correctness is absent and the values are not binary.
     """
 
+    makes = "advantages"
+
     k: int = 4
     """Draws that share one reward, 1 <= k <= G."""
     eps: float = 1e-6
@@ -86,6 +88,8 @@ class Pkpo(Transform):
         ConfigError: when built, k is no whole number from 1, the variant is unknown, or `loo_minus_one` is given k = 1,
             where the maximum without i is one of nothing; on call, k > G, or k = G under `loo`.
     """
+
+    makes = "advantages"
 
     k: int = 4
     """Draws of which the best counts, 1 <= k <= G."""

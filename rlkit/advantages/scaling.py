@@ -34,6 +34,9 @@ class DivideByGroupStd(_DivideByStd):
     A group with a single scored completion has no standard deviation under ddof=1 and becomes NaN, as in TRL.
     """
 
+    makes = "advantages"
+    min_group_size = 2
+
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         return values_PG / (nan_std(values_PG, self.ddof, dim=1) + self.eps)
 
@@ -45,6 +48,8 @@ class DivideByBatchStd(_DivideByStd):
     The deviation is that of the values as they arrive. TRL takes it from the *uncentred* rewards, so to reproduce TRL
     put `take="rewards"`.
     """
+
+    makes = "advantages"
 
     take: str = "values"
     """`values`: of the current values; `rewards`: of the summed rewards before any transform."""
@@ -78,6 +83,9 @@ class ClipByAbs(Transform):
 @dataclass(frozen=True)
 class DropZeroVarianceGroups(Transform):
     """Mask (NaN) groups whose scored values are all equal: they say nothing about which completion is better."""
+
+    makes = "advantages"
+    min_group_size = 2
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
         low_P1 = values_PG.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)

@@ -36,6 +36,8 @@ class DivideBySimilarity(Transform):
         MissingInputError: on call, when `embeddings_PGE` is absent.
     """
 
+    min_group_size = 2
+
     eps: float = 1e-6
     """Added to the sum of cosines; positive."""
     negative: str = "clip"
@@ -76,6 +78,8 @@ class AddLogdetMarginal(Transform):
         MissingInputError: on call, when `embeddings_PGE` is absent.
         ConfigError: on call, when a value is beyond 20 in size under `quality_weighted`.
     """
+
+    min_group_size = 2
 
     coef: float = 1.0
     """Factor of the bonus; any finite number."""
@@ -121,6 +125,8 @@ class AddEllipticalBonus(Transform):
     Raises:
         MissingInputError: on call, when `embeddings_PGE` is absent.
     """
+
+    min_group_size = 2
 
     coef: float = 0.1
     """Factor of the bonus; any finite number. Our choice."""
