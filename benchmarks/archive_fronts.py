@@ -1,13 +1,15 @@
 """Train arms on equal numbers of drawn samples and hold each against the base's front over temperature.
 
     python benchmarks/archive_fronts.py --output runs/fronts                        # 30,720 samples an arm, three seeds
+    python benchmarks/archive_fronts.py --output runs/fronts4 --times 4 --seeds 0   # 122,880 samples an arm
     python benchmarks/archive_fronts.py --output runs/fronts --arms grpo distinct --seeds 0 --problems 60 --samples 16
 
-Every arm may draw 30,720 samples of Countdown's training problems: on the policy's side as 60 steps of 512, from the
-base as 16 of each of 1,920 problems, or half of each. All are evaluated on the same held-out problems at two
-temperatures, the base at eight. Printed for each arm, seed and temperature: the difference to the base sampled so that
-its pass@1 is the same, in pass@k and in coverage of the solution set, with 95 % intervals paired by problem. What is
-finished is reused, so a call that was broken off goes on.
+Every arm may draw 30,720 samples of Countdown's training problems, or `--times` as many: on the policy's side as 60
+steps of 512, from the base as 16 of each of 1,920 problems, or half of each. With more samples fine-tuning takes 4
+epochs instead of 6. All are evaluated on the same held-out problems at two temperatures, the base at eight. Printed for
+each arm, seed and temperature: the difference to the base sampled so that its pass@1 is the same, in pass@k and in
+coverage of the solution set, with 95 % intervals paired by problem. What is finished is reused, so a call that was
+broken off goes on.
 """
 
 from __future__ import annotations
@@ -28,19 +30,24 @@ from rlkit.workers.lanes import Stage, count_lines, run_lanes
 BASE_TEMPERATURES, ARM_TEMPERATURES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.6, 1.0)
 NUM_PROBLEMS, SAMPLES_A_PROBLEM, NUM_STEPS = 1920, 16, 60
 """Training problems of a round of draws, and steps of 512 samples: 30,720 samples either way."""
-HALF = ("train.max_steps=30", "archive.rows_per_step=193")
+HALF_ROWS = ("archive.rows_per_step=193",)
 """Of an arm that takes half of its samples from the base: each solution three times in 30 steps."""
+SLOWER = "train.learning_rate=2e-4"
+"""Half of the recipes' learning rate."""
 
 TRAINED: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "grpo": ("grpo", False, ()),
     "darling_kl": ("darling_kl", False, ()),
-    "archive_grpo": ("archive_grpo", True, HALF),
-    "archive_w_reinforce": ("archive_w_reinforce", True, HALF),
-    "archive_kl": ("archive_kl", True, HALF),
-    "archive_grpo_lagging": ("archive_grpo", True, (*HALF, "sampler={every: 10}")),
-    "archive_w_reinforce_lagging": ("archive_w_reinforce", True, (*HALF, "sampler={every: 10}")),
-    "archive_kl_lagging": ("archive_kl", True, (*HALF, "sampler={every: 10}")),
+    "archive_grpo": ("archive_grpo", True, HALF_ROWS),
+    "archive_w_reinforce": ("archive_w_reinforce", True, HALF_ROWS),
+    "archive_kl": ("archive_kl", True, HALF_ROWS),
+    "archive_grpo_lagging": ("archive_grpo", True, (*HALF_ROWS, "sampler={every: 10}")),
+    "archive_w_reinforce_lagging": ("archive_w_reinforce", True, (*HALF_ROWS, "sampler={every: 10}")),
+    "archive_kl_lagging": ("archive_kl", True, (*HALF_ROWS, "sampler={every: 10}")),
     "grpo_lagging": ("grpo", False, ("sampler={every: 10}",)),
+    "grpo_slower": ("grpo", False, (SLOWER,)),
+    **{name: (name, False, ()) for name in ("ppo", "ppo_darling", "ppo_kl")},
+    **{f"{name}_slower": (name, False, (SLOWER,)) for name in ("ppo", "ppo_darling", "ppo_kl")},
 }
 """Arms trained on-policy: recipe, whether it has an archive of half of the samples, and what is set."""
 TUNED = {"as_drawn": "as_drawn", "distinct": "equal"}
@@ -77,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     arms = [*TRAINED, *TUNED, *ROUNDS]
     parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM", help=", ".join(arms))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of training and of drawing (0 1 2)")
+    parser.add_argument("--times", type=int, default=1, help="how many times 30,720 samples an arm draws (%(default)s)")
     parser.add_argument("--problems", type=int, default=600, help="held-out problems (%(default)s)")
     parser.add_argument("--samples", type=int, default=64, help="of each at each temperature (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="commands that run at once (%(default)s)")
@@ -122,7 +130,7 @@ def draw(args: argparse.Namespace, seed: int) -> list[Stage | None]:
         ]
         words += [
             "--n",
-            str(SAMPLES_A_PROBLEM),
+            str(SAMPLES_A_PROBLEM * args.times),
             "--max-tokens",
             "16",
             "--seed",
@@ -131,7 +139,9 @@ def draw(args: argparse.Namespace, seed: int) -> list[Stage | None]:
             str(folder / "drawn"),
         ]
         samples = folder / "drawn" / "samples.jsonl"
-        stages.append(stage(folder, "drawing", words, problems * SAMPLES_A_PROBLEM, counter(samples), "samples"))
+        stages.append(
+            stage(folder, "drawing", words, problems * SAMPLES_A_PROBLEM * args.times, counter(samples), "samples")
+        )
         collect = ["archive", "collect", str(folder / "found.jsonl"), str(folder / "drawn")]
         stages.append(stage(folder, "collecting", collect, 1, lambda: 0, "archives"))
     return stages
@@ -145,6 +155,7 @@ def tune(args: argparse.Namespace, seed: int) -> list[Stage | None]:
         found = args.output / "draws-all" / f"s{seed}" / "found.jsonl"
         settings = [f"output={folder}", f"data={{name: archive, path: {found}, weights: {TUNED[arm]}}}"]
         settings += [f"train.seed={seed}", "evaluate=null"]
+        settings += ["train.num_train_epochs=4"] if args.times > 1 else []
         stages += [training(folder, "sft", "countdown/sft_distinct", settings, 90), arm_evaluation(args, folder)]
     return stages
 
@@ -155,15 +166,20 @@ def train(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
     folder = args.output / arm / f"s{seed}"
     found = args.output / "draws-half" / f"s{seed}" / "found.jsonl"
     more = [f"archive.from=[{found}]"] if has_archive else []
-    values = [f"output={folder}", f"train.seed={seed}", *settings, *more]
-    steps = 30 if has_archive else NUM_STEPS
+    steps = (NUM_STEPS // 2 if has_archive else NUM_STEPS) * args.times
+    values = [f"output={folder}", f"train.seed={seed}", f"train.max_steps={steps}", *settings, *more]
     return [training(folder, "train", f"countdown/{recipe}", values, steps), arm_evaluation(args, folder)]
 
 
 def go_round(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
     """Return three rounds with the evaluation of what comes out."""
     folder = args.output / arm / f"s{seed}"
-    settings = [f"output={folder}", "samples=5", f"sampling={{max_tokens: 16, seed: {100 * seed}}}", "stop=false"]
+    settings = [
+        f"output={folder}",
+        f"samples={5 * args.times}",
+        f"sampling={{max_tokens: 16, seed: {100 * seed}}}",
+        "stop=false",
+    ]
     settings += [f"draw_from={ROUNDS[arm]}", f"sft.train.seed={seed}", "held_out={n: 4, limit: 50}"]
     return [training(folder, "train", "countdown/rounds", settings, 3), arm_evaluation(args, folder)]
 

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diversity": {"estimators", "servers", "verifiers"},
     "advantages": {"estimators"},
     "objective": {"estimators"},
+    "returns": set(),
     "rewards": {"diversity", "servers", "verifiers", "workers"},
     "tasks": {"rewards", "verifiers"},
     "recipe": {"advantages", "archive", "diversity", "objective", "rewards", "tasks"},

@@ -107,18 +107,29 @@ class StopAfterStep(TrainerCallback):
         self._clock.stop()
 
 
-def build_trainer(name: str, model: str, tokenizer: Any, size: Size, options: dict[str, Any], folder: Path) -> Any:
-    """Return one of `TRAINERS` with a clock, which learns a whole generation batch in one optimizer step.
+def build_trainer(
+    name: str,
+    model: str,
+    tokenizer: Any,
+    size: Size,
+    options: dict[str, Any],
+    folder: Path,
+    kind: tuple[Any, Any] | None = None,
+    peft_config: Any = None,
+) -> Any:
+    """Return a trainer with a clock, which learns a whole generation batch in one optimizer step.
 
     Args:
-        name: a key of `TRAINERS`.
+        name: a key of `TRAINERS`, or any word with `kind`.
         model: the directory of the policy.
         tokenizer: the policy's.
         size: of a generation batch.
         options: more keys of the configuration.
         folder: where the trainer may write; nothing is saved.
+        kind: the trainer and its configuration, where they are none of `TRAINERS`.
+        peft_config: of an adapter; None trains all weights.
     """
-    base, config = TRAINERS[name]
+    base, config = kind or TRAINERS[name]
     arguments = {
         "output_dir": str(folder / name),
         "use_cpu": not torch.cuda.is_available(),
@@ -142,6 +153,7 @@ def build_trainer(name: str, model: str, tokenizer: Any, size: Size, options: di
         args=config(**arguments),
         train_dataset=Dataset.from_list([{"prompt": str(place)} for place in range(size.rows)]),
         processing_class=tokenizer,
+        peft_config=peft_config,
     )
     trainer.clock = Clock()
     trainer.add_callback(StopAfterStep(trainer.clock))

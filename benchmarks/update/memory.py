@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parent.parent / "update_speed.py"
 MIB = 2**20
 
 
-def _read_peak() -> float:
+def read_peak() -> float:
     """Return in MiB the most that this process held: allocated on the GPU where there is one, else resident."""
     import torch
 
@@ -31,7 +31,7 @@ def _read_peak() -> float:
     return kilobytes / 1024
 
 
-def _read_held() -> float:
+def read_held() -> float:
     """Return in MiB what this process holds now; NaN where the system does not tell."""
     import torch
 
@@ -46,9 +46,13 @@ def _read_status(key: str) -> float | None:
     return next((float(line.split()[1]) for line in lines if line.startswith(key + ":")), None)
 
 
-def _measure_apart(words: list[str]) -> dict[str, float]:
-    # The last line of what the other process prints is what it found.
-    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True)
+def measure_apart(words: list[str], script: Path = SCRIPT) -> dict[str, float]:
+    """Run a script in a process of its own and return what it found: the last line that it prints, as JSON.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"Measuring memory ended with {done.returncode}: {done.stderr[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -60,7 +64,7 @@ def compare_peaks(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for kind in args.lengths:
         for sampler in choose_samplers(args):
             words = ["--lengths", kind, "--sampler" if sampler else "--no-sampler", *_write_words(args)]
-            peaks = {name: _measure_apart(["--peak-of", name, *words]) for name in TRAINERS}
+            peaks = {name: measure_apart(["--peak-of", name, *words]) for name in TRAINERS}
             yield {"lengths": kind, "sampler": sampler, "zero_share": args.zero_share[0], **peaks}
 
 
@@ -83,6 +87,6 @@ def measure_peak(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     # Optimizer states exist from the first update on.
     run_update(trainer, given)
     gc.collect()
-    held = _read_held()
+    held = read_held()
     run_update(trainer, given)
-    return {"peak_mib": _read_peak(), "held_mib": held}
+    return {"peak_mib": read_peak(), "held_mib": held}

@@ -32,6 +32,7 @@ _FITTED = {
     "correct_reward": None,
     "correct_above": 0.5,
     "max_error_rate": 0.05,
+    "critic": None,
 }
 """Settings that a plan depends on, and what they are where a configuration has no such field."""
 
@@ -48,6 +49,11 @@ def settings_of_a_fit(settings: Any) -> dict[str, Any]:
 
 _REPLACED = {"scale_rewards": ("group", True), "multi_objective_aggregation": ("sum_then_normalize",)}
 """Settings of TRL's own advantages, and what they are where nobody says."""
+
+
+def has_critic(settings: Any) -> bool:
+    """Return whether a critic is the baseline: only a configuration of PPO has that field."""
+    return getattr(settings, "critic", None) is not None
 
 
 def say_what_a_chain_replaces(settings: Any) -> None:
@@ -72,7 +78,8 @@ def chain_for_roles(chain: Chain | None, settings: Any) -> Chain:
 
 def with_beta(objective: Objective, settings: Any) -> Objective:
     """Turn TRL's `beta` into the anchor it is, where the loss is ours."""
-    is_ours = not objective.is_empty or (getattr(settings, "fast_path", False) and settings.loss_type in LOSS_TYPES)
+    is_fast = getattr(settings, "fast_path", False) and settings.loss_type in LOSS_TYPES
+    is_ours = not objective.is_empty or has_critic(settings) or is_fast
     if not is_ours or not settings.beta:
         return objective
     if objective.anchor is not None:

@@ -20,6 +20,8 @@ class GenerationBatch:
     world_size: int
     steps_per_generation: int
     num_generations: int
+    fewest_generations: int = 2
+    """Of a prompt; 1 where nothing compares completions."""
 
     @property
     def num_completions(self) -> int:
@@ -40,10 +42,9 @@ class GenerationBatch:
         for name in ("per_device_train_batch_size", "steps_per_generation"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; it takes 1 or more.")
-        if self.num_generations is None or self.num_generations < 2:
-            raise ConfigError(
-                f"train.num_generations is {self.num_generations}; comparing within a group takes 2 or more."
-            )
+        if self.num_generations is None or self.num_generations < self.fewest_generations:
+            why = "comparing within a group takes 2" if self.fewest_generations == 2 else "it takes 1"
+            raise ConfigError(f"train.num_generations is {self.num_generations}; {why} or more.")
         if self.num_completions % self.num_generations:
             raise ConfigError(self._explain_division())
         if num_rows is not None and num_rows < self.num_prompts:
@@ -66,7 +67,9 @@ class GenerationBatch:
         )
 
     def _near_divisors(self) -> list[int]:
-        divisors = [n for n in range(2, self.num_completions + 1) if self.num_completions % n == 0]
+        divisors = [
+            n for n in range(self.fewest_generations, self.num_completions + 1) if self.num_completions % n == 0
+        ]
         below = [n for n in divisors if n < self.num_generations][-1:]
         return below + [n for n in divisors if n > self.num_generations][:1]
 

@@ -17,6 +17,7 @@ import torch
 
 from rlkit.advantages import Chain, check_roles
 from rlkit.advantages import resolve as resolve_advantage
+from rlkit.advantages.with_critic import split_for_critic
 from rlkit.diversity import PairwisePartition, resolve_embedding, resolve_partition
 from rlkit.errors import ConfigError
 from rlkit.models import locate_model
@@ -29,6 +30,7 @@ from rlkit.plugins import describe
 from rlkit.recipe.fitting import (
     LOSS_TYPES,
     chain_for_roles,
+    has_critic,
     say_what_a_chain_replaces,
     settings_of_a_fit,
     with_beta,
@@ -152,7 +154,7 @@ class Plan:
             ConfigError: parts and settings contradict each other, or the chain needs what nothing provides.
         """
         chain = self.advantage
-        if self.has_roles:
+        if self.has_roles and not has_critic(settings):
             chain = chain_for_roles(chain, settings)
         scalars = ("correct_reward", "correct_above", "max_error_rate")
         fitted = replace(
@@ -164,7 +166,7 @@ class Plan:
         )
         fitted._check_rewards()
         fitted._check_parts(settings)
-        if self.advantage is not None:
+        if self.advantage is not None or has_critic(settings):
             say_what_a_chain_replaces(settings)
         return fitted
 
@@ -272,14 +274,13 @@ class Plan:
             )
 
     def _check_parts(self, settings: Any) -> None:
-        if self.advantage is not None and settings.num_generations < self.advantage.min_group_size:
+        if has_critic(settings):
+            split_for_critic(self.advantage)
+        self._check_group_size(settings.num_generations)
+        if settings.loss_type not in LOSS_TYPES and (has_critic(settings) or not self.objective.is_empty):
+            what = "An objective" if not self.objective.is_empty else "trainer: ppo"
             raise ConfigError(
-                f"The advantage chain compares {self.advantage.min_group_size} completions of a prompt, but "
-                f"train.num_generations is {settings.num_generations}; raise it, or lower k."
-            )
-        if not self.objective.is_empty and settings.loss_type not in LOSS_TYPES:
-            raise ConfigError(
-                f"An objective cannot be combined with loss_type {settings.loss_type!r}; write one of "
+                f"{what} cannot be combined with loss_type {settings.loss_type!r}; write one of "
                 f"{', '.join(LOSS_TYPES)}."
             )
         if settings.top_entropy_quantile < 1 and any(isinstance(w, TopEntropy) for w in self.objective.token_weights):
@@ -293,7 +294,7 @@ class Plan:
                 )
         if self.archive is not None and self.archive.grow:
             self._check_keys()
-        if self.is_anchored_in_reward and self.advantage is None:
+        if self.is_anchored_in_reward and self.advantage is None and not has_critic(settings):
             raise ConfigError("An anchor in the reward is taken off before the advantage chain; write advantage: grpo.")
         if self.is_anchored_in_reward and self.sampler is not None:
             raise ConfigError(
@@ -302,6 +303,16 @@ class Plan:
             )
         if self.is_anchored_in_reward and self.is_anchored_by_prompt:
             raise ConfigError("An anchor in the reward holds all prompts; write where: loss for only: mastered.")
+
+    def _check_group_size(self, num_generations: int) -> None:
+        for transform in () if self.advantage is None else self.advantage.transforms:
+            size = getattr(transform, "min_group_size", 1)
+            if num_generations < size:
+                lower = ", or lower k" if hasattr(transform, "k") else ", or leave it out"
+                raise ConfigError(
+                    f"The advantage chain compares {size} completions of a prompt ({name_in_recipes(transform)}), but "
+                    f"train.num_generations is {num_generations}; raise it{lower}."
+                )
 
     def _check_keys(self) -> None:
         if self.partition is None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rlkit.errors import ConfigError, suggest
-from rlkit.parameters import check_number
+from rlkit.parameters import check_number, show
 from rlkit.recipe.fields import check_value
 from rlkit.recipe.renamed import rename_older_keys
 from rlkit.types import PluginSpec
@@ -49,8 +49,12 @@ class Recipe:
     """Greatest share of a reward's calls that may fail before the run stops, from 0 to 1; None is 0.05."""
     monitor: dict[str, Any] | None = None
     """When to warn of a hacked reward, and a verifier that is held out of training; None takes the defaults."""
+    trainer: str | None = None
+    """The algorithm: `grpo`, whose baseline is a group, or `ppo`, whose baseline is a critic; None is `grpo`."""
+    critic: PluginSpec | None = None
+    """Of `ppo`: where the critic lives and how it learns; None is a head on the policy."""
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Fields of DiverseGRPOConfig, which has all of TRL's GRPOConfig, by their own names."""
+    """Fields of DiverseGRPOConfig or DiversePPOConfig, which have all of TRL's GRPOConfig, by their own names."""
     peft: dict[str, Any] | None = None
     """Fields of peft's LoraConfig; None trains all weights."""
 
@@ -75,15 +79,19 @@ _TAKES: dict[str, tuple[Any, str]] = {
     "reward_weights": (list[float] | None, "a list of numbers, one a reward"),
     "max_error_rate": (float | None, "a share from 0 to 1"),
     "monitor": (dict | None, "a mapping of held_out and thresholds"),
+    "trainer": (str | None, "grpo or ppo"),
+    "critic": (str | dict | None, "shared, separate, adapter or {kind: ..., parameter: ...}"),
     "train": (dict, "a mapping of trainer settings"),
     "peft": (dict | None, "a mapping of LoRA settings"),
 }
 _PARTS_OF_OBJECTIVE = ("token_weights", "anchor", "rehearsal")
+TRAINERS = ("grpo", "ppo")
+"""What `trainer` takes; the first is the default."""
 _REQUIRED = ("model", "task", "output")
 
 _TOP_LEVEL = (
     *("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding"),
-    *("reward_weights", "max_error_rate", "monitor"),
+    *("reward_weights", "max_error_rate", "monitor", "trainer", "critic"),
 )
 _ELSEWHERE = {
     "output_dir": "output",
@@ -105,6 +113,7 @@ def build_rl_recipe(values: Mapping[str, Any]) -> Recipe:
     recipe = Recipe(**check_keys(values, _TAKES, _REQUIRED))
     check_train_section(recipe.train, _ELSEWHERE)
     _check_weights(recipe)
+    _check_trainer(recipe)
     if recipe.max_error_rate is not None:
         check_number("A recipe", "max_error_rate", recipe.max_error_rate, at_least=0, at_most=1)
     return recipe
@@ -144,6 +153,13 @@ def check_train_section(train: Mapping[str, Any], elsewhere: Mapping[str, str]) 
     for key in train:
         if key in elsewhere:
             raise ConfigError(f"train.{key} is said at the top level of a recipe; write {elsewhere[key]}: there.")
+
+
+def _check_trainer(recipe: Recipe) -> None:
+    if recipe.trainer not in (None, *TRAINERS):
+        raise ConfigError(f"trainer was given as {show(recipe.trainer)}.{suggest(str(recipe.trainer), TRAINERS)}")
+    if recipe.critic is not None and recipe.trainer != "ppo":
+        raise ConfigError("critic is of a run whose baseline is one; write trainer: ppo, or leave critic out.")
 
 
 def _check_weights(recipe: Recipe) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_HOMES = {"DiverseGRPOConfig": "rlkit.trainers.config", "DiverseGRPOTrainer": "rlkit.trainers.grpo"}
+_HOMES = {
+    "DiverseGRPOConfig": "rlkit.trainers.config",
+    "DiverseGRPOTrainer": "rlkit.trainers.grpo",
+    "DiversePPOConfig": "rlkit.trainers.ppo.config",
+    "DiversePPOTrainer": "rlkit.trainers.ppo.trainer",
+}
 
 __all__ = list(_HOMES)
 

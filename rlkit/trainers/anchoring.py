@@ -29,10 +29,17 @@ class Anchoring:
         return 0.0 if self._plan.is_anchored_in_reward else self._memory.anchor_coef or 0.0
 
     def penalise(self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-        """Return what an anchor in the reward takes off each row, (B,): the coefficient times the sum over tokens."""
+        """Return what an anchor in the reward takes off each row, (B,): the sum over its tokens."""
+        return self.penalise_tokens(logps_BT, ref_logps_BT, mask_BT).sum(dim=1)
+
+    def penalise_tokens(
+        self, logps_BT: torch.Tensor, ref_logps_BT: torch.Tensor, mask_BT: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what an anchor in the reward takes off each token, (B, T): its coefficient times the divergence."""
         anchor = self._plan.objective.anchor
         assert anchor is not None, "asked only with an anchor in the reward"
-        return (anchor.penalties(logps_BT, ref_logps_BT) * mask_BT).sum(dim=1) * (self._memory.anchor_coef or 0.0)
+        penalties_BT: torch.Tensor = anchor.penalties(logps_BT, ref_logps_BT)
+        return penalties_BT.masked_fill(mask_BT == 0, 0) * (self._memory.anchor_coef or 0.0)
 
     def find_mastered(self, prompt_ids_P: list[str], correct_PG: torch.Tensor) -> torch.Tensor:
         """Return (P, G) whether the policy has mastered each prompt: by its rate so far, or in this batch when new."""

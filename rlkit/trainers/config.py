@@ -115,7 +115,7 @@ class DiverseGRPOConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         for key in _SPECS:
-            setattr(self, key, _read_text(getattr(self, key)))
+            setattr(self, key, read_text(getattr(self, key)))
         if isinstance(self.correct_reward, str) and self.correct_reward.isdecimal():
             self.correct_reward = int(self.correct_reward)
         if isinstance(self.correct_reward, bool) or not isinstance(self.correct_reward, int | str | None):
@@ -127,7 +127,7 @@ class DiverseGRPOConfig(GRPOConfig):
         super().__post_init__()
 
 
-def _read_text(spec: Any) -> Any:
+def read_text(spec: Any) -> Any:
     """Return a mapping or list that was written on a command line; a name, and what is built, as they are."""
     if not isinstance(spec, str) or not spec.strip().startswith(("{", "[")):
         return spec

@@ -45,6 +45,8 @@ class BatchFeatures:
     prompt_ids_B: list[str]
     features_B: list[Any] | None = None
     """What the partition compares; None without one."""
+    truncated_B: list[bool] | None = None
+    """Whether a completion ran out of room, by its last token."""
     answers_B: list[str | None] | None = None
     embeddings_B: list[np.ndarray] | None = None
 
@@ -76,6 +78,7 @@ def read_batch(
     found: dict[str, Any] = {
         "lengths_B": gather_object([len(row) for row in ids]),
         "prompt_ids_B": gather_object([identify_prompt(row) for row in inputs]),
+        "truncated_B": gather_object(truncated),
     }
     if plan.partition is not None:
         found["features_B"] = gather_object(read_features(plan.partition, texts, **columns))

@@ -168,13 +168,16 @@ def weigh_inputs(settings: LossSettings, state: LossState, inputs: Rows) -> dict
 
 def find_needed(settings: LossSettings, state: LossState, inputs: Rows) -> torch.Tensor:
     """Return which rows weigh anything in the loss, (B,); the gradient of the others is exactly zero."""
-    return find_needed_rows(
+    needed_B = find_needed_rows(
         inputs["advantages"],
         token_mask(inputs),
         anchored_B=inputs.get("anchored"),
         has_anchor=state.may_anchor,
         has_entropy_term=settings.has_entropy_bonus or state.needs_every_row,
     )
+    if "nll_weights" in inputs:
+        needed_B = needed_B | ((inputs["nll_weights"] != 0) & (token_mask(inputs) != 0).any(dim=1))
+    return needed_B
 
 
 def token_mask(inputs: Rows) -> torch.Tensor:
@@ -196,7 +199,8 @@ def compute_loss(
         state: what of it moves.
         forward: called with rows, `compute_entropy` and `compute_aux_loss`; returns log-probs (B, T), entropies (B, T)
             and the auxiliary loss.
-        rows: TRL's keys, those of `weigh_inputs`, and `anchored` where the anchor holds some rows only.
+        rows: TRL's keys, those of `weigh_inputs`, `anchored` where the anchor holds some rows only, and `nll_weights`
+            (B,) where the negative log-likelihood of rows is learnt from too, of as many times the policy's weight.
     """
     statistics = Statistics()
     batch, aux_loss = _forward(settings, forward, rows, statistics)
@@ -208,9 +212,12 @@ def compute_loss(
         settings.objective, settings.surrogate, batch, state.anchor_coef, weights_BT, kept, settings.level
     )
     # Filled, not multiplied: padding may hold NaN, and NaN times 0 is NaN.
-    counted = losses.expand(batch.mask_BT.shape).masked_fill(batch.mask_BT == 0, 0)
-    loss = (counted.sum(dim=1) * rows["row_weights"]).sum()
+    loss = _sum_rows(losses, batch.mask_BT, rows["row_weights"])
     statistics.add_sum("policy_loss", loss)
+    if "nll_weights" in rows:
+        likelihood = _sum_rows(-batch.logps_BT, batch.mask_BT, rows["row_weights"] * rows["nll_weights"])
+        statistics.add_sum("loss/positive_nll", likelihood)
+        loss = loss + likelihood
     if settings.has_entropy_bonus:
         loss = loss - state.entropy_coef * _mean_entropy(state, rows, batch, entropy_mask, statistics)
     if aux_loss is not None:
@@ -218,6 +225,11 @@ def compute_loss(
         statistics.add("aux_loss", aux_loss.reshape(1, 1), torch.ones_like(aux_loss).reshape(1, 1))
     _measure(settings, batch, statistics)
     return LossResult(loss, batch.logps_BT.detach(), statistics)
+
+
+def _sum_rows(losses: torch.Tensor, mask_BT: torch.Tensor, weights_B: torch.Tensor) -> torch.Tensor:
+    counted_BT = losses.expand(mask_BT.shape).masked_fill(mask_BT == 0, 0)
+    return (counted_BT.sum(dim=1) * weights_B).sum()
 
 
 def _forward(

@@ -130,7 +130,7 @@ class OwnLossTrainer(GRPOTrainer):
             entropy_coef=entropy_coefficient(self),
             num_microbatches=self.current_gradient_accumulation_steps if is_training else 1.0,
             is_training=is_training,
-            needs_every_row=self._has_auxiliary_losses,
+            needs_every_row=self.needs_every_row,
         )
 
     @property
@@ -183,8 +183,14 @@ class OwnLossTrainer(GRPOTrainer):
         return result._replace(loss=loss)
 
     @property
-    def _has_auxiliary_losses(self) -> bool:
+    def needs_every_row(self) -> bool:
+        """Whether rows are to be forwarded that weigh nothing in the policy's loss; so where a subclass adds losses."""
         return type(self).auxiliary_losses is not OwnLossTrainer.auxiliary_losses
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether the loss holds anything that TRL's does not, so that it is ours without the fast path too."""
+        return not self.plan.objective.is_empty or self.needs_every_row
 
     def record(self, name: str, value: float) -> None:
         """Add a value to a metric of the current mode; the log shows the mean since it was last written."""
@@ -253,7 +259,7 @@ class OwnLossTrainer(GRPOTrainer):
         return loss
 
     def _compute_loss(self, model: Any, inputs: Rows) -> torch.Tensor:
-        if self.plan.objective.is_empty and not self._has_auxiliary_losses:
+        if not self.has_own_loss:
             loss: torch.Tensor = super()._compute_loss(model, inputs)
             return loss
         rows = inputs | weigh_inputs(self.loss_settings, self.loss_state, inputs)

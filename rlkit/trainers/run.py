@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
 from rlkit.recipe import Recipe
+from rlkit.recipe.fitting import has_critic
 from rlkit.recipe.plan import Plan
 from rlkit.runs import Claim, RunDirectory
 from rlkit.terminal import is_first_process
@@ -90,16 +91,16 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
             problems for one generation batch.
     """
     from rlkit.recipe.generation_batch import GenerationBatch
-    from rlkit.trainers.grpo import DiverseGRPOTrainer
+    from rlkit.trainers.algorithms import trainer_class
     from rlkit.trainers.trial import check_adapter
 
     assert plan.model is not None, "the plan is of a recipe, which names a model"
     dataset, tokenizer = load_data(plan, config)
     batch = (config.per_device_train_batch_size, config.world_size, config.steps_per_generation, config.num_generations)
-    GenerationBatch(*batch).check(num_rows=len(dataset))
+    GenerationBatch(*batch, fewest_generations=1 if has_critic(config) else 2).check(num_rows=len(dataset))
     if peft_config is not None:
         check_adapter(plan.model, vars(config), peft_config)
-    return DiverseGRPOTrainer(
+    trainer: DiverseGRPOTrainer = trainer_class(config)(
         model=plan.model,
         args=config,
         train_dataset=dataset,
@@ -107,6 +108,7 @@ def build_trainer(plan: Plan, config: DiverseGRPOConfig, peft_config: Any = None
         peft_config=peft_config,
         plan=plan,
     )
+    return trainer
 
 
 def _samples_inside(config: DiverseGRPOConfig) -> bool:

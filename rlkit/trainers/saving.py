@@ -9,12 +9,16 @@ from transformers import Trainer
 
 
 def save_final_model(trainer: Trainer, output: Path) -> None:
-    """Write OUT/model; with LoRA also OUT/adapter, and OUT/model with the adapter merged in. All ranks must call it.
+    """Write OUT/model; with LoRA also OUT/adapter, and OUT/model with the adapter merged in; OUT/critic of PPO.
+
+    All ranks must call it.
 
     Args:
         trainer: a trained TRL trainer.
         output: the run directory.
     """
+    if hasattr(trainer, "save_critic"):
+        trainer.save_critic(output / "critic")
     if not hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"):
         trainer.save_model(str(output / "model"))
         return

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlkit.errors import ConfigError, RlkitError
 from rlkit.parameters import check_count, check_number
 from rlkit.recipe.correctness import find_verifier
 from rlkit.recipe.fields import check_fields
+from rlkit.recipe.fitting import has_critic
 from rlkit.recipe.generation_batch import GenerationBatch
 from rlkit.recipe.plan import Plan
 from rlkit.recipe.schema import Recipe
+from rlkit.trainers.algorithms import config_class, with_defaults
 from rlkit.trainers.ranges import check_combinations, check_ranges
 
 if TYPE_CHECKING:
@@ -52,21 +53,22 @@ class CheckedRun:
     plan: Plan
     """Its parts, which fit the settings."""
     settings: dict[str, Any]
-    """Arguments for `DiverseGRPOConfig`."""
+    """Arguments for the trainer's configuration."""
+    config: type
+    """That configuration: `DiverseGRPOConfig`, or `DiversePPOConfig`."""
     peft: LoraConfig | None
     """None trains all weights."""
 
 
 def check_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments for `DiverseGRPOConfig` that the recipe's `train` section comes to on this machine.
+    """Return the arguments for the trainer's configuration that the `train` section comes to on this machine.
 
     Raises:
         ConfigError: an unknown setting, a value of the wrong kind, or groups that do not fill a generation batch.
     """
-    from rlkit.trainers.config import DiverseGRPOConfig
-
-    train = check_train(recipe.train, DiverseGRPOConfig, _TRULY_TAKES)
-    describe_batch(train, DiverseGRPOConfig).check()
+    owner = config_class(recipe)
+    train = check_train(recipe.train, owner, _TRULY_TAKES)
+    describe_batch(train, owner).check()
     return complete_settings(train, recipe.output)
 
 
@@ -104,11 +106,8 @@ def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
     Raises:
         ConfigError: a setting is refused, or plan and settings contradict each other.
     """
-    from rlkit.trainers.config import DiverseGRPOConfig
-
-    settings, peft = check_settings(recipe), build_peft(recipe.peft)
-    defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
-    values = SimpleNamespace(**{**defaults, **settings, **_named(recipe)})
+    settings, peft, owner = check_settings(recipe), build_peft(recipe.peft), config_class(recipe)
+    values = with_defaults(owner, {**settings, **_named(recipe)})
     check_combinations(values)
     fitted = plan.fit(values)
     names = [reward.name for reward in fitted.functions]
@@ -117,7 +116,11 @@ def check_run(recipe: Recipe, plan: Plan) -> CheckedRun:
     else:
         _check_verifier(fitted.correct_reward, names)
     fitted.check_adapter(peft is not None)
-    return CheckedRun(fitted, settings, peft)
+    if has_critic(values):
+        from rlkit.trainers.ppo.checking import check_ppo
+
+        check_ppo(values, fitted.model, peft is not None)
+    return CheckedRun(fitted, settings, owner, peft)
 
 
 def _check_verifier(named: Any, rewards: list[str]) -> None:
@@ -132,8 +135,10 @@ def _named(recipe: Recipe) -> dict[str, Any]:
         *("advantage", "objective", "archive", "sampler", "partition", "answers", "embedding"),
         *("reward_weights", "monitor"),
     )
+    # Left out, a trainer's own default holds; only one of the two has a critic.
+    critic = {} if recipe.critic is None else {"critic": recipe.critic}
     tolerated = {} if recipe.max_error_rate is None else {"max_error_rate": recipe.max_error_rate}
-    return {**{key: getattr(recipe, key) for key in keys}, **tolerated}
+    return {**{key: getattr(recipe, key) for key in keys}, **tolerated, **critic}
 
 
 def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
@@ -156,7 +161,8 @@ def describe_batch(train: Mapping[str, Any], owner: type) -> GenerationBatch:
                 f"{per_device} x {world_size} processes."
             )
         steps = total // (per_device * world_size)
-    return GenerationBatch(per_device, world_size, steps, values["num_generations"])
+    fewest = 1 if values.get("critic") is not None else 2
+    return GenerationBatch(per_device, world_size, steps, values["num_generations"], fewest)
 
 
 def build_config(recipe: Recipe, settings: Mapping[str, Any]) -> DiverseGRPOConfig:
@@ -165,9 +171,7 @@ def build_config(recipe: Recipe, settings: Mapping[str, Any]) -> DiverseGRPOConf
     Raises:
         ConfigError: TRL or transformers refuses a combination of settings.
     """
-    from rlkit.trainers.config import DiverseGRPOConfig
-
-    config: DiverseGRPOConfig = build_arguments(DiverseGRPOConfig, {**settings, **_named(recipe)})
+    config: DiverseGRPOConfig = build_arguments(config_class(recipe), {**settings, **_named(recipe)})
     return config
 
 

@@ -7,15 +7,14 @@ try_run(checked)                # and then tokenizer, adapter, rows, and one bat
 from __future__ import annotations
 
 import copy
-import dataclasses
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rlkit.errors import ConfigError, PluginError, RewardError, suggest
+from rlkit.trainers.algorithms import with_defaults
 from rlkit.vllm_support import vllm_obstacle
 
 if TYPE_CHECKING:
@@ -146,21 +145,19 @@ def try_run(checked: CheckedRun) -> str | None:
     Raises:
         RlkitError: naming what would stop the run.
     """
-    from rlkit.trainers.config import DiverseGRPOConfig
     from rlkit.trainers.run import load_data
     from rlkit.trainers.settings import describe_batch
 
     plan, settings = checked.plan, checked.settings
     assert plan.model is not None, "the plan is of a recipe, which names a model"
     check_machine(settings)
-    defaults = {field.name: field.default for field in dataclasses.fields(DiverseGRPOConfig)}
     try:
-        rows, tokenizer = load_data(plan, SimpleNamespace(**{**defaults, **settings}))
+        rows, tokenizer = load_data(plan, with_defaults(checked.config, settings))
     except ConfigError as error:
         if "couldn't connect" in str(error) and not Path(plan.model).exists():
             return f"{error} What it has to do with was not tried."
         raise
-    batch = describe_batch(settings, DiverseGRPOConfig)
+    batch = describe_batch(settings, checked.config)
     batch.check(num_rows=len(rows))
     if checked.peft is not None:
         check_adapter(plan.model, settings, checked.peft)
