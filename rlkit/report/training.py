@@ -23,6 +23,12 @@ _TITLES = {
     "distinct": "Distinct answers a group, right or wrong",
     "groups_all_correct": "Groups with all completions correct",
     "groups_all_wrong": "Groups with all completions wrong",
+    "critic/explained_variance": "Share of the returns' variance that the critic explains",
+    "critic/value_error": "Squared error of the critic's values, before it learns the batch",
+    "critic/value_mean": "Mean value of the critic",
+    "returns/mean": "Mean return of a token",
+    "critic/grad_norm": "Norm of the critic's gradient",
+    "critic/clip_share": "Share of tokens at which the value clip holds",
     "kl": "KL to the reference model (nats a token)",
     "completions/mean_length": "Completion length (tokens)",
 }

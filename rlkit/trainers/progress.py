@@ -19,7 +19,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rlkit.terminal import console, note
 
-_SHOWN = {"reward": "reward", "entropy": "entropy", "kl": "KL", "diversity/distinct_correct": "distinct correct"}
+_SHOWN = {
+    "reward": "reward",
+    "entropy": "entropy",
+    "kl": "KL",
+    "critic/explained_variance": "critic explains",
+    "diversity/distinct_correct": "distinct correct",
+}
 _SECONDS_BETWEEN_LINES = 15.0
 
 
