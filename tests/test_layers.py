@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("archive", "estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
         *("rewards", "tasks", "recipe", "runs"),
     },
-    "explaining": {"advantages", "diversity"},
+    "explaining": {"advantages", "diversity", "recipe", "returns"},
     "report": {"estimators", "evaluation", "runs"},
     "testing": {"rewards", "workers"},
 }

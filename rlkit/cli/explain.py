@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError, suggest
 from rlkit.explaining.fields import GROUP_FIELDS, ask, flag, options_needed
 from rlkit.explaining.group_table import print_explanation, print_list
+from rlkit.explaining.tokens import TOKEN_OPTIONS
 from rlkit.explaining.tracing import explain, list_specs
 from rlkit.parameters import show
 
@@ -26,6 +28,7 @@ below it who is pushed up and who down, and what each stage does. No model is lo
   rlkit explain '[subtract_group_mean, {name: clip_by_abs, limit: 0.5}]' --rewards 1,0.2,none,0
   rlkit explain countdown/nsr --rewards "1,1,0,0; 0,0,0,0"
   rlkit explain --list
+  rlkit explain ppo --rewards 1,0 --values "0.5 0.6 0.7, 0.4 0.3"
 
 Commas part completions, spaces the numbers of one completion, semicolons groups. A file of facts, YAML or JSON, has
 the options as keys, e.g. {rewards: [1, 1, 0, none], mean_logps: [-.2, -.5, -.9, -.1]}; lists of lists are groups.
@@ -55,6 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     for option, said in GROUP_FIELDS.items():
         options.add_argument(flag(option), metavar=said.write_example(), help=said.help)
     options.add_argument("--facts", metavar="FILE", help="file of the above, YAML or JSON; an option here wins")
+    tokens = parser.add_argument_group("ppo: what is known of tokens")
+    for option, (example, words) in TOKEN_OPTIONS.items():
+        tokens.add_argument(flag(option), metavar=f'"{example}"' if " " in example else example, help=words)
     parser.set_defaults(run=run)
 
 
@@ -64,6 +70,11 @@ def run(args: argparse.Namespace) -> int:
         found = list_specs()
         print(json.dumps(found, indent=1)) if args.json else print_list(found)
         return 0
+    if args.spec == "ppo":
+        return _explain_ppo(args)
+    for option in TOKEN_OPTIONS:
+        if getattr(args, option) is not None:
+            raise ConfigError(f"{flag(option)} is of tokens, which rlkit explain ppo shows; a chain has none.")
     chain = resolve_spec(args.spec)
     given = _read_facts(args.facts) if args.facts else {}
     given |= {option: text for option in GROUP_FIELDS if (text := getattr(args, option)) is not None}
@@ -75,7 +86,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_facts(path: str) -> dict[str, Any]:
+def _explain_ppo(args: argparse.Namespace) -> int:
+    from rlkit.explaining.token_table import print_tokens
+    from rlkit.explaining.tokens import explain_tokens
+
+    known = ("rewards", *TOKEN_OPTIONS)
+    given = _read_facts(args.facts, known) if args.facts else {}
+    given |= {option: text for option in known if (text := getattr(args, option)) is not None}
+    explanation = explain_tokens(given)
+    print(json.dumps(explanation, indent=1)) if args.json else print_tokens(explanation)
+    return 0
+
+
+def _read_facts(path: str, known: Iterable[str] = tuple(GROUP_FIELDS)) -> dict[str, Any]:
     from rlkit.recipe.yaml_text import parse_yaml
 
     try:
@@ -85,8 +108,8 @@ def _read_facts(path: str) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise ConfigError(f"{path} holds {show(facts)}; write a mapping such as {{rewards: [1, 1, 1, 0]}}.")
     for option in facts:
-        if option not in GROUP_FIELDS:
-            raise ConfigError(f"{path} has {show(option)}, which is no fact.{suggest(str(option), [*GROUP_FIELDS])}")
+        if option not in known:
+            raise ConfigError(f"{path} has {show(option)}, which is no fact.{suggest(str(option), [*known])}")
     return facts
 
 

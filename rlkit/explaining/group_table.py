@@ -21,7 +21,7 @@ _SHOWN = 3
 
 def print_list(found: list[dict[str, Any]]) -> None:
 
-    table = _start_table()
+    table = start_table()
     for heading in ("preset", "needs", ""):
         table.add_column(heading, overflow="fold")
     for previous, spec in zip([None, *found], found, strict=False):
@@ -61,7 +61,7 @@ def build_table(explanation: dict[str, Any]) -> Table:
 
     stages = explanation["stages"] or [{"name": "unchanged", "parameters": {}, "values": explanation["advantages"]}]
     facts, groups = explanation["facts"], explanation["groups"]
-    table = _start_table()
+    table = start_table()
     for heading in ("group", "#") if len(groups) > 1 else ("#",):
         table.add_column(heading, justify="right", no_wrap=True)
     heads = [_head(stage) for stage in stages]
@@ -77,7 +77,12 @@ def build_table(explanation: dict[str, Any]) -> Table:
     return table
 
 
-def _start_table() -> Table:
+def write_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or as it needs where there is none."""
+    _console(table).print(table)
+
+
+def start_table() -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
