@@ -75,7 +75,12 @@ FREE_SIZES = {
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in sorted(shipped_recipes()) if "chat" not in name and load_recipe(name).kind == "rl"]
+    "name",
+    [
+        name
+        for name in sorted(shipped_recipes())
+        if name.startswith("countdown/") and "chat" not in name and load_recipe(name).kind == "rl"
+    ],
 )
 def test_the_tiny_recipes_have_equal_budgets(name):
     reference, recipe = load_recipe("countdown/grpo"), load_recipe(name)
