@@ -33,7 +33,11 @@ def value_losses(
     losses_BT = 0.5 * errors_BT**2
     if clip_range is None:
         return losses_BT, torch.zeros_like(losses_BT)
-    moved_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip_range, clip_range)
+    change_BT = values_BT - old_values_BT
+    # Inside the range the value itself: what is added up again would differ from it by rounding, and count as clipped.
+    moved_BT = torch.where(
+        change_BT.abs() <= clip_range, values_BT, old_values_BT + change_BT.clamp(-clip_range, clip_range)
+    )
     clipped_BT = 0.5 * (moved_BT - returns_BT).masked_fill(ignored_BT, 0) ** 2
     return torch.maximum(losses_BT, clipped_BT), (clipped_BT > losses_BT).to(losses_BT)
 

@@ -78,3 +78,11 @@ def test_no_token_explains_nothing():
 def test_ranks_add_up():
     whole = fit([0.9, 0.7, 0.2, 0.1], [1.0, 1.0, 0.0, 0.0])
     torch.testing.assert_close(fit([0.9, 0.7], [1.0, 1.0]) + fit([0.2, 0.1], [0.0, 0.0]), whole)
+
+
+def test_no_rounding_counts_as_clipped():
+    generator = torch.Generator().manual_seed(0)
+    old_BT, returns_BT = torch.rand(2, 50, 20, generator=generator)
+    values_BT = old_BT + 0.2 * torch.rand(50, 20, generator=generator)
+    _, clipped_BT = value_losses(values_BT, old_BT, returns_BT, torch.ones(50, 20), clip_range=0.25)
+    assert clipped_BT.sum() == 0
