@@ -16,18 +16,18 @@ from rlkit.files import write_json
 from rlkit.terminal import note
 
 _DESCRIPTION = """\
-Train the bundled tiny Countdown model with plain GRPO and with methods that keep diversity, all with the same budget,
-evaluate each at two temperatures and the base model at five, and write one report. A second call reuses what is
+Train the bundled tiny Countdown model with plain GRPO and with methods that keep diversity, all on as many samples,
+evaluate each at two temperatures and the base model at six, and write one report. A second call reuses what is
 finished.
 
   rlkit demo
   rlkit demo --arms grpo darling --output runs/small-demo
 """
 
-ARMS = ("grpo", "darling_kl", "w_reinforce_kl")
-"""Shipped recipes `countdown/<arm>` that the demo trains."""
+ARMS = ("grpo", "darling_kl", "w_reinforce_kl", "distinct")
+"""Shipped recipes `countdown/<arm>` that the demo trains; the last one is what we recommend."""
 
-BASE_TEMPERATURES, ARM_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0), (0.6, 1.0)
+BASE_TEMPERATURES, ARM_TEMPERATURES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0), (0.6, 1.0)
 """Lowering the temperature raises pass@1 without training, so the arms are compared with the base at its own."""
 
 _MODEL = "countdown-tiny"
@@ -105,8 +105,11 @@ def _check(args: argparse.Namespace) -> None:
     for arm in args.arms:
         if arm not in known:
             raise ConfigError(f"There is no recipe countdown/{arm} to demonstrate.{suggest(arm, known)}")
-        if (kind := load_recipe(f"countdown/{arm}").kind) != "rl":
-            raise ConfigError(f"countdown/{arm} is a recipe of kind {kind}; the demo trains those of kind rl.")
+        if (kind := load_recipe(f"countdown/{arm}").kind) not in ("rl", "rounds"):
+            raise ConfigError(
+                f"countdown/{arm} is a recipe of kind {kind}, which learns from files; the demo trains kinds rl "
+                "and rounds."
+            )
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _L
     from rlkit.workers.lanes import Stage, count_lines
 
     directory = args.output / arm
-    overrides = [*args.overrides, f"output={json.dumps(str(directory))}"]
+    given = [_set_in_rounds(word) if _is_in_rounds(arm) else word for word in args.overrides]
+    overrides = [*given, f"output={json.dumps(str(directory))}"]
     recipe = load_recipe(f"countdown/{arm}", overrides)
     train = [sys.executable, "-m", "rlkit", "train", f"countdown/{arm}"]
     train += [word for override in overrides for word in ("--set", override)]
@@ -159,18 +163,28 @@ def _arm_lane(arm: str, args: argparse.Namespace, evaluation: _Evaluation) -> _L
     content = {"recipe": json.loads(json.dumps(recipe.to_mapping())), "eval": command[3:]}
     if _is_done(directory, content):
         return _Lane(arm, directory, content, [])
-    log = directory / "train_log.jsonl"
-    training = Stage(
-        f"{arm}: training",
-        train,
-        args.output / f"{arm}.train.txt",
-        recipe.train["max_steps"],
-        lambda: count_lines(log),
-        "steps",
-    )
+    if recipe.kind == "rounds":
+        from rlkit.rounds.stages import percent_done
+
+        progress: tuple[int, Any, str] = 100, lambda: percent_done(recipe), "%"
+    else:
+        log = directory / "train_log.jsonl"
+        progress = recipe.train["max_steps"], lambda: count_lines(log), "steps"
+    training = Stage(f"{arm}: training", train, args.output / f"{arm}.train.txt", *progress)
     stages = [] if _is_trained(directory, recipe) else [training]
     stages.append(_eval_stage(arm, directory, command, evaluation, ARM_TEMPERATURES))
     return _Lane(arm, directory, content, stages)
+
+
+def _is_in_rounds(arm: str) -> bool:
+    from rlkit.recipe import load_recipe
+
+    return bool(load_recipe(f"countdown/{arm}").kind == "rounds")
+
+
+def _set_in_rounds(override: str) -> str:
+    """Return an override of every arm as rounds have it, whose trainer's settings are those of fine-tuning."""
+    return f"sft.{override}" if override.startswith("train.") else override
 
 
 def _is_trained(directory: Path, recipe: Any) -> bool:

@@ -88,6 +88,33 @@ def _percent(output: str) -> int:
     return int(100 * state.get("step", 0) / (state.get("max_steps") or 1)) if "max_steps" in state else 0
 
 
+_PARTS = (50, 40, 10)
+"""Of a round's time, in percent: drawing, fine-tuning, evaluating; roughly."""
+
+
+def percent_done(recipe: RoundsRecipe) -> int:
+    """Return how far a run in rounds is, in percent of all rounds, by the files that its stages write."""
+    done, draw, evaluation = 0.0, recipe.draw(1), recipe.evaluation()
+    for number in range(1, recipe.rounds + 1):
+        folder = Path(recipe.folder) / f"round-{number}"
+        shares = (
+            _share_drawn(folder / "draws", draw),
+            _percent(str(folder / "sft")) / 100,
+            _share_drawn(folder / "sft" / "eval", evaluation),
+        )
+        done += sum(part * share for part, share in zip(_PARTS, shares, strict=True))
+    return int(done / recipe.rounds)
+
+
+def _share_drawn(output: Path, options: Mapping[str, Any]) -> float:
+    files = sample_files(output, options["temperature"])
+    if any((file.parent / "report.json").exists() for file in files[-1:]):
+        return 1.0
+    # Without a limit only the task knows how many there are, and making its problems takes a while.
+    expected = options["n"] * (options.get("limit") or 10**6) * len(files)
+    return min(1.0, sum(map(count_lines, files)) / expected)
+
+
 def _run(recipe: RoundsRecipe, title: str, words: Sequence[str], total: int, count_done: Any, unit: str) -> None:
     log = Path(recipe.folder) / "logs" / f"{title.replace(': ', '-').replace(' ', '-')}.txt"
     command = [sys.executable, "-m", "rlkit", *words]

@@ -90,7 +90,7 @@ def test_with_a_perfect_critic_the_gradient_scatters_less_and_points_the_same_wa
     one_step_BT = gradients_of(TRUE_N[places_BT], 0.0, tokens_BT, rewards_B)
     variances = [found.var(dim=0).sum().item() for found in (reinforce_BT, mean_BT, perfect_BT, one_step_BT)]
     reinforce, mean, perfect, one_step = variances
-    # Measured: 0.49 of plain REINFORCE's and 0.77 of that with the mean as a baseline; one step ahead 0.28 of that again.
+    # Measured: 0.49 of plain REINFORCE's, 0.77 of that with the mean as a baseline; one step ahead 0.28 of that again.
     assert perfect < 0.6 * reinforce
     assert perfect < 0.95 * mean
     assert one_step < 0.5 * perfect

@@ -22,7 +22,6 @@ def parameters(method):
         ("_compute_loss", ["self", "model", "inputs"]),
         ("_generate", ["self", "prompts"]),
         ("train", ["self", "resume_from_checkpoint", "trial", "ignore_keys_for_eval"]),
-        ("save_model", ["self", "output_dir", "_internal_call"]),
         ("training_step", ["self", "model", "inputs", "num_items_in_batch"]),
         ("_save_optimizer_and_scheduler", ["self", "output_dir"]),
         ("_load_optimizer_and_scheduler", ["self", "checkpoint"]),

@@ -21,8 +21,9 @@ ADAPTER = "critic"
 class AdapterCritic(Critic):
     """As much memory beside the policy as its own adapter takes; the base is there once.
 
-    It is added when the policy has been prepared for training, so that no engine or optimizer of the policy ever sees
-    it. Outside `in_place` the policy's adapter is the active one and everything is as trainable as it was.
+    It is built when the policy has been prepared for training, and hangs in the policy's layers inside `in_place` only.
+    So no engine, optimizer, checkpoint or sync of the policy ever meets a parameter of it: ZeRO-3, for one, walks all
+    that hang there and takes each for its own.
     """
 
     kind = "adapter"
@@ -35,38 +36,56 @@ class AdapterCritic(Critic):
                 "give a peft_config, or write critic: shared."
             )
         super().__init__(host, hidden_size(host.model))
+        self._config: Any = None
+        self._parts: list[tuple[Any, Any]] = []
+        self._named: dict[str, torch.Tensor] = {}
 
     @property
     def _policy(self) -> Any:
         return self.host.accelerator.unwrap_model(self.host.model)
 
     def prepare(self) -> None:
-        model = self._policy
-        if ADAPTER in model.peft_config:
+        if self._config is not None:
             return
-        config = copy.deepcopy(model.peft_config[model.active_adapter])
-        config.lora_dropout, config.modules_to_save, config.inference_mode = 0.0, None, False
+        model = self._policy
+        self._config = copy.deepcopy(model.peft_config[model.active_adapter])
+        self._config.lora_dropout, self._config.modules_to_save, self._config.inference_mode = 0.0, None, False
         # The same on every rank, and no other draw of the run is another for it.
         with torch.random.fork_rng(devices=[]), self._unmoved():
             torch.manual_seed(self.host.args.seed)
-            model.add_adapter(ADAPTER, config)
-        for parameter in self.backbone_parameters().values():
-            parameter.requires_grad_(False)
+            model.add_adapter(ADAPTER, self._config)
+            self._named = {name: value for name, value in model.named_parameters() if f".{ADAPTER}." in name}
+        for parameter in self._named.values():
             parameter.data = parameter.data.to(self.host.accelerator.device).float()
+        kinds = (torch.nn.ModuleDict, torch.nn.ParameterDict)
+        holders = [module for module in model.modules() if isinstance(module, kinds) and ADAPTER in module]
+        self._parts = [(holder, holder[ADAPTER]) for holder in holders]
+        self._take_out()
 
     def decoder(self) -> Any:
         return find_decoder(self._policy)
 
     def backbone_parameters(self) -> dict[str, torch.Tensor]:
-        return {name: value for name, value in self._policy.named_parameters() if f".{ADAPTER}." in name}
+        return self._named
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         self.prepare()
         model = self._policy
         with without_dropout(model), self._unmoved():
-            model.set_adapter(ADAPTER)
-            yield
+            model.peft_config[ADAPTER] = self._config
+            for holder, part in self._parts:
+                holder[ADAPTER] = part
+            try:
+                model.set_adapter(ADAPTER)
+                yield
+            finally:
+                self._take_out()
+
+    def _take_out(self) -> None:
+        for holder, _ in self._parts:
+            del holder[ADAPTER]
+        del self._policy.peft_config[ADAPTER]
 
     @contextlib.contextmanager
     def _unmoved(self) -> Iterator[None]:
@@ -80,14 +99,3 @@ class AdapterCritic(Critic):
             model.set_adapter(active)
             for parameter, flag in trainable:
                 parameter.requires_grad_(flag)
-
-    @contextlib.contextmanager
-    def left_out(self) -> Iterator[None]:
-        """Have PEFT know nothing of it for the block, in which the policy is saved: it would write every adapter."""
-        configs = self._policy.peft_config
-        kept = configs.pop(ADAPTER, None)
-        try:
-            yield
-        finally:
-            if kept is not None:
-                configs[ADAPTER] = kept

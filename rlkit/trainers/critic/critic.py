@@ -55,11 +55,6 @@ class Critic:
         """Have the critic's backbone in place for the block; backward passes end inside it."""
         yield
 
-    @contextlib.contextmanager
-    def left_out(self) -> Iterator[None]:
-        """Have nothing of it in the policy for the block, in which the policy is saved."""
-        yield
-
     # What is built on that.
 
     def named_parameters(self) -> dict[str, torch.Tensor]:

@@ -103,7 +103,8 @@ class CriticLearner:
         with critic.in_place():
             for part, is_idle in critic.parts(rows, chosen_B):
                 if is_idle:
-                    critic.look(rows, part)
+                    # Backward as well: under ZeRO-3 both passes gather weights that all ranks hold parts of.
+                    (critic.look(rows, part).sum() * 0).backward()
                     continue
                 wide = {"old": old_values_BT, "returns": returns_BT, "mask": mask_BT}
                 values_BT = critic.look(rows, part)[:, :-1]

@@ -211,11 +211,6 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
         """Write the critic alone, to be loaded as a warm start by `critic: {from: directory}`; a collective."""
         self.critic.save(directory)
 
-    def save_model(self, *args: Any, **kwargs: Any) -> None:
-        """Save the policy as TRL does, without the critic."""
-        with self.critic.left_out():
-            super().save_model(*args, **kwargs)
-
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         self.learner.save(Path(output_dir) / CRITIC_DIRECTORY)

@@ -196,6 +196,24 @@ def test_the_policys_files_hold_nothing_of_the_critic(tmp_path):
     assert torch.equal(flatten(loaded.parameters()), flatten(trainer.model.parameters()))
 
 
+def test_an_adapter_critic_leaves_no_trace_in_the_policy(tmp_path):
+    peft = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    trainer = build(tmp_path, critic=CRITIC | {"kind": "adapter"}, peft_config=peft, max_steps=1)
+    names = [name for name, _ in trainer.model.named_parameters()]
+    flags = [parameter.requires_grad for parameter in trainer.model.parameters()]
+    train(trainer)
+    assert [name for name, _ in trainer.model.named_parameters()] == names
+    assert [parameter.requires_grad for parameter in trainer.model.parameters()] == flags
+    assert trainer.model.active_adapter == "default"
+    trainer.save_model(str(tmp_path / "policy"))
+    assert not list((tmp_path / "policy").rglob("*critic*"))
+    with pytest.raises(TypeError), trainer.critic.in_place():
+        trainer.model(input_ids="no tokens")
+    assert [name for name, _ in trainer.model.named_parameters()] == names
+    assert [parameter.requires_grad for parameter in trainer.model.parameters()] == flags
+    assert trainer.model.active_adapter == "default"
+
+
 def test_a_critic_saved_alone_is_a_warm_start(tmp_path):
     trainer = build(tmp_path, critic=CRITIC)
     train(trainer)
