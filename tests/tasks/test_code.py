@@ -10,7 +10,7 @@ import pytest
 from rlkit.errors import ConfigError
 from rlkit.rewards import resolve_reward
 from rlkit.tasks import resolve_task
-from rlkit.tasks.code import assemble
+from rlkit.verifiers.code_program import assemble
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "tasks"
 TASKS = {name: resolve_task({"name": name, "path": str(DATA / f"{name}.jsonl")}) for name in ("humaneval", "mbpp")}
