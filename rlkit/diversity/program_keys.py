@@ -41,8 +41,7 @@ def program_key(code: str, *, keep_names: bool = False, only_definitions: bool =
             module = ast.parse(code)
         if only_definitions:
             module.body = [each for each in module.body if not isinstance(each, ast.Expr | ast.Assert | ast.If)]
-        declared = {name: None for node in ast.walk(module) if isinstance(node, ast.Global) for name in node.names}
-        scope = _Scope(declared | _find_bound(module.body))
+        scope = _Scope(_find_global(module) | _find_bound(module.body))
         written = _Writer(module, keep_names).write(module.body, scope)
     except _UNREADABLE:
         # Too deep or too large a program is one that cannot be compared.
@@ -148,6 +147,12 @@ class _Writer:
             owner.numbers[name] = f"${self.num_names}"
             self.num_names += 1
         return owner.numbers[name]
+
+
+def _find_global(module: ast.Module) -> dict[str, str | None]:
+    """Return the names that functions bind in the module."""
+    found = (node.names for node in ast.walk(module) if isinstance(node, ast.Global))
+    return {name: None for names in found for name in names}
 
 
 def _find_bound(nodes: Iterable[ast.AST]) -> dict[str, str | None]:
