@@ -17,7 +17,7 @@ from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_choice, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt, take
 from rlkit.tasks.proving import Fault, try_rows
-from rlkit.tasks.tables import Record, load_hub, read_path
+from rlkit.tasks.tables import Record, load_hub, read_path, split_files
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
 from rlkit.verifiers.code_program import as_helpers, assemble
 from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
@@ -90,8 +90,15 @@ class _CodeTask:
         Raises:
             RewardError: a gold solution fails, or tests accept no solution; names the problems.
         """
-        for split in self.splits if self.path is None or Path(self.path).expanduser().is_dir() else ("test",):
+        for split in self._splits_here():
             try_rows(self.load(split), self._find_faults, f"Gold solutions of {self.name} ({split})")
+
+    def _splits_here(self) -> Sequence[str]:
+        if self.path is None:
+            return self.splits
+        place = Path(self.path).expanduser()
+        held = split_files(place) if place.is_dir() else {}
+        return [split for split in self.splits if split in held] or ("test",)
 
     def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
         golds = [f"```python\n{row['gold']}\n```" for row in rows]
