@@ -3,13 +3,15 @@
     python benchmarks/archive_fronts.py --output runs/fronts                        # 30,720 samples an arm, three seeds
     python benchmarks/archive_fronts.py --output runs/fronts4 --times 4 --seeds 0   # 122,880 samples an arm
     python benchmarks/archive_fronts.py --output runs/fronts --arms grpo distinct --seeds 0 --problems 60 --samples 16
+    python benchmarks/archive_fronts.py --task paths --output runs/paths/fronts     # another task
 
 Every arm may draw 30,720 samples of Countdown's training problems, or `--times` as many: on the policy's side as 60
 steps of 512, from the base as 16 of each of 1,920 problems, or half of each. With more samples fine-tuning takes 4
-epochs instead of 6. All are evaluated on the same held-out problems at two temperatures, the base at eight. Printed for
-each arm, seed and temperature: the difference to the base sampled so that its pass@1 is the same, in pass@k and in
-coverage of the solution set, with 95 % intervals paired by problem. What is finished is reused, so a call that was
-broken off goes on.
+epochs instead of 6. The second task, shortest paths on a grid, has 15,360 samples and
+the arms `grpo`, `as_drawn`, `distinct`; its base is made first (benchmarks/paths/base_sft.yaml). All are evaluated on
+the same held-out problems at two temperatures, the base at eight. Printed for each arm, seed and temperature: the
+difference to the base sampled so that its pass@1 is the same, in pass@k and in coverage of the solution set, with 95 %
+intervals paired by problem. What is finished is reused, so a call that was broken off goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,43 @@ from rlkit.terminal import note, say
 from rlkit.workers.lanes import Stage, count_lines, run_lanes
 
 BASE_TEMPERATURES, ARM_TEMPERATURES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.6, 1.0)
-NUM_PROBLEMS, SAMPLES_A_PROBLEM, NUM_STEPS = 1920, 16, 60
-"""Training problems of a round of draws, and steps of 512 samples: 30,720 samples either way."""
+SAMPLES_A_PROBLEM, NUM_STEPS = 16, 60
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A task, and what its arms are made from."""
+
+    model: str
+    task: str
+    """Training problems, as `rlkit eval` takes a task."""
+    held_out: str
+    """The same for the held-out ones, `{problems}` of them."""
+    recipes: str
+    """Where a recipe of a name is."""
+    num_problems: int
+    """Training problems of a round of draws; 16 samples of each are as many as the 60 steps of an on-policy arm."""
+    max_tokens: int
+    arms: tuple[str, ...] | None = None
+    """None takes all."""
+
+
+_PATHS = f"{HERE}/paths/shortest_paths.py:ShortestPaths"
+BENCHES = {
+    "countdown": Bench(
+        "countdown-tiny", "countdown", "{{name: countdown, test_size: {problems}}}", "countdown/{name}", 1920, 16
+    ),
+    "paths": Bench(
+        "runs/paths/base/run/model",
+        _PATHS,
+        _PATHS,
+        f"{HERE}/paths/{{name}}.yaml",
+        960,
+        20,
+        ("grpo", "as_drawn", "distinct"),
+    ),
+}
 HALF_ROWS = ("archive.rows_per_step=193",)
 """Of an arm that takes half of its samples from the base: each solution three times in 30 steps."""
 SLOWER = "train.learning_rate=2e-4"
@@ -59,8 +97,8 @@ ROUNDS = {"rounds": "last", "rounds_base_draws": "base"}
 
 def main(words: Sequence[str] | None = None) -> int:
     """Train and evaluate what is missing, then print and write the table."""
-    args = build_parser().parse_args(words)
-    lanes = [[evaluation(args, args.output / "base", "countdown-tiny", BASE_TEMPERATURES)]]
+    args = read_arguments(words)
+    lanes = [[evaluation(args, args.output / "base", args.bench.model, BASE_TEMPERATURES)]]
     lanes += [draw(args, seed) + tune(args, seed) for seed in args.seeds]
     lanes += [
         train(args, arm, seed) for seed in args.seeds for arm in args.arms if arm in TRAINED and not TRAINED[arm][1]
@@ -77,12 +115,25 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def read_arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """Return what was asked for, with the bench of the task as `bench`."""
+    parser = build_parser()
+    args = parser.parse_args(words)
+    args.bench = BENCHES[args.task]
+    known = args.bench.arms or (*TRAINED, *TUNED, *ROUNDS)
+    args.arms = args.arms or [*known]
+    if strange := [arm for arm in args.arms if arm not in known]:
+        parser.error(f"--task {args.task} has no arm {strange[0]}; it has {', '.join(known)}.")
+    return args
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="where everything goes")
     arms = [*TRAINED, *TUNED, *ROUNDS]
-    parser.add_argument("--arms", nargs="+", choices=arms, default=arms, metavar="ARM", help=", ".join(arms))
+    parser.add_argument("--task", choices=BENCHES, default="countdown", help="which task (%(default)s)")
+    parser.add_argument("--arms", nargs="+", choices=arms, metavar="ARM", help=", ".join(arms))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of training and of drawing (0 1 2)")
     parser.add_argument("--times", type=int, default=1, help="how many times 30,720 samples an arm draws (%(default)s)")
     parser.add_argument("--problems", type=int, default=600, help="held-out problems (%(default)s)")
@@ -100,8 +151,9 @@ def run(args: argparse.Namespace, lanes: Sequence[Sequence[Stage | None]]) -> No
 
 def evaluation(args: argparse.Namespace, folder: Path, model: str, temperatures: Sequence[float]) -> Stage | None:
     """Return the evaluation of a model on held-out problems; None where it is done."""
-    task = f"{{name: countdown, test_size: {args.problems}}}"
-    words = ["eval", "--model", model, "--task", task, "--n", str(args.samples), "--max-tokens", "16"]
+    task, limit = args.bench.held_out.format(problems=args.problems), str(args.problems)
+    words = ["eval", "--model", model, "--task", task, "--limit", limit, "--n", str(args.samples)]
+    words += ["--max-tokens", str(args.bench.max_tokens)]
     words += ["--temperature", ",".join(f"{each:g}" for each in temperatures), "--output", str(folder / "eval")]
     if len([*(folder / "eval").glob("t*/report.json")]) == len(temperatures):
         return None
@@ -113,36 +165,19 @@ def evaluation(args: argparse.Namespace, folder: Path, model: str, temperatures:
 def draw(args: argparse.Namespace, seed: int) -> list[Stage | None]:
     """Return what draws the base's samples of training problems, all of them and half, and keeps what is distinct."""
     stages: list[Stage | None] = []
-    for name, problems in (("all", NUM_PROBLEMS), ("half", NUM_PROBLEMS // 2)):
+    for name, share in (("all", 1), ("half", 2)):
+        problems = args.bench.num_problems // share
         folder = args.output / f"draws-{name}" / f"s{seed}"
-        if (folder / "found.jsonl").exists():
+        if (folder / "found.jsonl").exists() or (name == "half" and not any(map(has_archive, args.arms))):
             continue
-        words = [
-            "eval",
-            "--model",
-            "countdown-tiny",
-            "--task",
-            "countdown",
-            "--split",
-            "train",
-            "--limit",
-            str(problems),
-        ]
-        words += [
-            "--n",
-            str(SAMPLES_A_PROBLEM * args.times),
-            "--max-tokens",
-            "16",
-            "--seed",
-            str(seed),
-            "--output",
-            str(folder / "drawn"),
-        ]
+        words = ["eval", "--model", args.bench.model, "--task", args.bench.task, "--split", "train"]
+        words += ["--limit", str(problems), "--n", str(SAMPLES_A_PROBLEM * args.times), "--seed", str(seed)]
+        words += ["--max-tokens", str(args.bench.max_tokens), "--output", str(folder / "drawn")]
         samples = folder / "drawn" / "samples.jsonl"
         stages.append(
             stage(folder, "drawing", words, problems * SAMPLES_A_PROBLEM * args.times, counter(samples), "samples")
         )
-        collect = ["archive", "collect", str(folder / "found.jsonl"), str(folder / "drawn")]
+        collect = ["archive", "collect", str(folder / "found.jsonl"), str(folder / "drawn"), "--task", args.bench.task]
         stages.append(stage(folder, "collecting", collect, 1, lambda: 0, "archives"))
     return stages
 
@@ -156,19 +191,27 @@ def tune(args: argparse.Namespace, seed: int) -> list[Stage | None]:
         settings = [f"output={folder}", f"data={{name: archive, path: {found}, weights: {TUNED[arm]}}}"]
         settings += [f"train.seed={seed}", "evaluate=null"]
         settings += ["train.num_train_epochs=4"] if args.times > 1 else []
-        stages += [training(folder, "sft", "countdown/sft_distinct", settings, 90), arm_evaluation(args, folder)]
+        stages += [
+            training(folder, "sft", name_recipe(args, "sft_distinct"), settings, 90),
+            arm_evaluation(args, folder),
+        ]
     return stages
 
 
 def train(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
     """Return an arm's training with its evaluation."""
-    recipe, has_archive, settings = TRAINED[arm]
+    recipe, is_beside, settings = TRAINED[arm]
     folder = args.output / arm / f"s{seed}"
     found = args.output / "draws-half" / f"s{seed}" / "found.jsonl"
-    more = [f"archive.from=[{found}]"] if has_archive else []
-    steps = (NUM_STEPS // 2 if has_archive else NUM_STEPS) * args.times
+    more = [f"archive.from=[{found}]"] if is_beside else []
+    steps = (NUM_STEPS // 2 if is_beside else NUM_STEPS) * args.times
     values = [f"output={folder}", f"train.seed={seed}", f"train.max_steps={steps}", *settings, *more]
-    return [training(folder, "train", f"countdown/{recipe}", values, steps), arm_evaluation(args, folder)]
+    return [training(folder, "train", name_recipe(args, recipe), values, steps), arm_evaluation(args, folder)]
+
+
+def has_archive(arm: str) -> bool:
+    """Return whether an arm is trained on-policy with an archive of half of the samples."""
+    return arm in TRAINED and TRAINED[arm][1]
 
 
 def go_round(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None]:
@@ -181,7 +224,12 @@ def go_round(args: argparse.Namespace, arm: str, seed: int) -> list[Stage | None
         "stop=false",
     ]
     settings += [f"draw_from={ROUNDS[arm]}", f"sft.train.seed={seed}", "held_out={n: 4, limit: 50}"]
-    return [training(folder, "train", "countdown/rounds", settings, 3), arm_evaluation(args, folder)]
+    return [training(folder, "train", name_recipe(args, "rounds"), settings, 3), arm_evaluation(args, folder)]
+
+
+def name_recipe(args: argparse.Namespace, name: str) -> str:
+    """Return a recipe of the task as a command takes it."""
+    return str(args.bench.recipes.format(name=name))
 
 
 def arm_evaluation(args: argparse.Namespace, folder: Path) -> Stage | None:

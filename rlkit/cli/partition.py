@@ -135,15 +135,16 @@ def run_agree(args: argparse.Namespace) -> int:
 
 
 def _note_missing_answers(partition: Partition, pairs: Sequence[Pair]) -> None:
-    """Say how many texts have no final answer where that is what is compared: to it, all of those are the same."""
-    from rlkit.diversity import NO_ANSWER, FinalAnswer
+    """Say how many texts lack what a partition compares, a final answer or a program: to it, all those are the same."""
+    from rlkit.diversity import NO_ANSWER, FinalAnswer, SyntaxTree
 
-    if not isinstance(partition, FinalAnswer):
+    if not isinstance(partition, FinalAnswer | SyntaxTree):
         return
+    what = "final answer" if isinstance(partition, FinalAnswer) else "program that Python can read"
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
     missing = partition.features(texts).count(NO_ANSWER)
     if missing:
-        note(f"{missing} of {len(texts)} texts have no final answer; all of those are one class.")
+        note(f"{missing} of {len(texts)} texts have no {what}; all of those are one class.")
 
 
 def _find_partition(text: str) -> Partition:

@@ -19,6 +19,7 @@ from rlkit.diversity.llm_judge import LlmJudge
 from rlkit.diversity.meanings import semantic_entropy
 from rlkit.diversity.overlap_partitions import EmbeddingPartition, EquationSet, NgramOverlap
 from rlkit.diversity.partitions import PARTITIONS, Partition, resolve_partition
+from rlkit.diversity.syntax_tree import SyntaxTree
 from rlkit.diversity.vendi import vendi_score, vendi_scores_of_kernels
 from rlkit.verifiers import NO_ANSWER, cut_after_answer, read_answer, split_reasoning
 
@@ -39,6 +40,7 @@ __all__ = [
     "PairwisePartition",
     "Partition",
     "SentenceEmbedding",
+    "SyntaxTree",
     "classify_format",
     "close_pairs",
     "compression_ratio",

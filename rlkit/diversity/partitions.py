@@ -57,6 +57,7 @@ PARTITIONS = PluginKind(
         "ngram_overlap": f"{_HERE}.overlap_partitions:NgramOverlap",
         "normalised_text": f"{_HERE}.key_partitions:NormalisedText",
         "pair_classifier": f"{_HERE}.pair_classifier:PairClassifier",
+        "syntax_tree": f"{_HERE}.syntax_tree:SyntaxTree",
     },
 )
 

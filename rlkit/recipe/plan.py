@@ -320,7 +320,7 @@ class Plan:
         if isinstance(self.partition, PairwisePartition):
             raise ConfigError(
                 f"archive.grow needs a key of every solution, and the partition {name_in_recipes(self.partition)} "
-                "judges pairs; write one such as canonical_expression, final_answer or normalised_text."
+                "judges pairs; write one such as canonical_expression, syntax_tree or final_answer."
             )
 
 

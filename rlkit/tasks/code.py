@@ -7,10 +7,8 @@ Ids, subsets and columns were looked up in lm-evaluation-harness, `lm_eval/tasks
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,8 +17,9 @@ from rlkit.errors import ConfigError, suggest
 from rlkit.parameters import check_choice, check_text
 from rlkit.tasks.prompting import FORMATS, build_prompt, take
 from rlkit.tasks.proving import Fault, try_rows
-from rlkit.tasks.tables import Record, load_hub, read_path
+from rlkit.tasks.tables import Record, load_hub, read_path, split_files
 from rlkit.types import Completion, Grade, PluginSpec, Prompt, Row
+from rlkit.verifiers.code_program import as_helpers, assemble
 from rlkit.verifiers.reasoning import USUAL_TAG, answer_text
 
 _AT_ONCE = 2
@@ -45,7 +44,7 @@ class _CodeTask:
     subset: ClassVar[str | None] = None
     splits: ClassVar[tuple[str, ...]] = ("test",)
     default_rewards: ClassVar[tuple[PluginSpec, ...]] = ("rlkit.tasks.code:code_reward",)
-    default_partition: ClassVar[PluginSpec] = "normalised_text"
+    default_partition: ClassVar[PluginSpec] = "syntax_tree"
 
     def __post_init__(self) -> None:
         """Check every parameter."""
@@ -91,8 +90,15 @@ class _CodeTask:
         Raises:
             RewardError: a gold solution fails, or tests accept no solution; names the problems.
         """
-        for split in self.splits if self.path is None or Path(self.path).expanduser().is_dir() else ("test",):
+        for split in self._splits_here():
             try_rows(self.load(split), self._find_faults, f"Gold solutions of {self.name} ({split})")
+
+    def _splits_here(self) -> Sequence[str]:
+        if self.path is None:
+            return self.splits
+        place = Path(self.path).expanduser()
+        held = split_files(place) if place.is_dir() else {}
+        return [split for split in self.splits if split in held] or ("test",)
 
     def _find_faults(self, rows: list[Row]) -> Iterator[Fault]:
         golds = [f"```python\n{row['gold']}\n```" for row in rows]
@@ -182,30 +188,6 @@ def grade_code(completions: Sequence[str], rows: Sequence[Mapping[str, Any]], sa
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return list(threads.map(judge, zip(completions, rows, strict=True)))
-
-
-def assemble(completion: str, beginning: str, entry_point: str | None) -> str | None:
-    """Return the program that a completion stands for, None when it holds no code.
-
-    A block of code that defines the entry point is preceded by the problem's beginning for its imports and helpers; any
-    other text continues that beginning.
-    """
-    from rlkit.verifiers.code_checking import extract_code
-
-    code = extract_code(completion, entry_point)
-    if code is None or not code.strip() or not beginning:
-        return code
-    defines = entry_point is not None and re.search(rf"^(?:async )?def {re.escape(entry_point)}\b", code, re.MULTILINE)
-    return f"{as_helpers(beginning)}\n{code}" if defines else beginning + code
-
-
-def as_helpers(beginning: str) -> str:
-    """Return a problem's beginning as a program of its own: its last function, which has no body yet, does nothing."""
-    for ending in ("", "\n    pass\n", "\n\tpass\n", "\n  pass\n"):
-        with suppress(SyntaxError, ValueError):
-            ast.parse(beginning + ending)
-            return beginning + ending
-    return ""
 
 
 def tested_function(tests: str, gold: str) -> str | None:

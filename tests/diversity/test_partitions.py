@@ -27,11 +27,15 @@ from rlkit.errors import ConfigError, PluginError
 from rlkit.verifiers.normalisation import EMPTY_CLASS
 
 LOCAL = ["canonical_expression", "embedding", "equation_set", "final_answer", "ngram_overlap", "normalised_text"]
-"""Partitions that need no trained judge."""
+"""Partitions of prose and arithmetic that need no trained judge."""
+ALL_LOCAL = [*LOCAL, "syntax_tree"]
+"""The same and the one of programs, to which a text that is none says nothing; see test_syntax_tree.py."""
 
 TEXTS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["3+5=8", "5+3=8", r"\boxed{8}", "3 + 5 [8]", "a b c d e", "A b  c d e f", "", " ", "#### 8"]),
+    st.sampled_from(
+        ["3+5=8", "5+3=8", "x = 3", "y=3", r"\boxed{8}", "3 + 5 [8]", "a b c d e", "A b  c d e f", "", " ", "#### 8"]
+    ),
 )
 
 
@@ -41,10 +45,10 @@ def labels(partition, *completions, **columns):
 
 
 def test_every_partition_that_can_be_named_is_tested():
-    assert {*PARTITIONS.builtins} == {*LOCAL, "cross_encoder", "llm_judge", "pair_classifier"}
+    assert {*PARTITIONS.builtins} == {*ALL_LOCAL, "cross_encoder", "llm_judge", "pair_classifier"}
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", ALL_LOCAL)
 @given(st.lists(TEXTS, max_size=6))
 def test_labels_are_in_first_seen_order_and_the_closure_of_the_judgement(name, texts):
     partition = resolve_partition(name)
@@ -58,7 +62,7 @@ def test_labels_are_in_first_seen_order_and_the_closure_of_the_judgement(name, t
     assert (judged <= (found[:, None] == found[None, :])).all()
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", ALL_LOCAL)
 @given(st.lists(TEXTS, min_size=2, max_size=5))
 def test_classes_do_not_depend_on_the_order_of_the_group(name, texts):
     def classes(order):
@@ -69,7 +73,7 @@ def test_classes_do_not_depend_on_the_order_of_the_group(name, texts):
     assert all(classes(order) == expected for order in list(permutations(range(len(texts))))[:8])
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", ALL_LOCAL)
 def test_equal_texts_are_one_class_and_empty_ones_another(name):
     text = r"first 3 + 5 = 8 then \boxed{8}"
     assert labels(name, text, "", text, " \n") == [0, 1, 0, 1]
@@ -228,7 +232,7 @@ def test_complete_linkage_withstands_what_merges_a_union():
     assert labels(spec | {"closure": "complete_linkage"}, a, b, bridge) == [0, 1, 0]
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", ALL_LOCAL)
 def test_partitions_and_features_are_small_data(name):
     partition = resolve_partition(name)
     assert pickle.loads(pickle.dumps(partition)) == partition
@@ -271,6 +275,7 @@ def test_judgements_of_a_plug_in_without_pairs_follow_its_labels():
         {"name": "embedding", "closure": "single"},
         {"name": "normalised_text", "truncated": "drop"},
         {"name": "final_answer", "cut_after_answer": "yes"},
+        {"name": "syntax_tree", "keep_names": 1},
     ],
 )
 def test_parameters_that_mean_nothing_are_refused(spec):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.errors import ConfigError
+from rlkit.errors import ConfigError, RewardError
 from rlkit.rewards import resolve_reward
 from rlkit.tasks import resolve_task
-from rlkit.tasks.code import assemble
+from rlkit.verifiers.code_program import assemble
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "tasks"
 TASKS = {name: resolve_task({"name": name, "path": str(DATA / f"{name}.jsonl")}) for name in ("humaneval", "mbpp")}
@@ -49,6 +49,16 @@ def test_the_reward_pays_what_passes():
     reward = resolve_reward(task.default_rewards[0])
     assert reward(texts, prompts=[row["prompt"]] * 2, **columns) == [1.0, 0.0]
     assert "assert double(2) == 4" in row["prompt"][0]["content"]
+
+
+def test_a_folder_is_validated_as_far_as_it_goes(tmp_path):
+    rows = (DATA / "mbpp.jsonl").read_text()
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(rows)
+    resolve_task({"name": "mbpp", "path": str(tmp_path)}).validate()
+    (tmp_path / "train.jsonl").write_text(rows.replace("2 * x", "3 * x"))
+    with pytest.raises(RewardError, match="mbpp/1"):
+        resolve_task({"name": "mbpp", "path": str(tmp_path)}).validate()
 
 
 def test_plain_humaneval_is_the_beginning_itself():
