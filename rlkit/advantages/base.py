@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ class Transform:
     done in float64 on the CPU: groups are small, and rounding there would show up as signal where there is none. NaN
     marks completions that carry no signal and stays NaN.
     """
+
+    makes: ClassVar[str] = "rewards"
+    """What comes out: other `rewards`, or `advantages` over a baseline of siblings, whose place a critic takes."""
 
     def __call__(self, values_PG: Array, ctx: GroupContext | None = None) -> Array:
         """Return the transformed values.

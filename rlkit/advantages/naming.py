@@ -15,7 +15,7 @@ from rlkit.plugins import resolve as resolve_plugin
 TRANSFORMS = (
     *("baselines:SubtractGroupMean", "baselines:SubtractLeaveOneOut", "baselines:SubtractBatchMean"),
     *("scaling:DivideByGroupStd", "scaling:DivideByBatchStd", "scaling:ClipByAbs", "scaling:DropZeroVarianceGroups"),
-    "correctness:WeightByCorrectness",
+    *("correctness:WeightByCorrectness", "correctness:DivideByPassRate"),
     "distinctness:MultiplyByDistinctness",
     *("likelihood:ReweightByConfidence", "likelihood:DiscountByLikelihoodRank"),
     *("passing:PassAtK", "passing:Pkpo"),

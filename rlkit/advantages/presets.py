@@ -8,7 +8,7 @@ from typing import Any
 
 from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
-from rlkit.advantages.correctness import WeightByCorrectness
+from rlkit.advantages.correctness import DivideByPassRate, WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
 from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
 from rlkit.advantages.majority import MatchMajority
@@ -50,6 +50,7 @@ PRESETS: Mapping[str, Any] = {
         partial(WeightByCorrectness, negative=-1.0),
         positive=0.1,
     ),
+    "max_rl": _chain("Correctness, centred and divided by the pass rate (MaxRL, arXiv 2602.02710).", DivideByPassRate),
     "darling": _chain(
         "Reward times distinctness, centred, not scaled (arXiv 2509.02534, equation 4 and section 3.2).",
         *(MultiplyByDistinctness, SubtractGroupMean),

@@ -23,6 +23,7 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "psr": (1, 0, 1),
     "nsr": (0, -1, 0),
     "w_reinforce": (0.1, -1, 0.1),
+    "max_rl": (0, 0, 0),
     "darling": (SOME, 0, math.nan),  # no sibling to be unlike
     "pro_grpo": (SOME, 0, math.nan),
     "passk_grpo": (0, 0, "at most 1"),  # k = 4 draws from one completion
@@ -36,7 +37,7 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "rep_exp": (SOME, SOME, math.nan),
     "pkpo": (0, 0, "at most 1"),
 }
-NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo"}
+NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo", "max_rl"}
 """Without a verifier's word these refuse rewards other than 0 and 1; the others take any finite number."""
 TELLS_COPIES_APART = {"unlikeliness"}
 """Of equally likely completions, the later one ranks as the likelier."""

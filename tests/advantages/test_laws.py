@@ -151,6 +151,7 @@ CENTRED = [
     "grpo",
     "dr_grpo",
     "rloo",
+    "max_rl",
     "pro_grpo",
     "passk_grpo",
     "pkpo",
@@ -178,7 +179,7 @@ def test_a_constant_matters_where_rewards_are_multiplied():
 
 
 SUM_TO_ZERO = ["grpo", "dr_grpo", "rloo", "darling", "passk_grpo", "unlikeliness", "evol_rl", "ttrl"]
-SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp"]
+SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "max_rl"]
 
 
 @pytest.mark.parametrize("name", SUM_TO_ZERO)
