@@ -17,6 +17,8 @@ from rlkit.advantages.outcomes import AddOutcomeBonus
 from rlkit.advantages.passing import PassAtK
 from rlkit.advantages.scaling import DivideByGroupStd
 from rlkit.advantages.similarity import AddEllipticalBonus, AddLogdetMarginal, DivideBySimilarity
+from rlkit.advantages.solutions import EqualiseSolutions
+from rlkit.advantages.surprisal import FavourUnlikelyCorrect
 from rlkit.plugins import preset
 
 
@@ -54,6 +56,15 @@ PRESETS: Mapping[str, Any] = {
     "darling": _chain(
         "Reward times distinctness, centred, not scaled (arXiv 2509.02534, equation 4 and section 3.2).",
         *(MultiplyByDistinctness, SubtractGroupMean),
+    ),
+    "equal_solutions": _chain(
+        "GRPO with the same credit for each distinct correct solution, however often it was written; our own.",
+        *(SubtractGroupMean, DivideByGroupStd, EqualiseSolutions),
+    ),
+    "ucpo": _chain(
+        "GRPO whose credit for correct answers goes to the unlikely ones (UCPO, arXiv 2605.00365); tau = 0.2.",
+        *(SubtractGroupMean, DivideByGroupStd, FavourUnlikelyCorrect),
+        eps=1e-8,
     ),
     "pro_grpo": _chain(
         "GRPO plus prompt confidence minus answer confidence (ProGRPO, arXiv 2602.05281); coef 0.3 is ours.",

@@ -24,6 +24,8 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "nsr": (0, -1, 0),
     "w_reinforce": (0.1, -1, 0.1),
     "max_rl": (0, 0, 0),
+    "ucpo": (0, 0, math.nan),
+    "equal_solutions": (0, 0, math.nan),
     "darling": (SOME, 0, math.nan),  # no sibling to be unlike
     "pro_grpo": (SOME, 0, math.nan),
     "passk_grpo": (0, 0, "at most 1"),  # k = 4 draws from one completion
@@ -38,6 +40,9 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "pkpo": (0, 0, "at most 1"),
 }
 NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo", "max_rl"}
+NEEDS_BINARY |= {"ucpo", "equal_solutions"}
+TOUCHES_CORRECT_ONES = {"pro_grpo", "ucpo", "equal_solutions"}
+"""Of those, the ones that keep a completion of unknown correctness as the baseline left it."""
 """Without a verifier's word these refuse rewards other than 0 and 1; the others take any finite number."""
 TELLS_COPIES_APART = {"unlikeliness"}
 """Of equally likely completions, the later one ranks as the likelier."""
@@ -146,8 +151,8 @@ def test_a_verdict_that_is_unknown_hides_a_completion_only_where_correctness_cou
     rewards = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     unknown = np.array([[math.nan, *rewards[1:]]])
     result = advantages_of(name, rewards, correct_PG=unknown)
-    # Under ARM the advantage came from the reward; only its condition looks at the verdicts of the group.
-    hidden = name in NEEDS_BINARY - {"pro_grpo"}
+    # In these the advantage came from the reward; only a condition looks at the verdicts of the group.
+    hidden = name in NEEDS_BINARY - TOUCHES_CORRECT_ONES
     assert np.isnan(result).tolist() == [hidden] + [False] * 5
 
 

@@ -152,6 +152,8 @@ CENTRED = [
     "dr_grpo",
     "rloo",
     "max_rl",
+    "ucpo",
+    "equal_solutions",
     "pro_grpo",
     "passk_grpo",
     "pkpo",
@@ -179,7 +181,7 @@ def test_a_constant_matters_where_rewards_are_multiplied():
 
 
 SUM_TO_ZERO = ["grpo", "dr_grpo", "rloo", "darling", "passk_grpo", "unlikeliness", "evol_rl", "ttrl"]
-SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "max_rl"]
+SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "max_rl", "ucpo", "equal_solutions"]
 
 
 @pytest.mark.parametrize("name", SUM_TO_ZERO)
@@ -240,6 +242,14 @@ def test_terms_of_weight_zero_leave_the_chain_they_are_added_to(seed):
     ]:
         ours = resolve({"name": name, "coef": 0.0})(rewards_PG, ctx)
         np.testing.assert_allclose(ours, resolve(plain)(rewards_PG, ctx), atol=1e-9, err_msg=name)
+    for spec, plain in [
+        ({"name": "ucpo", "tau": 0.0}, {"name": "grpo", "eps": 1e-8}),
+        ({"name": "ucpo", "tau": 0.0, "form": "additive"}, {"name": "grpo", "eps": 1e-8}),
+        ({"name": "equal_solutions", "power": 0.0}, "grpo"),
+    ]:
+        np.testing.assert_allclose(
+            resolve(spec)(rewards_PG, ctx), resolve(plain)(rewards_PG, ctx), atol=1e-9, err_msg=str(spec)
+        )
 
 
 @every_name
