@@ -10,6 +10,7 @@ from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
 from rlkit.advantages.correctness import DivideByPassRate, WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
+from rlkit.advantages.leverage import AddLeverageBonus
 from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
 from rlkit.advantages.majority import MatchMajority
 from rlkit.advantages.novelty import NoveltyBands
@@ -109,7 +110,12 @@ PRESETS: Mapping[str, Any] = {
         *(AddLogdetMarginal, SubtractGroupMean),
     ),
     "rep_exp": _chain(
-        "Reward plus an elliptical bonus, then GRPO (RepExp, arXiv 2510.11686); coef 0.1 is ours.",
+        "Reward plus the leverage of its features, then GRPO (RepExp, arXiv 2510.11686, as released).",
+        *(AddLeverageBonus, SubtractGroupMean, DivideByGroupStd),
+        eps=1e-6,
+    ),
+    "elliptical": _chain(
+        "Reward plus how badly the siblings span its direction, then GRPO; our variant of RepExp, coef 0.1.",
         *(AddEllipticalBonus, SubtractGroupMean, DivideByGroupStd),
     ),
 }

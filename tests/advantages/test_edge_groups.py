@@ -36,7 +36,8 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "outcome_batch": (SOME, SOME, math.nan),
     "dra_grpo": (SOME, 0, math.nan),
     "dqo": (SOME, SOME, 0),  # the volume is added to the reward, whatever that is
-    "rep_exp": (SOME, SOME, math.nan),
+    "rep_exp": (SOME, 0, math.nan),  # off where nothing is right
+    "elliptical": (SOME, SOME, math.nan),
     "pkpo": (0, 0, "at most 1"),
 }
 NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo", "max_rl"}

@@ -161,6 +161,7 @@ CENTRED = [
     "outcome_batch",
     "dqo",
     "rep_exp",
+    "elliptical",
 ]
 """Chains that look at differences of rewards only; those that multiply rewards, or replace them, are not among them."""
 
@@ -181,7 +182,7 @@ def test_a_constant_matters_where_rewards_are_multiplied():
 
 
 SUM_TO_ZERO = ["grpo", "dr_grpo", "rloo", "darling", "passk_grpo", "unlikeliness", "evol_rl", "ttrl"]
-SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "max_rl", "ucpo", "equal_solutions"]
+SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "elliptical", "max_rl", "ucpo", "equal_solutions"]
 
 
 @pytest.mark.parametrize("name", SUM_TO_ZERO)
@@ -238,7 +239,8 @@ def test_terms_of_weight_zero_leave_the_chain_they_are_added_to(seed):
         ("outcome_ucb", "grpo"),
         ("outcome_batch", "grpo"),
         ("dqo", "dr_grpo"),
-        ("rep_exp", "grpo"),
+        ("rep_exp", {"name": "grpo", "eps": 1e-6}),
+        ("elliptical", "grpo"),
     ]:
         ours = resolve({"name": name, "coef": 0.0})(rewards_PG, ctx)
         np.testing.assert_allclose(ours, resolve(plain)(rewards_PG, ctx), atol=1e-9, err_msg=name)
