@@ -23,7 +23,7 @@ TRANSFORMS = (
     "novelty:NoveltyBands",
     "outcomes:AddOutcomeBonus",
     *("similarity:DivideBySimilarity", "similarity:AddLogdetMarginal", "similarity:AddEllipticalBonus"),
-    "leverage:AddLeverageBonus",
+    *("leverage:AddLeverageBonus", "boundary:GateByBoundary", "matching:SubtractDrift"),
 )
 """`module:class` of every transform; a recipe calls `ClipByAbs` `clip_by_abs`."""
 

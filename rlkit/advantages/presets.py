@@ -8,11 +8,13 @@ from typing import Any
 
 from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
+from rlkit.advantages.boundary import GateByBoundary
 from rlkit.advantages.correctness import DivideByPassRate, WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
 from rlkit.advantages.leverage import AddLeverageBonus
 from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
 from rlkit.advantages.majority import MatchMajority
+from rlkit.advantages.matching import SubtractDrift
 from rlkit.advantages.novelty import NoveltyBands
 from rlkit.advantages.outcomes import AddOutcomeBonus
 from rlkit.advantages.passing import PassAtK
@@ -61,6 +63,16 @@ PRESETS: Mapping[str, Any] = {
     "equal_solutions": _chain(
         "GRPO with the same credit for each distinct correct solution, however often it was written; our own.",
         *(SubtractGroupMean, DivideByGroupStd, EqualiseSolutions),
+    ),
+    "bbg": _chain(
+        "GRPO weighed by how much pass@k would rise with each problem's pass rate (BBG, arXiv 2606.15455), k = 16.",
+        *(SubtractGroupMean, DivideByGroupStd, GateByBoundary),
+        eps=1e-6,
+    ),
+    "flow_rl": _chain(
+        "Match the reference times exp(beta A) with the group's own log Z (FlowRL, arXiv 2509.15207), beta = 15.",
+        *(SubtractGroupMean, DivideByGroupStd, SubtractDrift, SubtractGroupMean),
+        eps=1e-6,
     ),
     "ucpo": _chain(
         "GRPO whose credit for correct answers goes to the unlikely ones (UCPO, arXiv 2605.00365); tau = 0.2.",

@@ -44,7 +44,9 @@ def build_context(rewards_PG: np.ndarray, rng: np.random.Generator) -> GroupCont
         answer_counts_PG=np.take_along_axis(counts_P4, answers_PG, axis=1),
         embeddings_PGE=rng.normal(size=(*shape, 3)),
         lengths_PG=lengths_PG,
+        pass_counts_P2=np.sort(rng.integers(0, 9, (num_prompts, 2)), axis=1),
         mean_logps_PG=np.nanmean(logps_PGT, axis=2),
+        ref_mean_logps_PG=-rng.exponential(size=shape),
         logps_PGT=logps_PGT,
         prompt_logps_PS=-rng.exponential(size=(num_prompts, 7)),
         step=3,
@@ -154,6 +156,8 @@ CENTRED = [
     "max_rl",
     "ucpo",
     "equal_solutions",
+    "bbg",
+    "flow_rl",
     "pro_grpo",
     "passk_grpo",
     "pkpo",
@@ -182,7 +186,7 @@ def test_a_constant_matters_where_rewards_are_multiplied():
 
 
 SUM_TO_ZERO = ["grpo", "dr_grpo", "rloo", "darling", "passk_grpo", "unlikeliness", "evol_rl", "ttrl"]
-SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "elliptical", "max_rl", "ucpo", "equal_solutions"]
+SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "elliptical", "max_rl", "ucpo", "equal_solutions", "flow_rl"]
 
 
 @pytest.mark.parametrize("name", SUM_TO_ZERO)
