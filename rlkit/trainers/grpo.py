@@ -169,6 +169,7 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         """Train as TRL does; what a run that was interrupted in this process left half done is forgotten."""
         self._window = []
         self.anchoring.forget_step()
+        self.weighting.forget_step()
         # As in a new process: the batch that lies there was drawn by another policy, for another place in the data.
         self._step = 0
         self._buffered_inputs: Any = None
