@@ -47,7 +47,6 @@ class GateByBoundary(Transform):
     history: bool = False
     """Whether what was seen of a problem before this batch counts; needs a trainer, which keeps it."""
 
-    makes = "advantages"
     min_group_size = 2
 
     def __post_init__(self) -> None:

@@ -49,11 +49,11 @@ class WeightByCorrectness(Transform):
 class DivideByPassRate(Transform):
     """Replace every value by its correctness, centred on the group's pass rate and divided by it (MaxRL, 2602.02710).
 
-    With c = 1 for a correct and 0 for a wrong completion, and m the mean of c over the group, the advantage is (c - m) /
-    (m + eps): the gradient of a log-likelihood of success that is cut off, log p = -sum_k (1 - p)^k / k over k < G, so
-    that every pass@k counts, by 1 / k. (Order G, as the paper has it, would take -1 in all-wrong groups; the code gives
-    them 0, as we do.) A rare success counts up to G - 1, and the sum of |A| over a group is 2 (G - K) for K correct
-    ones: keep gradients clipped. Groups that are all right or all wrong get 0.
+    With c = 1 for a correct and 0 for a wrong completion, and m the mean of c over the group, the advantage is
+    (c - m) / (m + eps): the gradient of a log-likelihood of success that is cut off, log p = -sum_k (1 - p)^k / k over
+    k < G, so that every pass@k counts, by 1 / k. (Order G, as the paper has it, would take -1 in all-wrong groups; the
+    code gives them 0, as we do.) A rare success counts up to G - 1, and the sum of |A| over a group is 2 (G - K) for K
+    correct ones: keep gradients clipped. Groups that are all right or all wrong get 0.
 
     Correctness is `ctx.correct_PG`, or the values themselves where all of them are 0 or 1; completions that were not
     scored, or whose correctness is unknown, become NaN and are left out of m.

@@ -13,7 +13,7 @@ from rlkit.parameters import check_number
 
 @dataclass(frozen=True)
 class SubtractDrift(Transform):
-    """Subtract how much likelier the policy finds a completion than the reference does, over `beta` (FlowRL, 2509.15207).
+    """Subtract how far a completion's log-probability is from the reference's, over `beta` (FlowRL, arXiv 2509.15207).
 
     The drift is the difference of the mean log-probabilities a token, under the policy that sampled and under the
     reference. FlowRL descends the mean over a group of (log Z + drift_i - beta A_i)^2, where pi is proportional to
@@ -33,8 +33,6 @@ class SubtractDrift(Transform):
 
     beta: float = 15.0
     """Above 0: how sharply the target prefers good completions; the smaller, the closer to the reference."""
-
-    makes = "advantages"
 
     def __post_init__(self) -> None:
         check_number(self.name, "beta", self.beta, above=0)

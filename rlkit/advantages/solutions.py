@@ -38,7 +38,6 @@ class EqualiseSolutions(Transform):
     power: float = 1.0
     """0 or more: how far copies share; 1 shares in full, more favours rare solutions."""
 
-    makes = "advantages"
     min_group_size = 2
 
     def __post_init__(self) -> None:

@@ -41,7 +41,6 @@ class FavourUnlikelyCorrect(Transform):
     floor: float = 1e-6
     """The smallest q, above 0, at most 1."""
 
-    makes = "advantages"
     min_group_size = 2
 
     def __post_init__(self) -> None:

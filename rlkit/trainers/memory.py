@@ -23,7 +23,7 @@ _NO_ANSWER = "<none>"
 
 
 class RunMemory:
-    """Answers given to each prompt, pass rates, the anchor's coefficient, moving token weights, stalls of the reward, and signs of hacking.
+    """Answers given to each prompt, pass rates, what of anchor and token weights moves, stalls, and signs of hacking.
 
     What a generation batch adds counts from the next one on. A checkpoint in the middle of a batch is saved without
     that batch, because a continued run samples it anew.

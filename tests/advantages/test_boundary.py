@@ -73,7 +73,7 @@ def test_earlier_visits_count_where_asked_for():
     assert abs(known[0]) < abs(new[0])
     assert (weigh(0, history=True, ctx=ctx([40, 64])) == 0).all()
     assert resolve({"name": "bbg", "history": True}).needs == {"pass_counts_P2"}
-    with pytest.raises(MissingInputError, match="pass_counts_P2.*a trainer"):
+    with pytest.raises(MissingInputError, match=r"pass_counts_P2.*a trainer"):
         resolve({"name": "bbg", "history": True})(np.zeros((1, 8)))
 
 
@@ -123,6 +123,6 @@ def test_bad_parameters_are_refused_with_a_sentence(params, words):
         GateByBoundary(**params)
 
 
-def test_it_stands_behind_a_baseline():
-    assert GateByBoundary.makes == "advantages"
+def test_it_is_no_baseline_and_asks_for_groups():
+    assert GateByBoundary.makes == "rewards"
     assert resolve("bbg").min_group_size == 2

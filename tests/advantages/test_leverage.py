@@ -17,7 +17,9 @@ FOUR = [[2, 0], [2, 0], [0, 2], [-1, -1]]
 
 
 def shape(transform, embeddings, values):
-    return transform(np.array([values], dtype=float), GroupContext(embeddings_PGE=np.array([embeddings], dtype=float)))[0]
+    return transform(np.array([values], dtype=float), GroupContext(embeddings_PGE=np.array([embeddings], dtype=float)))[
+        0
+    ]
 
 
 def bonus(embeddings, **params):

@@ -82,8 +82,8 @@ def test_without_drift_it_is_grpo_and_in_uniform_groups_it_only_pulls_back():
 
 def test_what_it_asks_for():
     assert resolve("flow_rl").needs == {"mean_logps_PG", "ref_mean_logps_PG"}
-    with pytest.raises(MissingInputError, match="ref_mean_logps_PG.*a trainer"):
+    with pytest.raises(MissingInputError, match=r"ref_mean_logps_PG.*a trainer"):
         resolve("flow_rl")(np.ones((1, 4)), GroupContext(mean_logps_PG=np.array([LOGPS])))
     with pytest.raises(ConfigError, match="beta=0"):
         SubtractDrift(beta=0)
-    assert SubtractDrift.makes == "advantages"
+    assert SubtractDrift.makes == "rewards"

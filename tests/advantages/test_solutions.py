@@ -95,5 +95,5 @@ def test_what_it_asks_for():
         resolve("equal_solutions")(np.ones((1, 2)))
     with pytest.raises(ConfigError, match="power=-1"):
         EqualiseSolutions(power=-1)
-    assert EqualiseSolutions.makes == "advantages"
+    assert EqualiseSolutions.makes == "rewards"
     assert resolve("equal_solutions").min_group_size == 2

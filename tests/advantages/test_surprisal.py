@@ -113,7 +113,7 @@ def test_what_it_asks_for():
     assert resolve("ucpo").needs == {"mean_logps_PG"}
     with pytest.raises(MissingInputError, match="mean_logps_PG"):
         resolve("ucpo")(np.array([HALF]))
-    assert FavourUnlikelyCorrect.makes == "advantages"
+    assert FavourUnlikelyCorrect.makes == "rewards"
     assert resolve("ucpo").min_group_size == 2
 
 

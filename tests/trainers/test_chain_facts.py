@@ -35,14 +35,18 @@ def test_a_chain_that_asks_for_it_knows_the_reference(tmp_path, fast_path, objec
     )
     assert trainer.beta == 0
     trainer.train()
-    first, *later = (
-        (ctx.require("mean_logps_PG", "it"), ctx.require("ref_mean_logps_PG", "it")) for ctx in spy.seen
-    )
+    first, *later = ((ctx.require("mean_logps_PG", "it"), ctx.require("ref_mean_logps_PG", "it")) for ctx in spy.seen)
     # The policy is the reference before the first step, and has left it afterwards.
     torch.testing.assert_close(*first, atol=1e-5, rtol=0)
     assert len(later) == 2
     assert all((policy - reference).abs().max() > 1e-3 for policy, reference in later)
     assert all((reference <= 0).all() for _, reference in later)
+    spy.seen.clear()
+    trainer.evaluate()
+    for ctx in spy.seen:
+        policy, reference = ctx.require("mean_logps_PG", "it"), ctx.require("ref_mean_logps_PG", "it")
+        assert (policy - reference).abs().max() > 1e-3
+    assert spy.seen
 
 
 def test_no_reference_is_loaded_for_a_chain_that_does_not_ask(tmp_path):
@@ -64,7 +68,7 @@ def test_counts_of_a_prompt_are_of_the_batches_before(tmp_path, monkeypatch):
             np.testing.assert_array_equal(counts[p], table.get(prompt, np.zeros(2)))
             num_known += counts[p, 1] > 0
         for p, prompt in enumerate(ids):
-            table[prompt] = table.get(prompt, np.zeros(2)) + [correct[p].sum(), correct.shape[1]]
+            table[prompt] = table.get(prompt, np.zeros(2)) + np.array([correct[p].sum(), correct.shape[1]])
     assert num_known > 0
 
 
