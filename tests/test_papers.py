@@ -21,12 +21,15 @@ from rlkit.objective.token_weights import TOKEN_WEIGHTS
 from rlkit.plugins import PluginKind, find
 from rlkit.recipe import Recipe, build_recipe
 from rlkit.recipe.yaml_text import parse_yaml
+from tests.advantages.test_edge_groups import BEHAVIOUR, NEEDS_BINARY, SOME
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "PAPERS.md").read_text(encoding="utf-8")
+TABLES = [table.splitlines() for table in re.findall(r"(?:^\|.*\n)+", TEXT, flags=re.MULTILINE)]
 ROWS = [
     tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))
-    for line in TEXT.splitlines()
-    if line.startswith("| ") and not line.startswith("| kind |")
+    for table in TABLES
+    if table[0].startswith("| kind |")
+    for line in table[2:]
 ]
 """(kind, name, parameter, default, source) of every default."""
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -41,6 +44,17 @@ KINDS: dict[str, PluginKind] = {
     "reference": REFERENCES,
     "coefficient": COEFFICIENTS,
 }
+
+
+ASKED = {
+    "partition": {"labels_PG", "equivalent_PGG"},
+    "answers": {"answers_PG"},
+    "embedding": {"embeddings_PGE"},
+    "log-probs": {"mean_logps_PG", "logps_PGT", "prompt_logps_PS"},
+    "reference": {"ref_mean_logps_PG"},
+    "memory": {"answer_counts_PG", "pass_counts_P2"},
+}
+"""What the table of all presets says a chain asks for -> the fields of the context that it means."""
 
 
 def signature_of(kind: str, name: str) -> dict[str, Any]:
@@ -61,6 +75,27 @@ def test_every_preset_has_a_section() -> None:
     assert wanted - named == set()
     known = {name for kind in KINDS.values() for name in kind.builtins}
     assert named <= known
+
+
+def test_the_table_of_all_presets_says_what_each_asks_for_and_does_at_the_edges() -> None:
+    (table,) = (table for table in TABLES if table[0].startswith("| preset | asks for |"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+    def describe(name: str) -> list[str]:
+        needs = resolve(name).needs
+        asked = [word for word, fields in ASKED.items() if needs & fields]
+        asked = ["verifier", *asked] if name in NEEDS_BINARY else asked
+        return [f"`{name}`", ", ".join(asked) or "nothing", *map(say_edge, BEHAVIOUR[name][:2])]
+
+    assert rows == [describe(name) for name in (*PRESETS, "pkpo")]
+
+
+def say_edge(behaviour: Any) -> str:
+    if behaviour == 0:
+        return "nothing"
+    if behaviour == SOME:
+        return "tells apart"
+    return "pushes down" if callable(behaviour) or behaviour < 0 else "pushes up"
 
 
 def test_every_row_is_whole() -> None:

@@ -37,6 +37,7 @@ def make_groups(num_prompts: int, num_generations: int, seed: int = 0) -> GroupC
         answers_PG=(4 * draw(*groups)).long(),
         answer_counts_PG=(20 * draw(*groups)).floor(),
         embeddings_PGE=draw(*groups, EMBEDDING) - 0.5,
+        ref_mean_logps_PG=-draw(*groups),
         lengths_PG=(TOKENS * draw(*groups)).long() + 1,
         logps_PGT=-draw(*groups, TOKENS),
         prompt_logps_PS=-draw(num_prompts, PROMPT_TOKENS),

@@ -36,6 +36,9 @@ class Transform:
     marks completions that carry no signal and stays NaN.
     """
 
+    makes: ClassVar[str] = "rewards"
+    """What comes out: other `rewards`, or `advantages` over a baseline of siblings, whose place a critic takes."""
+
     def __call__(self, values_PG: Array, ctx: GroupContext | None = None) -> Array:
         """Return the transformed values.
 

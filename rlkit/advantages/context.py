@@ -20,10 +20,12 @@ _PROVIDED_BY = {
     "equivalent_PGG": "`partition`",
     "answers_PG": "`answers` (a partition that reads the final answer)",
     "answer_counts_PG": "`answers` (a partition that reads the final answer) and a trainer, which keeps the counts",
+    "pass_counts_P2": _BY_A_TRAINER,
     "embeddings_PGE": "`embedding`",
     "summed_rewards_PG": "the chain that the transform stands in",
     "lengths_PG": _BY_A_TRAINER,
     "mean_logps_PG": _BY_A_TRAINER,
+    "ref_mean_logps_PG": _BY_A_TRAINER,
     "logps_PGT": _BY_A_TRAINER,
     "prompt_logps_PS": _BY_A_TRAINER,
 }
@@ -52,12 +54,16 @@ class GroupContext:
     """Final answer of each completion: integers >= 0, comparable inside a group only; -1 where there is none."""
     answer_counts_PG: Any = None
     """How often that answer had been given to that prompt before this batch; NaN where there is no answer."""
+    pass_counts_P2: Any = None
+    """How often that prompt had been answered correctly before this batch, and how often it had been judged."""
     embeddings_PGE: Any = None
     """One vector of E numbers a completion, not normalised; all NaN where there was nothing to embed."""
     lengths_PG: Any = None
     """Completion lengths in tokens."""
     mean_logps_PG: Any = None
     """Mean log-probability per token under the behaviour policy; follows from `logps_PGT` where that is known."""
+    ref_mean_logps_PG: Any = None
+    """The same under the reference policy: the initial one, or the anchor's."""
     logps_PGT: Any = None
     """Log-probability of each completion token under the behaviour policy; NaN at padding."""
     prompt_logps_PS: Any = None

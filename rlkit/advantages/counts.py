@@ -130,6 +130,11 @@ class PassRates:
                 before = self._totals.get(prompt_id, [0.0, 0.0])
                 self._totals[prompt_id] = [before[0] * self.decay + num_correct, before[1] * self.decay + num_scored]
 
+    def counts(self, prompt_ids_P: Sequence[str]) -> NDArray[np.float64]:
+        """Return how many completions of each prompt were correct and how many were judged, (P, 2); 0 for new ones."""
+        totals = [self._totals.get(prompt_id, [0.0, 0.0]) for prompt_id in prompt_ids_P]
+        return np.array(totals, dtype=np.float64).reshape(len(totals), 2)
+
     def rates(self, prompt_ids_P: Sequence[str]) -> NDArray[np.float64]:
         """Return the share of correct completions, shape (P,), range [0, 1]; NaN where a prompt was never judged."""
         totals = (self._totals.get(prompt_id) for prompt_id in prompt_ids_P)

@@ -9,7 +9,7 @@ import torch
 
 from rlkit.advantages.base import Transform, count_scored
 from rlkit.advantages.context import GroupContext
-from rlkit.advantages.correctness import read_correctness
+from rlkit.advantages.correctness import read_correctness, read_outcomes
 from rlkit.errors import ConfigError
 from rlkit.parameters import check_choice, check_flag, check_number, show
 
@@ -107,8 +107,7 @@ class ReweightByConfidence(Transform):
         return frozenset({"logps_PGT", "prompt_logps_PS"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        rewards_PG = values_PG if ctx.summed_rewards_PG is None else ctx.require("summed_rewards_PG", self.name)
-        correct_PG = read_correctness(rewards_PG, ctx, self.name).masked_fill(values_PG.isnan(), torch.nan)
+        correct_PG = read_outcomes(values_PG, ctx, self.name)
         logps_PGT = ctx.require("logps_PGT", self.name).detach()
         prompt_logps_PS = ctx.require("prompt_logps_PS", self.name).detach()
         confidence_PG = measure_confidence(logps_PGT, self.fraction, self.below)

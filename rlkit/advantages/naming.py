@@ -15,14 +15,15 @@ from rlkit.plugins import resolve as resolve_plugin
 TRANSFORMS = (
     *("baselines:SubtractGroupMean", "baselines:SubtractLeaveOneOut", "baselines:SubtractBatchMean"),
     *("scaling:DivideByGroupStd", "scaling:DivideByBatchStd", "scaling:ClipByAbs", "scaling:DropZeroVarianceGroups"),
-    "correctness:WeightByCorrectness",
-    "distinctness:MultiplyByDistinctness",
-    *("likelihood:ReweightByConfidence", "likelihood:DiscountByLikelihoodRank"),
+    *("correctness:WeightByCorrectness", "correctness:DivideByPassRate"),
+    *("distinctness:MultiplyByDistinctness", "solutions:EqualiseSolutions"),
+    *("likelihood:ReweightByConfidence", "likelihood:DiscountByLikelihoodRank", "surprisal:FavourUnlikelyCorrect"),
     *("passing:PassAtK", "passing:Pkpo"),
     "majority:MatchMajority",
     "novelty:NoveltyBands",
     "outcomes:AddOutcomeBonus",
     *("similarity:DivideBySimilarity", "similarity:AddLogdetMarginal", "similarity:AddEllipticalBonus"),
+    *("leverage:AddLeverageBonus", "boundary:GateByBoundary", "matching:SubtractDrift"),
 )
 """`module:class` of every transform; a recipe calls `ClipByAbs` `clip_by_abs`."""
 

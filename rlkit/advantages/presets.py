@@ -8,15 +8,20 @@ from typing import Any
 
 from rlkit.advantages.base import Chain, Transform
 from rlkit.advantages.baselines import SubtractGroupMean, SubtractLeaveOneOut
-from rlkit.advantages.correctness import WeightByCorrectness
+from rlkit.advantages.boundary import GateByBoundary
+from rlkit.advantages.correctness import DivideByPassRate, WeightByCorrectness
 from rlkit.advantages.distinctness import MultiplyByDistinctness
+from rlkit.advantages.leverage import AddLeverageBonus
 from rlkit.advantages.likelihood import DiscountByLikelihoodRank, ReweightByConfidence
 from rlkit.advantages.majority import MatchMajority
+from rlkit.advantages.matching import SubtractDrift
 from rlkit.advantages.novelty import NoveltyBands
 from rlkit.advantages.outcomes import AddOutcomeBonus
 from rlkit.advantages.passing import PassAtK
 from rlkit.advantages.scaling import DivideByGroupStd
 from rlkit.advantages.similarity import AddEllipticalBonus, AddLogdetMarginal, DivideBySimilarity
+from rlkit.advantages.solutions import EqualiseSolutions
+from rlkit.advantages.surprisal import FavourUnlikelyCorrect
 from rlkit.plugins import preset
 
 
@@ -50,9 +55,29 @@ PRESETS: Mapping[str, Any] = {
         partial(WeightByCorrectness, negative=-1.0),
         positive=0.1,
     ),
+    "max_rl": _chain("Correctness, centred and divided by the pass rate (MaxRL, arXiv 2602.02710).", DivideByPassRate),
     "darling": _chain(
         "Reward times distinctness, centred, not scaled (arXiv 2509.02534, equation 4 and section 3.2).",
         *(MultiplyByDistinctness, SubtractGroupMean),
+    ),
+    "equal_solutions": _chain(
+        "GRPO with the same credit for each distinct correct solution, however often it was written; our own.",
+        *(SubtractGroupMean, DivideByGroupStd, EqualiseSolutions),
+    ),
+    "bbg": _chain(
+        "GRPO weighed by how much pass@k would rise with each problem's pass rate (BBG, arXiv 2606.15455), k = 16.",
+        *(SubtractGroupMean, DivideByGroupStd, GateByBoundary),
+        eps=1e-6,
+    ),
+    "flow_rl": _chain(
+        "Match the reference times exp(beta A) with the group's own log Z (FlowRL, arXiv 2509.15207), beta = 15.",
+        *(SubtractGroupMean, DivideByGroupStd, SubtractDrift, SubtractGroupMean),
+        eps=1e-6,
+    ),
+    "ucpo": _chain(
+        "GRPO whose credit for correct answers goes to the unlikely ones (UCPO, arXiv 2605.00365); tau = 0.2.",
+        *(SubtractGroupMean, DivideByGroupStd, FavourUnlikelyCorrect),
+        eps=1e-8,
     ),
     "pro_grpo": _chain(
         "GRPO plus prompt confidence minus answer confidence (ProGRPO, arXiv 2602.05281); coef 0.3 is ours.",
@@ -97,7 +122,12 @@ PRESETS: Mapping[str, Any] = {
         *(AddLogdetMarginal, SubtractGroupMean),
     ),
     "rep_exp": _chain(
-        "Reward plus an elliptical bonus, then GRPO (RepExp, arXiv 2510.11686); coef 0.1 is ours.",
+        "Reward plus the leverage of its features, then GRPO (RepExp, arXiv 2510.11686, as released).",
+        *(AddLeverageBonus, SubtractGroupMean, DivideByGroupStd),
+        eps=1e-6,
+    ),
+    "elliptical": _chain(
+        "Reward plus how badly the siblings span its direction, then GRPO; our variant of RepExp, coef 0.1.",
         *(AddEllipticalBonus, SubtractGroupMean, DivideByGroupStd),
     ),
 }

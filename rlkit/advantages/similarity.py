@@ -52,7 +52,7 @@ class DivideBySimilarity(Transform):
         return frozenset({"embeddings_PGE"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        units_PGE, present_PG = _take_units(values_PG, ctx, self.name)
+        units_PGE, present_PG = take_units(values_PG, ctx, self.name)
         cosines_PGG = units_PGE @ units_PGE.transpose(1, 2)
         if self.negative == "clip":
             cosines_PGG = cosines_PGG.clamp(min=0)
@@ -95,7 +95,7 @@ class AddLogdetMarginal(Transform):
         return frozenset({"embeddings_PGE"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        units_PGE, present_PG = _take_units(values_PG, ctx, self.name)
+        units_PGE, present_PG = take_units(values_PG, ctx, self.name)
         quality_PG = values_PG.masked_fill(~present_PG, 0.0) if self.quality_weighted else torch.zeros_like(values_PG)
         if (quality_PG.abs() > _LARGEST_QUALITY).any():
             raise ConfigError(
@@ -103,24 +103,23 @@ class AddLogdetMarginal(Transform):
                 f"takes its exponential; scale the rewards to at most {_LARGEST_QUALITY:g}."
             )
         # Dividing rows and columns by exp(r / 2) leaves the cosines alone and puts exp(-r) where the identity was.
-        marginals_PG = quality_PG - _invert_diagonal(units_PGE, (-quality_PG).exp()).log()
+        marginals_PG = quality_PG - invert_diagonal(units_PGE, (-quality_PG).exp()).log()
         return torch.where(present_PG, values_PG + self.coef * marginals_PG, values_PG)
 
 
 @dataclass(frozen=True)
 class AddEllipticalBonus(Transform):
-    """Add `coef` times how badly the siblings span a completion's features (RepExp, arXiv 2510.11686).
+    """Add `coef` times how badly the siblings span a completion's features (after RepExp, arXiv 2510.11686).
 
     The bonus is h_i^T (ridge I + sum_{j != i} h_j h_j^T)^-1 h_i, computed through the G x G kernel (Woodbury), so that
     features may have thousands of dimensions. It is 0 for the mean completion or a group of copies. By default its
     root is taken, which is the width of a confidence interval in linear bandits, and grows as 1 / sqrt(ridge) instead
     of 1 / ridge for what lies outside the siblings' span; one outlier then does not drown the group.
 
-    Where we choose: the paper centres hidden states and projects them; its coefficient and where the root goes are
-    unverified, no code for training is public. Embeddings are scaled to length 1 first, so that ridge and coef mean the
-    same for every embedder, then centred on the group, which takes away what all completions of a prompt share. With
-    the defaults the added bonus is below 0.1 * min(2 / sqrt(ridge), sqrt(G - 1)) <= 0.64: rewards of 0 and 1 keep their
-    order.
+    The authors' code has the leverage with the completion itself, without the root and on features of any length:
+    `add_leverage_bonus`. Embeddings are scaled to length 1 here, so that ridge and coef mean the same for every
+    embedder, then centred on the group, which takes away what all completions of a prompt share. With the defaults the
+    added bonus is below 0.1 * min(2 / sqrt(ridge), sqrt(G - 1)) <= 0.64: rewards of 0 and 1 keep their order.
 
     Raises:
         MissingInputError: on call, when `embeddings_PGE` is absent.
@@ -154,19 +153,19 @@ class AddEllipticalBonus(Transform):
         return frozenset({"embeddings_PGE"})
 
     def apply(self, values_PG: torch.Tensor, ctx: GroupContext) -> torch.Tensor:
-        features_PGE, present_PG = _take_units(values_PG, ctx, self.name, scale=self.unit)
+        features_PGE, present_PG = take_units(values_PG, ctx, self.name, scale=self.unit)
         if self.centre:
             means_P1E = features_PGE.sum(dim=1, keepdim=True) / present_PG.sum(dim=1)[:, None, None].clamp(min=1)
             features_PGE = (features_PGE - means_P1E) * present_PG[:, :, None]
         # h^T (ridge I + sum over the others)^-1 h = 1 / (ridge q) - 1, with q from the kernel of all of them.
-        diagonal_PG = _invert_diagonal(features_PGE, torch.full_like(values_PG, self.ridge))
+        diagonal_PG = invert_diagonal(features_PGE, torch.full_like(values_PG, self.ridge))
         bonus_PG = (1 / (self.ridge * diagonal_PG) - 1).clamp(min=0)
         bonus_PG = bonus_PG.sqrt() if self.root else bonus_PG
         bonus_PG = bonus_PG if self.cap is None else bonus_PG.clamp(max=self.cap)
         return torch.where(present_PG, values_PG + self.coef * bonus_PG, values_PG)
 
 
-def _take_units(
+def take_units(
     values_PG: torch.Tensor, ctx: GroupContext, needed_by: str, scale: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return embeddings of length 1 (or as they are), zero where a completion takes no part, and who takes part."""
@@ -179,7 +178,7 @@ def _take_units(
     return embeddings_PGE, present_PG
 
 
-def _invert_diagonal(features_PGE: torch.Tensor, added_PG: torch.Tensor) -> torch.Tensor:
+def invert_diagonal(features_PGE: torch.Tensor, added_PG: torch.Tensor) -> torch.Tensor:
     """Return the diagonal of (features features^T + diag(added))^-1, shape (P, G)."""
     kernel_PGG = features_PGE @ features_PGE.transpose(1, 2) + torch.diag_embed(added_PG)
     return torch.linalg.inv(kernel_PGG).diagonal(dim1=1, dim2=2)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 1e100
 """Squares of larger numbers would soon be infinite, and what is divided by them 0."""
-_OF_MANY_NUMBERS = ("vector", "logps", "prompt")
+_OF_PROMPTS = ("prompt", "tally")
+_OF_MANY_NUMBERS = ("vector", "logps", *_OF_PROMPTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,8 @@ class GroupField:
     field: str
     """Its name in `GroupContext`."""
     kind: str
-    """Of a completion: `number`, `count`, `logp`, `flag`, `word`, `vector` or `logps`; of a group: `prompt`."""
+    """Of a completion: `number`, `count`, `logp`, `flag`, `word`, `vector` or `logps`; of a group: `prompt` or
+    `tally`."""
     heading: str
     """Of its column; a prompt's has none."""
     example: str
@@ -36,7 +38,7 @@ class GroupField:
     def write_example(self, num_groups: int = 1, size: int = 4) -> str:
         """Return the example, repeated for as many completions as there are, quoted where a shell needs it."""
         cells = itertools.cycle(self.example.split(","))
-        group = ",".join(itertools.islice(cells, 1 if self.kind == "prompt" else size))
+        group = ",".join(itertools.islice(cells, 1 if self.kind in _OF_PROMPTS else size))
         text = "; ".join([group] * num_groups)
         return f'"{text}"' if " " in text else text
 
@@ -49,7 +51,11 @@ GROUP_FIELDS = {
     "labels": GroupField("labels_PG", "word", "label", "0,0,1,2", "class of each, any word"),
     "answers": GroupField("answers_PG", "word", "answer", "7,7,3,none", "final answer of each; none: no answer"),
     "counts": GroupField("answer_counts_PG", "count", "count", "9,9,0,4", "how often its answer was given before"),
+    "pass_counts": GroupField("pass_counts_P2", "tally", "", "3 8", "correct, judged before, of the prompt"),
     "mean_logps": GroupField("mean_logps_PG", "logp", "mean logp", "-.2,-.5,-.9,-.1", "mean log-probability per token"),
+    "ref_mean_logps": GroupField(
+        "ref_mean_logps_PG", "logp", "ref logp", "-.3,-.4,-.9,-.2", "the same under the reference policy"
+    ),
     "logps": GroupField("logps_PGT", "logps", "logps", "-.1 -.9,-.4,-2 -1 -.1,-.3", "log-probability of each token"),
     "prompt_logps": GroupField("prompt_logps_PS", "prompt", "", "-.5 -.1 -2.3", "of each prompt token"),
     "embeddings": GroupField("embeddings_PGE", "vector", "embedding", "1 0,1 0,0 1,.6 .8", "a vector each, or none"),
@@ -63,7 +69,7 @@ def split_text(option: str, text: str) -> list[Any]:
     """Return the words of an option as groups of cells: semicolons part groups, commas completions, spaces numbers."""
     kind = GROUP_FIELDS[option].kind
     groups = text.split(";")
-    if kind == "prompt":
+    if kind in _OF_PROMPTS:
         return [group.replace(",", " ").split() for group in groups]
     cells = [[cell.strip() for cell in group.split(",")] for group in groups]
     if kind not in _OF_MANY_NUMBERS:
@@ -103,7 +109,7 @@ def build_context(values: Mapping[str, list[Any]]) -> GroupContext:
         kind, groups = GROUP_FIELDS[option].kind, values[option]
         if kind == "word":
             groups = [_number_words(group) for group in groups]
-        elif kind == "prompt":
+        elif kind in _OF_PROMPTS:
             groups = _pad(groups, max(len(cell or []) for cell in groups))
         elif kind in _OF_MANY_NUMBERS:
             groups = [_pad(group, max(len(cell or []) for row in groups for cell in row)) for group in groups]
@@ -158,7 +164,7 @@ def flag(option: str) -> str:
 
 
 def _read_group(option: str, group: Any) -> Any:
-    if GROUP_FIELDS[option].kind == "prompt":
+    if GROUP_FIELDS[option].kind in _OF_PROMPTS:
         return _read_cell(option, group)
     if not isinstance(group, list):
         raise ConfigError(f"{flag(option)} has the group {show(group)}; write a list, one entry a completion.")
@@ -190,7 +196,7 @@ def _read_number(option: str, word: Any) -> float:
         raise ConfigError(f"{flag(option)} has {word!r}; write a finite number, or none.")
     if abs(number) > _LARGEST:
         raise ConfigError(f"{flag(option)} has {word!r}; write a number of at most {_LARGEST:g} in size.")
-    if kind == "count" and (number < 0 or number % 1):
+    if kind in ("count", "tally") and (number < 0 or number % 1):
         raise ConfigError(f"{flag(option)} has {word}; it takes whole numbers of at least 0.")
     if kind in ("logp", "logps", "prompt") and number > 0:
         raise ConfigError(f"{flag(option)} has {word}; logarithms of probabilities are 0 or less.")
@@ -209,8 +215,10 @@ def _check_shapes(values: dict[str, list[Any]]) -> None:
                 f"{flag(option)} has {len(groups)} and --rewards {len(sizes)} groups; part them by semicolons."
             )
         for group in groups:
-            if GROUP_FIELDS[option].kind != "prompt" and len(group) != sizes[0]:
+            if GROUP_FIELDS[option].kind not in _OF_PROMPTS and len(group) != sizes[0]:
                 raise ConfigError(f"{flag(option)} has {len(group)} values in a group and --rewards {sizes[0]}.")
+    if any(cell is None or len(cell) != 2 or cell[0] > cell[1] for cell in values.get("pass_counts", [])):
+        raise ConfigError("--pass-counts takes two numbers a prompt, correct and judged, the first no larger.")
     lengths = sorted({len(cell) for group in values.get("embeddings", []) for cell in group if cell is not None})
     if len(lengths) > 1:
         raise ConfigError(

@@ -6,7 +6,7 @@ accumulation and the number of ranks therefore change them. Padding takes no par
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,6 +75,23 @@ class TokenWeight:
     ) -> torch.Tensor | None:
         """Return what is added to the loss of every token, (B, T) with gradient and 0 at padding; None for nothing."""
         return None
+
+    def start(self) -> dict[str, float]:
+        """Return what of the weight moves over a run, by name, as it is at first; nothing for most."""
+        return {}
+
+    def at(self, state: Mapping[str, float]) -> TokenWeight:
+        """Return the weight as it is where what moves is so."""
+        return self
+
+    def move(self, state: Mapping[str, float], entropy: float) -> dict[str, float]:
+        """Return what moves as it is for the next optimizer step.
+
+        Args:
+            state: as it was.
+            entropy: of the policy in this step, nats, mean over the tokens that were learnt from; NaN where unknown.
+        """
+        return dict(state)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rlkit.errors import ConfigError, suggest
 from rlkit.objective.anchors import Anchor, resolve_anchor
 from rlkit.objective.archive import ArchiveLikelihood
 from rlkit.objective.rehearsal import Rehearsal
-from rlkit.objective.token_weights import ClipCov, KlCov, Steer, TokenWeight, resolve_token_weight
+from rlkit.objective.token_weights import ClipCov, KlCov, Repo, Steer, TokenWeight, resolve_token_weight
 from rlkit.plugins import PluginKind, preset
 from rlkit.plugins import resolve as resolve_plugin
 
@@ -83,6 +83,12 @@ OBJECTIVES = PluginKind(
             [KlCov],
             _with_weights,
             ("clips",),
+        ),
+        "repo": preset(
+            "Take log-probability out of the advantage (REPO-R, arXiv 2603.11682); zeta 0.001, or held to a target.",
+            [Repo],
+            _with_weights,
+            ("lowest", "highest"),
         ),
         "dph_forward": preset(
             "Rehearse mastered prompts under the forward divergence (DPH-RL, arXiv 2509.07430); coef 0.01 to 0.05.",

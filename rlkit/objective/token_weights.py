@@ -11,12 +11,13 @@ import torch
 from rlkit.errors import PluginError
 from rlkit.objective.base import FunctionWeight, Tokens, TokenWeight, require_entropies
 from rlkit.objective.covariance import ClipCov, KlCov
+from rlkit.objective.decorrelation import Repo
 from rlkit.objective.steering import Steer
 from rlkit.parameters import check_number
 from rlkit.plugins import PluginKind
 from rlkit.plugins import resolve as resolve_plugin
 
-__all__ = ["TOKEN_WEIGHTS", "ClipCov", "KlCov", "Steer", "TokenWeight", "TopEntropy", "resolve_token_weight"]
+__all__ = ["TOKEN_WEIGHTS", "ClipCov", "KlCov", "Repo", "Steer", "TokenWeight", "TopEntropy", "resolve_token_weight"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ TOKEN_WEIGHTS = PluginKind(
         "top_entropy": "rlkit.objective.token_weights:TopEntropy",
         "clip_cov": "rlkit.objective.covariance:ClipCov",
         "kl_cov": "rlkit.objective.covariance:KlCov",
+        "repo": "rlkit.objective.decorrelation:Repo",
     },
 )
 

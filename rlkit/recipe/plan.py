@@ -225,6 +225,11 @@ class Plan:
         return self.objective.anchor is not None and self.objective.anchor.where == "reward"
 
     @property
+    def needs_reference(self) -> bool:
+        """Whether anything asks what a reference policy thinks of the completions: an anchor, or the chain."""
+        return self.objective.anchor is not None or "ref_mean_logps_PG" in self.needs
+
+    @property
     def has_moving_anchor_in_loss(self) -> bool:
         """Whether an anchor is in the loss whose coefficient changes over the run."""
         anchor = self.objective.anchor

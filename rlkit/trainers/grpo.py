@@ -95,8 +95,8 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         self._scored: tuple[torch.Tensor, Scores, BatchFeatures] | None = None
         self._has_signal: list[bool] = []
         beta = args.beta
-        if self.plan.objective.anchor is not None:
-            args.beta = 1.0  # How TRL knows that a reference is needed; the coefficient is the anchor's.
+        if self.plan.needs_reference:
+            args.beta = 1.0  # How TRL knows that a reference is needed; an anchor's coefficient is its own.
         if args.use_vllm and args.vllm_mode == "colocate":
             keep_weights_loadable()
         try:
@@ -169,6 +169,7 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         """Train as TRL does; what a run that was interrupted in this process left half done is forgotten."""
         self._window = []
         self.anchoring.forget_step()
+        self.weighting.forget_step()
         # As in a new process: the batch that lies there was drawn by another policy, for another place in the data.
         self._step = 0
         self._buffered_inputs: Any = None
@@ -282,12 +283,13 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         if is_training and self.rehearser is not None and not self.rehearser.is_ready:
             self.rehearser.draw(len(inputs))
         is_fast = is_training and self.update is not None
-        with self._trls_passes.changed(is_fast, self.plan.objective.anchor is not None):
+        with self._trls_passes.changed(is_fast, self.plan.needs_reference):
             rows: Rows = super()._generate_and_score_completions(inputs)
         if is_training and self.sampler is not None:
             # What TRL has asked is the policy; the sampler is asked by whoever needs it first.
             rows.pop("old_per_token_logps", None)
-        if is_fast and self.plan.is_anchored_in_reward:
+        is_referred = self.plan.is_anchored_in_reward or "ref_mean_logps_PG" in self.plan.needs
+        if is_fast and is_referred:
             self.logprobs.refer(rows)
         batch = self._describe_batch(rows, *self._take_scored())
         self._record_all(measure_diversity(batch.groups))
@@ -303,7 +305,7 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         if is_training and not self.plan.is_on_policy:
             rows["advantages"] = torch.zeros_like(rows["advantages"])
         self._choose_anchored(batch)
-        if is_fast and self.plan.objective.anchor is not None and not self.plan.is_anchored_in_reward:
+        if is_fast and self.plan.objective.anchor is not None and not is_referred:
             self.logprobs.refer(rows)
         if is_training and self.sampler is not None:
             self.logprobs.note_behaviour(rows)
@@ -348,6 +350,12 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         if needs & {"logps_PGT", "mean_logps_PG"}:
             local_BT = self.logprobs.of_behaviour(rows).masked_fill(rows["completion_mask"] == 0, torch.nan)
             known["logps_PGT"] = gather_ragged(local_BT, self.accelerator).unflatten(0, (-1, G))
+        if "ref_mean_logps_PG" in needs:
+            ref_BT = rows["ref_per_token_logps"].masked_fill(rows["completion_mask"] == 0, torch.nan)
+            known["ref_mean_logps_PG"] = gather_ragged(ref_BT, self.accelerator).nanmean(dim=1).unflatten(0, (-1, G))
+        if "pass_counts_P2" in needs:
+            self._finish_older_batch()
+            known["pass_counts_P2"] = torch.as_tensor(self.memory.pass_rates.counts(features.prompt_ids_B[::G]))
         if "prompt_logps_PS" in needs:
             known["prompt_logps_PS"] = gather_ragged(self.logprobs.of_prompts(rows), self.accelerator)[::G]
         place = slice(first, first + len(rows["completion_ids"]))
@@ -372,7 +380,8 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         groups, features = batch.groups, batch.features
         G, needs = groups.correct_PG.shape[1], self.plan.needs
         answers_PG = None if features.answers_B is None else split_groups(features.answers_B, G)
-        wants_answers, wants_rates = "answer_counts_PG" in needs, self.plan.is_anchored_by_prompt
+        wants_answers = "answer_counts_PG" in needs
+        wants_rates = self.plan.is_anchored_by_prompt or "pass_counts_P2" in needs
         if wants_answers or wants_rates:
             self.memory.add_batch(
                 features.prompt_ids_B[::G],

@@ -8,7 +8,7 @@ the loss does not depend on how rows are cut into forward passes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from trl import GRPOTrainer
 from rlkit.objective import (
     Objective,
     TokenBatch,
+    TokenWeight,
     compute_token_losses,
     correct_for_sampler,
     find_needed_rows,
@@ -124,6 +125,8 @@ class LossState:
     num_microbatches: float = 1.0
     """Micro-batches of an optimizer step, whose gradients add up; 1 in an evaluation."""
     is_training: bool = True
+    token_weights: tuple[TokenWeight, ...] | None = None
+    """The objective's, as they are now where they move; None for as they were built."""
     needs_every_row: bool = False
     """Whether something else than the policy's loss is learnt from rows that weigh nothing in it."""
 
@@ -205,11 +208,14 @@ def compute_loss(
     statistics = Statistics()
     batch, aux_loss = _forward(settings, forward, rows, statistics)
     kept, entropy_mask = _kept_tokens(settings, rows, batch)
-    weights_BT = weigh_tokens(settings.objective, batch)
+    objective = settings.objective
+    if state.token_weights is not None:
+        objective = replace(objective, token_weights=state.token_weights)
+    weights_BT = weigh_tokens(objective, batch)
     if weights_BT is not None:
         statistics.add("token_weight/mean", weights_BT, batch.mask_BT)
     losses = compute_token_losses(
-        settings.objective, settings.surrogate, batch, state.anchor_coef, weights_BT, kept, settings.level
+        objective, settings.surrogate, batch, state.anchor_coef, weights_BT, kept, settings.level
     )
     # Filled, not multiplied: padding may hold NaN, and NaN times 0 is NaN.
     loss = _sum_rows(losses, batch.mask_BT, rows["row_weights"])

@@ -23,7 +23,7 @@ _NO_ANSWER = "<none>"
 
 
 class RunMemory:
-    """Answers given to each prompt, pass rates, the anchor's coefficient, stalls of the reward, and signs of hacking.
+    """Answers given to each prompt, pass rates, what of anchor and token weights moves, stalls, and signs of hacking.
 
     What a generation batch adds counts from the next one on. A checkpoint in the middle of a batch is saved without
     that batch, because a continued run samples it anew.
@@ -34,6 +34,8 @@ class RunMemory:
         self.pass_rates = PassRates()
         self.anchor_coef: float | None = None
         """Current coefficient of the anchor; None before the first step."""
+        self.token_weights: list[dict[str, float]] = []
+        """What of each token weight moves, as it is now; empty before there is a loss."""
         self.stall: dict[str, Any] = {}
         """State of the stall detector of a reference that is reset when the reward stalls."""
         self.monitors: dict[str, Any] = {}
@@ -72,6 +74,7 @@ class RunMemory:
             "answer_counts": self.answer_counts.to_json(),
             "pass_rates": self.pass_rates.to_json(),
             "anchor_coef": self.anchor_coef,
+            "token_weights": self.token_weights,
             "stall": self.stall,
             "monitors": self.monitors,
         }
@@ -88,5 +91,6 @@ class RunMemory:
         self.anchor_coef, self.stall = state["anchor_coef"], state["stall"]
         # Checkpoints of older versions have none.
         self.monitors = state.get("monitors", {})
+        self.token_weights = state.get("token_weights", self.token_weights)
         self._pending = None
         return True

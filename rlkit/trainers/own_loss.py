@@ -43,6 +43,7 @@ from rlkit.trainers.sampler import Sampler, refuse_sharded_weights
 from rlkit.trainers.statistics import Statistics
 from rlkit.trainers.stored_rows import StoredRows
 from rlkit.trainers.update import FastUpdate
+from rlkit.trainers.weighting import Weighting
 from rlkit.types import Prompt
 
 
@@ -81,6 +82,7 @@ class OwnLossTrainer(GRPOTrainer):
         self.logprobs = LogProbs(self, self.update, self.sampler)
         self.reference = None if objective.anchor is None else ReferencePolicy(self, self.plan)
         self.anchoring = Anchoring(self.plan, self.memory, self.reference)
+        self.weighting = Weighting(objective.token_weights, self.memory)
         if not objective.is_empty or self.sampler is not None:
             self.add_callback(AfterStep(self._finish_step))
 
@@ -130,6 +132,7 @@ class OwnLossTrainer(GRPOTrainer):
             entropy_coef=entropy_coefficient(self),
             num_microbatches=self.current_gradient_accumulation_steps if is_training else 1.0,
             is_training=is_training,
+            token_weights=self.weighting.weights,
             needs_every_row=self.needs_every_row,
         )
 
@@ -208,6 +211,7 @@ class OwnLossTrainer(GRPOTrainer):
         self._record_sums(statistics, num_microbatches)
         if self.model.training:
             self.anchoring.observe_kl(means.get("kl", float("nan")))
+            self.weighting.observe_entropy(means.get("entropy", float("nan")))
             if self.archive is not None:
                 self.archive.observe_nll(means.get("archive/nll", float("nan")))
         entropies = statistics.sum_of("entropy")
@@ -272,6 +276,7 @@ class OwnLossTrainer(GRPOTrainer):
 
     def _finish_step(self) -> None:
         self._record_all(self.anchoring.finish_step(self.state.global_step))
+        self._record_all(self.weighting.finish_step())
         if self.sampler is not None:
             self.sampler.after_step(self.state.global_step)
         if self.archive is not None:

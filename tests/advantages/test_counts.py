@@ -80,6 +80,7 @@ def test_empty_batches_are_fine():
     assert AnswerCounts().lookup([], []).shape == (0, 0)
     AnswerCounts().add([], [])
     assert PassRates().rates([]).shape == (0,)
+    assert PassRates().counts([]).shape == (0, 2)
 
 
 def test_rates_count_verdicts_and_leave_unknown_ones_out():
@@ -89,6 +90,7 @@ def test_rates_count_verdicts_and_leave_unknown_ones_out():
     table.add(["p", "p"], np.array([[1.0, 1.0], [1.0, math.nan]]))
     assert table.rates(["p"]).tolist() == [0.8]
     assert table.to_json() == {"p": [4, 5], "r": [3, 3]}
+    assert table.counts(["r", "new", "p"]).tolist() == [[3, 3], [0, 0], [4, 5]]
 
 
 def test_forgetting_halves_the_weight_of_each_earlier_visit_but_not_within_a_batch():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -100,6 +101,45 @@ def test_a_lone_correct_answer_is_worth_what_is_asked(closure, lone_correct, exp
     assert preset.transforms[0] == transform
 
 
+def test_a_wrong_sibling_does_not_make_two_correct_ones_the_same():
+    # 0 and 1 are unlike each other and both like the wrong 2, which the closure of all three makes one class.
+    relation = np.array([[[1, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 1]]])
+    rewards = np.array([[1.0, 1, 0, 1]])
+    ctx = GroupContext(labels_PG=np.array([[0, 0, 0, 1]]), equivalent_PGG=relation, correct_PG=rewards)
+    assert MultiplyByDistinctness(among="correct")(rewards, ctx).tolist() == [[1, 1, 0, 1]]
+    assert MultiplyByDistinctness(among="all")(rewards, ctx).tolist() == [[1 / 3, 1 / 3, 0, 1]]
+    # A correct one in its place does join them.
+    all_right = dataclasses.replace(ctx, correct_PG=np.ones((1, 4)))
+    joined = MultiplyByDistinctness(among="correct")(np.ones((1, 4)), all_right)
+    np.testing.assert_allclose(joined, [[1 / 3, 1 / 3, 1 / 3, 1]])
+
+
+def test_a_partition_that_closes_more_strictly_is_followed_among_correct_ones():
+    relation = np.array([[[1, 1, 0], [1, 1, 1], [0, 1, 1]]])
+    ctx = GroupContext(labels_PG=np.array([[0, 0, 1]]), equivalent_PGG=relation, correct_PG=np.ones((1, 3)))
+    assert MultiplyByDistinctness(among="correct")(np.ones((1, 3)), ctx).tolist() == [[0.5, 0.5, 1]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([1.0, 0.0, math.nan]), min_size=1, max_size=7), st.randoms(use_true_random=False))
+def test_among_correct_equals_the_group_of_correct_ones_alone(rewards, rng):
+    size = len(rewards)
+    relation = [[i == j for j in range(size)] for i in range(size)]
+    for i in range(size):
+        for j in range(i):
+            relation[i][j] = relation[j][i] = rng.random() < 0.3
+    labels = [row.index(True) for row in close(relation)]
+    ctx = GroupContext(
+        labels_PG=np.array([labels]), equivalent_PGG=np.array([relation]), correct_PG=np.array([rewards])
+    )
+    ours = MultiplyByDistinctness(among="correct")(np.array([rewards]), ctx)[0]
+    right = [i for i, r in enumerate(rewards) if r == 1]
+    closed = close([[relation[i][j] for j in right] for i in right])
+    for place, i in enumerate(right):
+        alone = slow_factor(place, range(len(right)), closed, 0.1)
+        assert ours[i] == pytest.approx(1.0 if len(right) == 1 else alone)
+
+
 def slow_factor(i, scored, relation, floor):
     others = [j for j in scored if j != i]
     if not others:
@@ -156,6 +196,8 @@ def test_each_closure_asks_for_its_own_relation():
     assert resolve({"name": "darling", "closure": "pairwise"}).needs == {"equivalent_PGG"}
     both = resolve({"name": "darling", "closure": "pairwise", "among": "correct"})
     assert both.needs == {"equivalent_PGG", "correct_PG"}
+    closed = resolve({"name": "darling", "among": "correct"})
+    assert closed.needs == {"labels_PG", "equivalent_PGG", "correct_PG"}
     with pytest.raises(MissingInputError, match=r"equivalent_PGG.*`partition`"):
         MultiplyByDistinctness(closure="pairwise")(REWARDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,13 +17,18 @@ SIZE = 6
 SOME = "differs from completion to completion"
 
 # name: (every completion right, every completion wrong, the only completion of its group, and it is right)
-BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
+BEHAVIOUR: dict[str, tuple[float | str, float | str | Callable[[int], float], float | str]] = {
     "grpo": (0, 0, math.nan),  # one value has no standard deviation
     "dr_grpo": (0, 0, 0),
     "rloo": (0, 0, math.nan),  # no sibling, no baseline
     "psr": (1, 0, 1),
     "nsr": (0, -1, 0),
     "w_reinforce": (0.1, -1, 0.1),
+    "max_rl": (0, 0, 0),
+    "ucpo": (0, 0, math.nan),
+    "equal_solutions": (0, 0, math.nan),
+    "bbg": (0, lambda size: -(size + 15) / size, math.nan),  # u(0) / u(1), for k = 16
+    "flow_rl": (SOME, SOME, math.nan),  # a pull towards the reference
     "darling": (SOME, 0, math.nan),  # no sibling to be unlike
     "pro_grpo": (SOME, 0, math.nan),
     "passk_grpo": (0, 0, "at most 1"),  # k = 4 draws from one completion
@@ -33,10 +39,14 @@ BEHAVIOUR: dict[str, tuple[float | str, float | str, float | str]] = {
     "outcome_batch": (SOME, SOME, math.nan),
     "dra_grpo": (SOME, 0, math.nan),
     "dqo": (SOME, SOME, 0),  # the volume is added to the reward, whatever that is
-    "rep_exp": (SOME, SOME, math.nan),
+    "rep_exp": (SOME, 0, math.nan),  # off where nothing is right
+    "elliptical": (SOME, SOME, math.nan),
     "pkpo": (0, 0, "at most 1"),
 }
-NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo"}
+NEEDS_BINARY = {"psr", "nsr", "w_reinforce", "pro_grpo", "passk_grpo", "max_rl"}
+NEEDS_BINARY |= {"ucpo", "equal_solutions", "bbg"}
+AFTER_A_BASELINE = {"pro_grpo", "ucpo", "equal_solutions", "bbg"}
+"""Of those, the ones that keep a completion of unknown correctness as the baseline left it."""
 """Without a verifier's word these refuse rewards other than 0 and 1; the others take any finite number."""
 TELLS_COPIES_APART = {"unlikeliness"}
 """Of equally likely completions, the later one ranks as the likelier."""
@@ -51,11 +61,12 @@ def advantages_of(name, rewards, seed=1, **changes):
 
 def expect(advantages, expected):
     """Hold the advantages of a group to one number, or to finite ones that are not all the same."""
+    expected = expected(len(advantages)) if callable(expected) else expected
     if expected == SOME:
         assert np.isfinite(advantages).all()
         assert np.ptp(advantages) > 1e-3
     else:
-        np.testing.assert_array_equal(advantages, np.full(len(advantages), expected))
+        np.testing.assert_allclose(advantages, np.full(len(advantages), expected), rtol=1e-12, atol=0)
 
 
 def test_every_name_has_its_place_in_the_table():
@@ -145,8 +156,8 @@ def test_a_verdict_that_is_unknown_hides_a_completion_only_where_correctness_cou
     rewards = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     unknown = np.array([[math.nan, *rewards[1:]]])
     result = advantages_of(name, rewards, correct_PG=unknown)
-    # Under ARM the advantage came from the reward; only its condition looks at the verdicts of the group.
-    hidden = name in NEEDS_BINARY - {"pro_grpo"}
+    # In these the advantage came from the reward; only a condition looks at the verdicts of the group.
+    hidden = name in NEEDS_BINARY - AFTER_A_BASELINE
     assert np.isnan(result).tolist() == [hidden] + [False] * 5
 
 

@@ -44,7 +44,9 @@ def build_context(rewards_PG: np.ndarray, rng: np.random.Generator) -> GroupCont
         answer_counts_PG=np.take_along_axis(counts_P4, answers_PG, axis=1),
         embeddings_PGE=rng.normal(size=(*shape, 3)),
         lengths_PG=lengths_PG,
+        pass_counts_P2=np.sort(rng.integers(0, 9, (num_prompts, 2)), axis=1),
         mean_logps_PG=np.nanmean(logps_PGT, axis=2),
+        ref_mean_logps_PG=-rng.exponential(size=shape),
         logps_PGT=logps_PGT,
         prompt_logps_PS=-rng.exponential(size=(num_prompts, 7)),
         step=3,
@@ -151,6 +153,11 @@ CENTRED = [
     "grpo",
     "dr_grpo",
     "rloo",
+    "max_rl",
+    "ucpo",
+    "equal_solutions",
+    "bbg",
+    "flow_rl",
     "pro_grpo",
     "passk_grpo",
     "pkpo",
@@ -158,6 +165,7 @@ CENTRED = [
     "outcome_batch",
     "dqo",
     "rep_exp",
+    "elliptical",
 ]
 """Chains that look at differences of rewards only; those that multiply rewards, or replace them, are not among them."""
 
@@ -178,7 +186,7 @@ def test_a_constant_matters_where_rewards_are_multiplied():
 
 
 SUM_TO_ZERO = ["grpo", "dr_grpo", "rloo", "darling", "passk_grpo", "unlikeliness", "evol_rl", "ttrl"]
-SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp"]
+SUM_TO_ZERO += ["dra_grpo", "dqo", "rep_exp", "elliptical", "max_rl", "ucpo", "equal_solutions", "flow_rl"]
 
 
 @pytest.mark.parametrize("name", SUM_TO_ZERO)
@@ -235,10 +243,19 @@ def test_terms_of_weight_zero_leave_the_chain_they_are_added_to(seed):
         ("outcome_ucb", "grpo"),
         ("outcome_batch", "grpo"),
         ("dqo", "dr_grpo"),
-        ("rep_exp", "grpo"),
+        ("rep_exp", {"name": "grpo", "eps": 1e-6}),
+        ("elliptical", "grpo"),
     ]:
         ours = resolve({"name": name, "coef": 0.0})(rewards_PG, ctx)
         np.testing.assert_allclose(ours, resolve(plain)(rewards_PG, ctx), atol=1e-9, err_msg=name)
+    for spec, plain in [
+        ({"name": "ucpo", "tau": 0.0}, {"name": "grpo", "eps": 1e-8}),
+        ({"name": "ucpo", "tau": 0.0, "form": "additive"}, {"name": "grpo", "eps": 1e-8}),
+        ({"name": "equal_solutions", "power": 0.0}, "grpo"),
+    ]:
+        np.testing.assert_allclose(
+            resolve(spec)(rewards_PG, ctx), resolve(plain)(rewards_PG, ctx), atol=1e-9, err_msg=str(spec)
+        )
 
 
 @every_name

@@ -50,7 +50,7 @@ def test_worked_numbers_of_dqo():
     np.testing.assert_allclose(shape(resolve("dqo"), embeddings), centred, atol=1e-5)
 
 
-def test_worked_numbers_of_rep_exp():
+def test_worked_numbers_of_the_leave_one_out_form():
     embeddings, raw = [[1, 0], [0.9, 0.1], [0, 1]], np.array([1.107784, 0.745455, 9.455446])
     np.testing.assert_allclose(shape(AddEllipticalBonus(**RAW), embeddings), raw, atol=1e-5)
     np.testing.assert_allclose(shape(AddEllipticalBonus(**RAW | {"root": True}), embeddings), np.sqrt(raw), atol=1e-5)
@@ -187,7 +187,7 @@ def test_one_completion_and_none_that_is_scored(transform):
 
 def test_all_right_groups_are_told_apart_by_the_embeddings_alone():
     embeddings = [[1, 0, 0], [1, 0.01, 0], [0, 0, 1]]
-    for name in ("dra_grpo", "dqo", "rep_exp"):
+    for name in ("dra_grpo", "dqo", "rep_exp", "elliptical"):
         advantages = shape(resolve(name), embeddings, [1.0] * 3)
         assert advantages[2] > max(advantages[:2]), name
 
@@ -208,8 +208,8 @@ def test_a_batch_takes_milliseconds(transform):
 def test_what_they_need_and_how_recipes_name_them():
     assert resolve("divide_by_similarity").transforms == (DivideBySimilarity(),)
     assert resolve({"name": "dqo", "coef": 2}).transforms[0] == AddLogdetMarginal(coef=2)
-    assert resolve({"name": "rep_exp", "cap": 1.0}).transforms[0] == AddEllipticalBonus(cap=1.0)
-    for name in ("dra_grpo", "dqo", "rep_exp"):
+    assert resolve({"name": "elliptical", "cap": 1.0}).transforms[0] == AddEllipticalBonus(cap=1.0)
+    for name in ("dra_grpo", "dqo", "rep_exp", "elliptical"):
         assert resolve(name).needs == {"embeddings_PGE"}
         with pytest.raises(MissingInputError, match=r"embeddings_PGE.*`embedding`"):
             resolve(name)(np.zeros((1, 2)))

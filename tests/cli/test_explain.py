@@ -141,6 +141,22 @@ def test_embeddings_are_vectors(capsys):
     assert "0.8 0.6" in printed(capsys, "dra_grpo", *words)
 
 
+def test_what_was_seen_of_a_prompt_before_is_two_numbers(capsys):
+    words = ["{name: bbg, history: true, all_wrong: 0.5}", "--rewards", "0,0,0,0; 1,0,0,0", "--pass-counts", "3 8; 0 0"]
+    found = explained(capsys, *words)
+    known, new = (group[0] for group in found["advantages"])
+    assert -0.5 < known < 0 < new
+    assert "two numbers a prompt" in refused(capsys, *words[:-1], "3 2; 0 0")
+    assert "whole numbers" in refused(capsys, *words[:-1], ".5 2; 0 0")
+
+
+def test_the_reference_is_a_column_of_its_own(capsys):
+    words = ["--rewards", "1,0", "--mean-logps", "-.2,-.5", "--ref-mean-logps", "-.5,-.5"]
+    assert "ref logp" in printed(capsys, "flow_rl", *words)
+    found = explained(capsys, "[{name: subtract_drift, beta: 1.0}]", *words)
+    np.testing.assert_allclose(found["advantages"], [[0.7, 0.0]])
+
+
 def test_a_recipe_lends_its_advantage(capsys, tmp_path):
     named = explained(capsys, "countdown/darling", *REDUNDANT)
     assert named["advantages"] == explained(capsys, "darling", *REDUNDANT)["advantages"]

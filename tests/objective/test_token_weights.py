@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rlkit.errors import ConfigError, MissingInputError, PluginError
 from rlkit.objective.base import FunctionWeight, TokenWeight, select_tokens
 from rlkit.objective.covariance import token_covariances
-from rlkit.objective.token_weights import TOKEN_WEIGHTS, ClipCov, KlCov, Steer, TopEntropy, resolve_token_weight
+from rlkit.objective.token_weights import TOKEN_WEIGHTS, ClipCov, KlCov, Repo, Steer, TopEntropy, resolve_token_weight
 
 WEIGHTS = [
     Steer(),
@@ -22,6 +22,8 @@ WEIGHTS = [
     ClipCov(fraction=0.3, low=0.0, high=9.0),
     KlCov(percent=30),
     TopEntropy(),
+    Repo(),
+    Repo(zeta=-2.0),
 ]
 ids = [f"{type(weight).__name__}{index}" for index, weight in enumerate(WEIGHTS)]
 
@@ -297,7 +299,8 @@ def test_missing_entropies_are_named(weight):
 def test_names_files_and_functions_resolve(tmp_path):
     assert resolve_token_weight("steer") == Steer()
     assert resolve_token_weight({"name": "kl_cov", "percent": 0.02}) == KlCov(percent=0.02)
-    assert {type(resolve_token_weight(name)) for name in TOKEN_WEIGHTS.names()} == {Steer, ClipCov, KlCov, TopEntropy}
+    known = {Steer, ClipCov, KlCov, Repo, TopEntropy}
+    assert {type(resolve_token_weight(name)) for name in TOKEN_WEIGHTS.names()} == known
     (tmp_path / "mine.py").write_text(
         "def double(logps, old, entropies, advantages, mask):\n    return 2 + 0 * logps\n"
     )

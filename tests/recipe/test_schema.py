@@ -66,7 +66,7 @@ def test_no_two_shipped_recipes_share_an_output_directory():
 
 
 # What a paper's method asks of the trainer; KL-Cov learns twice from each batch, in as many optimizer steps.
-FREE_SETTINGS = ("beta", "loss_type", "epsilon_high", "entropy_coef", "num_iterations")
+FREE_SETTINGS = ("beta", "loss_type", "epsilon_high", "entropy_coef", "num_iterations", "delta")
 # A method with a memory needs problems that come back within the 60 steps; the budget is the same.
 FREE_SIZES = {
     "countdown/outcome_ucb": ("task.train_size is",),
