@@ -91,9 +91,6 @@ class Transform:
         """Return the transformed values; float64 on the CPU in, the same out."""
         raise NotImplementedError
 
-    makes: ClassVar[str] = "rewards"
-    """What comes out: other `rewards`, or `advantages` over a baseline of siblings, whose place a critic takes."""
-
     @property
     def needs(self) -> frozenset[str]:
         """The fields of `GroupContext` without which `apply` raises; a trainer provides what its chain needs."""
