@@ -7,6 +7,7 @@ is told by the earliest one that can see it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rlkit.errors import ConfigError
@@ -60,6 +61,10 @@ def train(recipe: Recipe, *, overwrite: bool = False) -> RunOutcome:
         directory.inspect(recipe, overwrite)
     config = build_config(recipe, checked.settings)
     method = checked.plan.describe()
+    if has_critic(config):
+        from rlkit.trainers.critic import read_critic
+
+        method["critic"] = dataclasses.asdict(read_critic(config.critic))
     return claim_and_run(
         recipe, config, overwrite, method, lambda claim: _train_claimed(recipe, checked, config, directory, claim)
     )

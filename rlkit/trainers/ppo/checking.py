@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlkit.errors import ConfigError
 from rlkit.parameters import check_choice, check_flag, check_number
-from rlkit.returns import read_lambda
+from rlkit.returns import LengthAdaptiveLambda, read_lambda
 from rlkit.trainers.critic import check_source, read_critic
 
 SHAPINGS = ("reward", "advantage")
@@ -21,7 +22,12 @@ def check_scalars(args: Any) -> None:
     """
     check_number("train", "gamma", args.gamma, at_least=0, at_most=1)
     for key in ("lambda_policy", "lambda_value"):
-        read_lambda(getattr(args, key), f"train.{key}")
+        lam, longest = read_lambda(getattr(args, key), f"train.{key}"), args.max_completion_length
+        if isinstance(lam, LengthAdaptiveLambda) and longest is not None and lam.is_too_short(longest):
+            raise ConfigError(
+                f"train.{key} is length_adaptive with alpha {lam.alpha:g}, which is 0 up to {1 / lam.alpha:g} tokens, "
+                f"and no completion is longer than {longest}; write a number such as 0.95, or {{relative_position: 0.5}}."
+            )
     check_choice("train", "shaping", args.shaping, SHAPINGS)
     check_number("train", "positive_nll_coef", args.positive_nll_coef, at_least=0)
     for key in _FLAGS:

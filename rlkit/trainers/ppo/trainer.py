@@ -20,7 +20,8 @@ import torch
 from rlkit.advantages.with_critic import split_for_critic
 from rlkit.errors import ConfigError
 from rlkit.recipe.plan import Plan
-from rlkit.returns import measure_moments, whiten
+from rlkit.returns import LengthAdaptiveLambda, measure_moments, whiten
+from rlkit.terminal import note
 from rlkit.trainers.critic import CriticLearner, build_critic, read_critic
 from rlkit.trainers.groups import ScoredBatch
 from rlkit.trainers.grpo import DiverseGRPOTrainer
@@ -31,6 +32,8 @@ from rlkit.trainers.ppo.warmup import Warmup
 
 CRITIC_DIRECTORY = "critic"
 """Where the critic lies in a checkpoint and in a run's output."""
+_HARDLY_ANY = 0.5
+"""Mean lambda below which a length-adaptive one is said to be of no use."""
 
 
 class DiversePPOTrainer(DiverseGRPOTrainer):
@@ -61,6 +64,7 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
         settings = read_critic(args.critic)
         self.warmup = Warmup(settings.warmup_steps, settings.warmup_until)
         self._waits_in: tuple[int, bool] = (-1, False)
+        self._warned_of_short = False
         super().__init__(model, reward_funcs, args, *rest, plan=plan, **kwargs)
         self.shaped = split_for_critic(self.plan.advantage)
         self.credit_settings = CreditSettings.of(args)
@@ -158,9 +162,20 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
         advantage, returns, lambdas, silent, num_tokens, num_rows = totals
         self.record("advantages/no_signal", silent / num_rows)
         self.record("returns/lambda_policy", lambdas / num_rows)
+        self._warn_of_short(lambdas / num_rows)
         if num_tokens:
             self.record("advantages/mean", advantage / num_tokens)
             self.record("returns/mean", returns / num_tokens)
+
+    def _warn_of_short(self, mean_lambda: float) -> None:
+        lam = self.credit_settings.lambda_policy
+        if isinstance(lam, LengthAdaptiveLambda) and mean_lambda < _HARDLY_ANY and not self._warned_of_short:
+            self._warned_of_short = True
+            note(
+                f"Warning: train.lambda_policy is length_adaptive and {mean_lambda:.2f} on average, so that the reward "
+                "hardly reaches any token but the last: completions are too short for it. Write {relative_position: 0.5} "
+                "or 0.95."
+            )
 
     # What the loss holds beside the policy's.
 

@@ -252,6 +252,7 @@ def test_an_anchor_in_the_reward_is_taken_off_tokens(tmp_path):
         ({"gamma": 1.5}, "gamma"),
         ({"lambda_policy": -0.1}, "lambda_policy"),
         ({"lambda_value": 2}, "lambda_value"),
+        ({"lambda_policy": {"length_adaptive": 0.05}}, "0 up to 20 tokens, and no completion is longer than 6"),
         ({"shaping": "both"}, "shaping"),
         ({"critic": "seperate"}, "separate"),
         ({"critic": {"kind": "separate", "path": "/nowhere/at/all"}}, "/nowhere/at/all"),
