@@ -26,7 +26,7 @@ def check_scalars(args: Any) -> None:
         if isinstance(lam, LengthAdaptiveLambda) and longest is not None and lam.is_too_short(longest):
             raise ConfigError(
                 f"train.{key} is length_adaptive with alpha {lam.alpha:g}, which is 0 up to {1 / lam.alpha:g} tokens, "
-                f"and no completion is longer than {longest}; write a number such as 0.95, or {{relative_position: 0.5}}."
+                f"and no completion is longer than {longest}; write a number (0.95) or {{relative_position: 0.5}}."
             )
     check_choice("train", "shaping", args.shaping, SHAPINGS)
     check_number("train", "positive_nll_coef", args.positive_nll_coef, at_least=0)

@@ -173,8 +173,8 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
             self._warned_of_short = True
             note(
                 f"Warning: train.lambda_policy is length_adaptive and {mean_lambda:.2f} on average, so that the reward "
-                "hardly reaches any token but the last: completions are too short for it. Write {relative_position: 0.5} "
-                "or 0.95."
+                "hardly reaches any token but the last: completions are too short for it. Write 0.95, or "
+                "{relative_position: 0.5}."
             )
 
     # What the loss holds beside the policy's.
