@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("archive", "estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
         *("rewards", "tasks", "recipe", "runs"),
     },
+    "weights": {"evaluation", "runs"},
     "explaining": {"advantages", "diversity"},
     "report": {"estimators", "evaluation", "runs"},
     "testing": {"rewards", "workers"},
@@ -75,6 +76,7 @@ WHERE_USED: dict[str, set[str]] = {
     "diversity": {"sacrebleu", "safetensors", "scipy", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
     "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
+    "weights": {"transformers"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }
