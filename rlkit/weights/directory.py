@@ -62,15 +62,17 @@ def new_directory(output: Path) -> Iterator[Path]:
     with as_store_error(output):
         beside.mkdir(parents=True, exist_ok=True)
     with locked(beside):
-        draft = beside / "new"
+        draft, aside = beside / "new", beside / "old"
         try:
             with as_store_error(output):
+                _put_back(aside, output)
                 shutil.rmtree(draft, ignore_errors=True)
                 draft.mkdir()
             yield draft
             with as_store_error(output):
-                _put_in_place(draft, output, beside / "old")
+                _put_in_place(draft, output, aside)
         finally:
+            _put_back(aside, output)
             shutil.rmtree(beside, ignore_errors=True)
 
 
@@ -100,3 +102,9 @@ def _put_in_place(draft: Path, output: Path, aside: Path) -> None:
     if output.exists():
         os.replace(output, aside)
     os.replace(draft, output)
+
+
+def _put_back(aside: Path, output: Path) -> None:
+    """Undo what was begun: a model was put aside, and another has not taken its place."""
+    if aside.exists() and not output.exists():
+        os.replace(aside, output)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Told how many bytes of the result are written, and of how many."""
 
-_PIECE_BYTES = 32 << 20
-"""Of all sources together, read at a time."""
+_PIECE_BYTES = 4 << 20
+"""Of all sources together, read at a time: about what a processor keeps near."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def write_merge(
     check_output(path, mixture.sources, overwrite)
     record = describe(mixture)
     with new_directory(path) as draft:
+        # Again, now that nobody else writes there and what a killed merge had put aside is back.
+        check_output(path, mixture.sources, overwrite)
         if mixture.is_of_adapters:
             num_bytes, unchanged, config, notes = merge_adapters(mixture, draft)
             config_name = "adapter_config.json"
@@ -119,6 +121,8 @@ def _result_of(mixture: Mixture, files: list[TensorFiles], name: str) -> StoredT
 def _merge_pieces(
     mixture: Mixture, files: list[TensorFiles], layout: dict[str, StoredTensor], unchanged: Unchanged
 ) -> Iterator[torch.Tensor]:
+    import torch
+
     for name, result in layout.items():
         weights = mixture.weights_of(name)
         size = max(each.tensors[name].num_bytes // max(1, result.num_entries) for each in files)
@@ -132,7 +136,7 @@ def _merge_pieces(
             merged = combine(values, weights).to(result.torch_dtype)
             unchanged.num_weights += merged.numel()
             for place, value in enumerate(values):
-                unchanged.num_same[place] += int((value == merged).sum())
+                unchanged.num_same[place] += int(torch.count_nonzero(value == merged))
             yield merged
 
 

@@ -118,14 +118,12 @@ class TensorFiles:
         each = self.tensors[name]
         count = each.num_entries - start if count is None else count
         size = _SIZES[each.dtype]
-        if not count:
-            return torch.empty(0, dtype=each.torch_dtype)
-        data = bytearray(count * size)
+        data = torch.empty(count * size, dtype=torch.uint8)
         file = self._files[each.file]
         file.seek(each.start + start * size)
-        if file.readinto(data) != len(data):  # type: ignore[attr-defined]
+        if file.readinto(data.numpy().data) != len(data):  # type: ignore[attr-defined]
             raise ConfigError(f"The file {self.folder / each.file} became shorter while it was read.")
-        return torch.frombuffer(data, dtype=each.torch_dtype)
+        return data.view(each.torch_dtype)
 
     def _shards(self) -> list[str]:
         if (self.folder / self._single).is_file():

@@ -267,6 +267,33 @@ def test_an_output_that_is_taken_is_refused(base: Path, run: Path, tmp_path: Pat
     assert_same(tensors_of(copy), tensors_of(run))
 
 
+def test_what_was_put_aside_comes_back_when_nothing_takes_its_place(
+    base: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, hidden = tmp_path / "out", tmp_path / ".out.part"
+    write_merge(interpolate_models(str(base), str(run), 1.0), out)
+    replace = os.replace
+
+    def refuse_new(source: Path, target: Path) -> None:
+        if Path(source).name == "new":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    mixture = average_models([str(base), str(run)])
+    with monkeypatch.context() as patched:
+        patched.setattr("rlkit.weights.directory.os.replace", refuse_new)
+        with pytest.raises(StoreError, match="No space left"):
+            write_merge(mixture, out, overwrite=True)
+    assert_same(tensors_of(out), tensors_of(run))
+    # A kill between the two steps leaves it aside; the next merge finds it again, even one that is refused.
+    hidden.mkdir()
+    out.rename(hidden / "old")
+    with pytest.raises(StoreError, match="give --overwrite"):
+        write_merge(mixture, out)
+    assert_same(tensors_of(out), tensors_of(run))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 KILLED = """
 import sys, time
 from rlkit.weights import average_models, write_merge
