@@ -125,10 +125,14 @@ class RunDirectory:
         write_text(self.path / "recipe.yaml", format_yaml(recipe.to_mapping()))
         self._cut_log(claim.step)
 
-    def last_checkpoint(self) -> Path | None:
-        """Return the checkpoint with the highest step; trainer_state.json comes last, so without it one is torn."""
+    def checkpoints(self) -> list[Path]:
+        """Return the complete checkpoints by step; trainer_state.json comes last, so without it one is torn."""
         complete = [path for path in self.path.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-        return max(complete, key=_step_of, default=None)
+        return sorted(complete, key=_step_of)
+
+    def last_checkpoint(self) -> Path | None:
+        """Return the complete checkpoint with the highest step."""
+        return next(reversed(self.checkpoints()), None)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

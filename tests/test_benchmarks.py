@@ -25,6 +25,7 @@ from cost.models import build_tokenizer  # noqa: E402
 from cost.stopwatch import Stopwatch  # noqa: E402
 from cost.texts import write_worked  # noqa: E402
 from diversity_cost import main  # noqa: E402
+from merge_speed import main as main_merge  # noqa: E402
 from passk_speed import main as main_passk  # noqa: E402
 from passk_speed import spread  # noqa: E402
 from report_speed import main as main_report  # noqa: E402
@@ -196,6 +197,30 @@ def test_mistakes_about_curves_are_told(words, capsys):
     with pytest.raises(SystemExit, match="2"):
         main_passk(words)
     assert words[1] in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_averages_of_toy_checkpoints_are_timed(tmp_path):
+    written = tmp_path / "new" / "merge.json"
+    sizes = ["--quick", "--checkpoints", "2", "--repeats", "1"]
+    done = run(*sizes, "--json", str(written), script="merge_speed.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(written.read_text())["averages"]
+    assert [each["dtype"] for each in found] == ["float32", "bfloat16"]
+    for each in found:
+        assert 0 < each["model_mib"] < each["before_mib"] <= each["peak_mib"]
+        assert each["ratio"] == pytest.approx(each["peak_mib"] / each["model_mib"])
+        assert each["seconds"] >= each["cpu_seconds"] > 0
+        assert f"{each['ratio']:.2f} times one model" in " ".join(done.stdout.split())
+
+
+def test_mistakes_about_merges_are_told(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main_merge(["--checkpoints", "0"])
+    assert "'0' is no count" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main_merge(["--help"])
+    assert "python benchmarks/merge_speed.py" in capsys.readouterr().out
 
 
 def test_help_of_the_curve_benchmark_shows_how_to_run_it(capsys):

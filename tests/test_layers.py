@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("archive", "estimators", "servers", "verifiers", "diversity", "advantages", "objective"),
         *("rewards", "tasks", "recipe", "runs"),
     },
+    "weights": {"evaluation", "runs"},
     "explaining": {"advantages", "diversity", "recipe", "returns"},
     "report": {"estimators", "evaluation", "runs"},
     "testing": {"rewards", "workers"},
@@ -76,6 +77,7 @@ WHERE_USED: dict[str, set[str]] = {
     "diversity": {"sacrebleu", "safetensors", "scipy", "transformers"},
     "tasks": {"datasets", "pyarrow", "reasoning_gym", "yaml"},
     "evaluation": {"peft", "rich", "safetensors", "transformers", "vllm"},
+    "weights": {"transformers"},
     "trainers": {"deepspeed", "safetensors", "vllm"},
     "cli": {"rich", "transformers"},
 }

@@ -37,6 +37,7 @@ COMMANDS = (
     "explain",
     "partition",
     "archive",
+    "merge",
     "demo",
     "doctor",
 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlkit.cli.options import read_spec
 from rlkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlkit.evaluation.request import EvaluationRequest
 
 _DESCRIPTION = """\
 Draw N completions for each problem of a task, grade them, and write DIR/samples.jsonl and DIR/report.json: pass@k for
@@ -45,13 +48,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     what.add_argument("--split", default="test", help="split of the task (default: %(default)s)")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of the split")
     what.add_argument("--name", help="what reports call this evaluation (default: the directory's name)")
-    _add_sampling_options(parser.add_argument_group("how to sample"))
-    _add_prompt_options(parser.add_argument_group("how chat prompts are put"))
+    add_sampling_options(parser.add_argument_group("how to sample"))
+    add_prompt_options(parser.add_argument_group("how chat prompts are put"))
     add_grading_options(parser.add_argument_group("how to grade"))
     parser.set_defaults(run=run)
 
 
-def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
+def add_sampling_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that say how samples are drawn."""
     group.add_argument(
         "--engine", default="hf", help="hf, vllm, openai, or {name: ..., param: ...} (default: %(default)s)"
     )
@@ -68,7 +72,8 @@ def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
 
 
-def _add_prompt_options(group: argparse._ArgumentGroup) -> None:
+def add_prompt_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that say how chat prompts are put."""
     group.add_argument("--system", metavar="TEXT", help="system message, or @FILE with it")
     group.add_argument("--chat-template", metavar="FILE", help="chat template in Jinja (default: the model's own)")
     group.add_argument(
@@ -97,8 +102,21 @@ def run(args: argparse.Namespace) -> int:
     """Run `rlkit eval`."""
     from rlkit.evaluation.evaluate import run_evaluation
     from rlkit.evaluation.planning import plan_evaluation
-    from rlkit.evaluation.request import EvaluationRequest
     from rlkit.terminal import note, say
+
+    plans = [plan_evaluation(request) for request in read_requests(args)]
+    for plan in plans:
+        report = run_evaluation(plan)
+        say(summarise(report))
+        for warning in warnings_of(report):
+            note(warning)
+        note(f"Wrote {plan.output / 'report.json'}")
+    return 0
+
+
+def read_requests(args: argparse.Namespace) -> list[EvaluationRequest]:
+    """Return the evaluations that options ask for, one a temperature."""
+    from rlkit.evaluation.request import EvaluationRequest
 
     settings = {
         "engine": read_spec(args.engine, "--engine"),
@@ -110,20 +128,12 @@ def run(args: argparse.Namespace) -> int:
         "partition": read_spec(args.partition, "--partition") if args.partition else None,
     }
     task = read_spec(args.task, "--task")
-    requests = [
+    return [
         EvaluationRequest(
             args.model, task, args.n, output, sampling=_sampling(args, temperature), name=name, **settings
         )
         for temperature, output, name in _evaluations(args)
     ]
-    plans = [plan_evaluation(request) for request in requests]
-    for plan in plans:
-        report = run_evaluation(plan)
-        say(summarise(report))
-        for warning in warnings_of(report):
-            note(warning)
-        note(f"Wrote {plan.output / 'report.json'}")
-    return 0
 
 
 def _evaluations(args: argparse.Namespace) -> list[tuple[float, Path, str | None]]:
