@@ -5,6 +5,7 @@
     {"problem": "...", "prompt": ...}                                               once a problem
     {"source": "...", "problem": "...", "drawn": 16, "correct": 5, "solutions": [{"key": ...}, ...]}
     {"problem": "...", "classes": {"key": "key of the one that stands for it"}}     where solutions are judged in pairs
+    {"defaults": {"weights": "capped", "per_problem": 8}}      where recipes are silent; the last counts
 
 A kill leaves whole lines and perhaps a torn last one, which readers pass over. Adding again what is there appends
 nothing, and a source that drew more appends its new findings, which count in the place of its older ones. Where a
@@ -45,6 +46,8 @@ class Archive:
         self._classes: dict[str, dict[str, str]] = {}
         self._joined: dict[str, Problem] = {}
         self._num_bytes = 0
+        self.defaults: dict[str, Any] = {}
+        """`weights` and `per_problem` where nobody says; what is not here is `equal` and all."""
 
     @classmethod
     def create(cls, path: str | Path, *, task: PluginSpec, partition: PluginSpec) -> Archive:
@@ -143,8 +146,27 @@ class Archive:
             self._enter(entry)
         return self.num_solutions - before
 
+    def set_defaults(self, per_problem: int | None = None, weights: str | None = None) -> None:
+        """Say how this archive is learnt where a recipe does not; on the disk when this returns.
+
+        Args:
+            per_problem: most rows a problem; None leaves what there is.
+            weights: a name in `WEIGHTS`; None leaves what there is.
+
+        Raises:
+            ConfigError: no such weights, or a bound below 1.
+        """
+        check_rule(weights, {"per_problem": per_problem})
+        given = {"per_problem": per_problem, "weights": weights}
+        defaults = self.defaults | {key: value for key, value in given.items() if value is not None}
+        with _writing(self.path) as file:
+            self._catch_up()
+            file.append([_line({"defaults": defaults})] if defaults != self.defaults else [])
+            self._num_bytes = self.path.stat().st_size
+        self.defaults = defaults
+
     def rows(
-        self, per_problem: int | None = None, weights: str = "equal", capacity: int | None = None, seed: int = 0
+        self, per_problem: int | None = None, weights: str | None = None, capacity: int | None = None, seed: int = 0
     ) -> list[ArchiveRow]:
         """Return one row a distinct solution, to learn from.
 
@@ -152,8 +174,8 @@ class Archive:
         key, so that it depends neither on the order in which they were found nor on how often.
 
         Args:
-            per_problem: most rows a problem; None for all.
-            weights: a name in `WEIGHTS`.
+            per_problem: most rows a problem; None for the archive's default, else all.
+            weights: a name in `WEIGHTS`; None for the archive's default, else `equal`.
             capacity: most solutions a problem that count as there, before `per_problem`; None for all.
             seed: another choice of solutions.
 
@@ -163,11 +185,9 @@ class Archive:
         Raises:
             ConfigError: no such weights, or a bound below 1.
         """
-        if weights not in WEIGHTS:
-            raise ConfigError(f"An archive has no weights {weights!r}.{suggest(str(weights), list(WEIGHTS))}")
-        for name, bound in (("per_problem", per_problem), ("capacity", capacity)):
-            if bound is not None:
-                check_count("archive", name, bound)
+        weights = self.defaults.get("weights", "equal") if weights is None else weights
+        per_problem = self.defaults.get("per_problem") if per_problem is None else per_problem
+        check_rule(weights, {"per_problem": per_problem, "capacity": capacity})
         bounds = [bound for bound in (per_problem, capacity) if bound is not None]
         rows = [row for problem in self.problems.values() for row in _rows_of(problem, bounds, weights, seed)]
         mean = sum(row.weight for row in rows) / len(rows) if rows else 1.0
@@ -183,7 +203,7 @@ class Archive:
             return
         there = Archive.open(self.path)
         self.sources, self._prompts, self._findings = there.sources, there._prompts, there._findings
-        self._classes, self._joined = there._classes, {}
+        self._classes, self._joined, self.defaults = there._classes, {}, there.defaults
 
     def _new_entries(self, source: Source, findings: Iterable[Finding]) -> Iterator[dict[str, Any]]:
         if source.id not in self.sources:
@@ -203,6 +223,10 @@ class Archive:
             finding = _from_json(entry, self._prompts[problem])
             self._findings[problem][source] = choose_finding(self._findings[problem].get(source), finding)
             self._joined.pop(problem, None)
+        elif "defaults" in entry:
+            self.defaults = {
+                key: entry["defaults"][key] for key in ("per_problem", "weights") if key in entry["defaults"]
+            }
         elif "classes" in entry:
             self._classes[entry["problem"]] = {str(key): str(name) for key, name in entry["classes"].items()}
         elif "prompt" in entry:
@@ -210,6 +234,15 @@ class Archive:
         else:
             known = {name: entry.get(name) for name in ("temperature", "step", "round")}
             self.sources.setdefault(entry["source"], Source(entry["source"], entry["model"], **known))
+
+
+def check_rule(weights: str | None, bounds: Mapping[str, int | None]) -> None:
+    """Raise ConfigError for weights of no such name, or a bound below 1; None says nothing."""
+    if weights is not None and weights not in WEIGHTS:
+        raise ConfigError(f"An archive has no weights {weights!r}.{suggest(str(weights), list(WEIGHTS))}")
+    for name, bound in bounds.items():
+        if bound is not None:
+            check_count("archive", name, bound)
 
 
 def _rows_of(problem: Problem, bounds: list[int], weights: str, seed: int) -> Iterator[ArchiveRow]:

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from rlkit.errors import ConfigError
+
 if TYPE_CHECKING:
     from rlkit.archive.summary import ArchiveSummary, SourceSummary
 
@@ -30,9 +32,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     export = add_action(
         "export", "write one row a solution, to train on", "found.jsonl rows.jsonl --weights equal", run_export
     )
-    for action in (collect, show, export):
+    for action in (show, export):
         action.add_argument("archive", metavar="ARCHIVE", help="file of the archive, such as found.jsonl")
-    collect.add_argument("directories", metavar="DIR", nargs="+", help="output of rlkit eval on training problems")
+    collect.add_argument(
+        "paths", metavar="PATH", nargs="+", help="the archive, then outputs of rlkit eval on training problems"
+    )
+    collect.add_argument("--output", metavar="ARCHIVE", help="the archive; every PATH is an output of rlkit eval then")
     collect.add_argument("--task", metavar="SPEC", help="what gives the problems (default: what each DIR names)")
     collect.add_argument(
         "--partition", metavar="SPEC", help="what tells solutions apart (default: the archive's, else the task's own)"
@@ -44,6 +49,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=[],
         help="refuse the problems of this too, beside the task's own test split; SPLIT is test unless said",
     )
+    collect.add_argument(
+        "--per-problem", type=int, metavar="K", help="most solutions a problem that are learnt where a recipe is silent"
+    )
+    collect.add_argument("--weights", metavar="RULE", help="what they weigh then: one of export's rules")
     show.add_argument("--json", action="store_true", help="print JSON instead of text")
     export.add_argument("rows", metavar="ROWS", help="JSONL file to write: prompt, completion, weight, problem, key")
     add_row_options(export)
@@ -51,33 +60,44 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def add_row_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which solutions become rows, and with what weight."""
-    parser.add_argument("--per-problem", type=int, metavar="K", help="most solutions a problem (default: all)")
+    parser.add_argument(
+        "--per-problem", type=int, metavar="K", help="most solutions a problem (default: the archive's, else all)"
+    )
     parser.add_argument(
         "--weights",
-        default="equal",
         metavar="RULE",
-        help="equal, as_drawn, per_problem, capped, sqrt_count or hard_first (default: %(default)s)",
+        help="equal, as_drawn, per_problem, capped, sqrt_count or hard_first (default: the archive's, else equal)",
     )
     parser.add_argument("--seed", type=int, default=0, help="which solutions are kept of too many (default: 0)")
 
 
 def run_collect(args: argparse.Namespace) -> int:
     """Add evaluations to an archive, and say what they brought."""
+    from rlkit.archive.store import check_rule
     from rlkit.cli.options import read_spec
     from rlkit.evaluation.collecting import collect_solutions
     from rlkit.terminal import note, say
 
+    path, directories = (args.output, args.paths) if args.output else (args.paths[0], args.paths[1:])
+    if not directories:
+        raise ConfigError(
+            f"{path} is the archive, and nothing to collect from is named; add an output of rlkit eval, or write "
+            "--output ARCHIVE."
+        )
+    check_rule(args.weights, {"per_problem": args.per_problem})
     archive, done = collect_solutions(
-        args.archive,
-        args.directories,
+        path,
+        directories,
         task=read_spec(args.task, "--task") if args.task else None,
         partition=read_spec(args.partition, "--partition") if args.partition else None,
         held_out=[_read_held_out(text) for text in args.held_out],
     )
     say(
         f"{done.num_correct:,} of {done.num_samples:,} samples are correct and hold {done.num_new:,} solutions that "
-        f"{args.archive} did not have; it holds {archive.num_solutions:,}, of {len(archive.problems):,} problems."
+        f"{path} did not have; it holds {archive.num_solutions:,}, of {len(archive.problems):,} problems."
     )
+    if args.per_problem is not None or args.weights is not None:
+        archive.set_defaults(args.per_problem, args.weights)
     if done.num_unknown:
         note(f"{done.num_unknown:,} samples are of problems that the task does not have, and were left out.")
     return 0

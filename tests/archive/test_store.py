@@ -197,3 +197,20 @@ def test_importing_it_stays_light():
 
     code = "import rlkit.archive, sys; assert not {'torch', 'trl', 'transformers'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_an_archive_may_say_how_it_is_learnt(tmp_path):
+    archive = make(tmp_path / "a.jsonl", (Source("x", "m"), [finding("p", 9, a=3, b=1, c=1)]))
+    assert {row.weight for row in archive.rows()} == {1.0}
+    archive.set_defaults(per_problem=2, weights="as_drawn")
+    again = Archive.open(archive.path)
+    assert again.defaults == {"per_problem": 2, "weights": "as_drawn"}
+    assert again.rows() == archive.rows(2, "as_drawn")
+    assert len(again.rows(per_problem=3)) == 3
+    assert {row.weight for row in again.rows(weights="equal")} == {1.0}
+    size = archive.path.stat().st_size
+    again.set_defaults(weights="as_drawn")
+    assert archive.path.stat().st_size == size
+    with pytest.raises(ConfigError, match="capped"):
+        again.set_defaults(weights="caped")
+    assert Archive.open(archive.path).num_solutions == 3

@@ -156,3 +156,29 @@ def test_a_partition_that_judges_pairs_sees_all_texts_of_a_problem(draws, tmp_pa
         assert len(problem.solutions) == expected
         assert sum(problem.counts) == problem.correct
     assert whole.num_solutions < sum(len(whole.texts(id)) for id in whole.problems)
+
+
+def test_the_archive_may_be_named_by_an_option_and_says_how_it_is_learnt(draws, tmp_path, capsys):
+    path = tmp_path / "found.jsonl"
+    words = ["archive", "collect", str(draws), "--output", str(path), "--per-problem", "2", "--weights", "capped"]
+    assert main(words) == 0
+    archive = Archive.open(path)
+    assert archive.num_solutions > 0
+    assert archive.defaults == {"per_problem": 2, "weights": "capped"}
+    assert main(["archive", "collect", str(path), str(draws)]) == 0
+    assert Archive.open(path).defaults == archive.defaults
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["found.jsonl"], "nothing to collect from is named"),
+        (["found.jsonl", "draws", "--weights", "caped"], "capped"),
+        (["found.jsonl", "draws", "--per-problem", "0"], "per_problem"),
+    ],
+)
+def test_what_cannot_be_collected_is_said_before_anything_is_read(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["archive", "collect", *words]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

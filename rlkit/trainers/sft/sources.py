@@ -98,10 +98,10 @@ class ArchiveRows:
 
     name: ClassVar[str] = "archive"
     path: str = ""
-    weights: str = "equal"
-    """How much each solution counts; `rlkit.archive.WEIGHTS` has the rules."""
+    weights: str | None = None
+    """How much each solution counts, by a rule of `rlkit.archive.WEIGHTS`; None takes the archive's, else `equal`."""
     per_problem: int | None = None
-    """Most rows a problem; None takes all."""
+    """Most rows a problem; None takes the archive's default, else all."""
     capacity: int | None = None
     """Most solutions a problem that count as there; None counts all."""
     seed: int = 0
