@@ -12,7 +12,7 @@ from rlkit.evaluation.configuration import model_fingerprint
 from rlkit.weights.mixture import Mixture
 
 _WHAT = {
-    "average": "The weighted mean of {num} {things}, weight by weight.",
+    "average": "The weighted mean of {num} {parts}.",
     "interpolate": "A point on the line from a base to a trained model: (1 - w) base + w trained, here w = {weight:g}.",
     "restore": "A trained model with layers {layers} put back to those of its base; all else is the trained model's.",
 }
@@ -55,8 +55,9 @@ def write_card(mixture: Mixture, record: Mapping[str, Any], unchanged: Unchanged
         more: sentences about this merge.
     """
     things = "adapters" if mixture.is_of_adapters else "models"
+    parts = "adapters: of what they add to their base" if mixture.is_of_adapters else "models, weight by weight"
     parameters = {"weight": 0.0, **mixture.parameters, "layers": ", ".join(map(str, mixture.layers))}
-    what = _WHAT[mixture.kind].format(**parameters, num=len(mixture.sources), things=things)
+    what = _WHAT[mixture.kind].format(**parameters, num=len(mixture.sources), parts=parts)
     shares = unchanged.shares() if unchanged else [None] * len(mixture.sources)
     rows = [
         f"| {_in_table(source['name'])} | {weight:.6g} | {source['fingerprint']} | "

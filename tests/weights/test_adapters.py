@@ -60,7 +60,9 @@ def test_an_average_makes_the_average_of_the_merged_models(
     config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert config["r"] == config["lora_alpha"] == (7 if settings else 5)
     assert not config["use_rslora"]
-    assert "side by side along the rank" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "weighted mean of 2 adapters: of what they add to their base" in card
+    assert "side by side along the rank" in card
 
 
 def test_the_mean_of_both_factors_would_be_another_model(base: Path, adapters: list[Path]) -> None:
