@@ -40,13 +40,26 @@ def test_demo_trains_evaluates_reports_and_reuses(tmp_path):
     assert [run["name"] for run in combined["runs"]] == ["base", "darling"]
     assert (output / "report.html").stat().st_size > 10_000
     assert combined["runs"][1]["comparison"]["verdict"]["front"]["points"]
-    assert (output / "base" / "eval" / "t0.2" / "report.json").is_file()
+    assert (output / "base" / "eval" / "t0.1" / "report.json").is_file()
     trained = (output / "darling" / "run.json").stat().st_mtime
     begun = time.monotonic()
     code, _, stderr = run_demo(output)
     assert code == 0, stderr
     assert (output / "darling" / "run.json").stat().st_mtime == trained
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.slow
+def test_an_arm_may_go_in_rounds(tmp_path):
+    output = tmp_path / "demo"
+    words = ["--set", "samples=4", "--set", "problems=16", "--set", "held_out={n: 2, limit: 4}"]
+    code, _, stderr = run_demo(output, "--arms", "distinct", *words)
+    assert code == 0, stderr
+    combined = json.loads((output / "report.json").read_text())
+    assert [run["name"] for run in combined["runs"]] == ["base", "distinct"]
+    assert json.loads((output / "distinct" / "rounds.json").read_text())[1]["samples"] == 64
+    log = (output / "distinct" / "round-1" / "sft" / "train_log.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in log.splitlines()] == [1, 2], "train.max_steps is of fine-tuning"
 
 
 @pytest.mark.slow
@@ -64,7 +77,12 @@ def test_interrupted_demo_says_how_to_go_on(tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["--arms", "drling"], "darling"), (["--n", "0"], "--n was given as 0"), (["--workers", "0"], "--workers")],
+    [
+        (["--arms", "drling"], "darling"),
+        (["--arms", "sft_distinct"], "of kind sft, which learns from files"),
+        (["--n", "0"], "--n was given as 0"),
+        (["--workers", "0"], "--workers"),
+    ],
 )
 def test_bad_options_are_refused_in_one_sentence(tmp_path, words, sentence):
     command = [sys.executable, "-m", "rlkit", "demo", "--output", str(tmp_path / "demo"), *words]
