@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-DETAILED_RUNS = 3
+DETAILED_RUNS = 4
 """With more runs than this the overview stands alone, unless all is asked for."""
 
 _SHOWN_IDS = 5

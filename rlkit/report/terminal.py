@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlkit.report.cells import format_interval, format_number, format_signed, format_undefined
 from rlkit.report.checkpoints import find_drops
@@ -29,7 +29,7 @@ def print_report(report: Report, console: Console) -> None:
     for sentence in find_drops(report.runs):
         console.print(plain(sentence, "bold"))
     if len(report.runs) - 1 > DETAILED_RUNS:
-        comparisons = [dict(report.comparison(slot)) for slot in range(1, len(report.runs))]
+        comparisons = [_named(report, slot) for slot in range(1, len(report.runs))]
         console.print(choose_overview(comparisons, console))
         return
     console.print(to_table(report))
@@ -50,6 +50,14 @@ def print_report(report: Report, console: Console) -> None:
             style="dim",
         )
     )
+
+
+def _named(report: Report, slot: int) -> dict[str, Any]:
+    """Return a comparison whose runs are called as in the report, not by one of their temperatures."""
+    comparison = dict(report.comparison(slot))
+    for side, at in (("a", 0), ("b", slot)):
+        comparison[side] = {**comparison[side], "name": report.names[at]}
+    return comparison
 
 
 def to_table(report: Report) -> Table:
