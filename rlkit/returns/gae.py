@@ -82,7 +82,8 @@ def _accumulate(
 
 
 def _read_rows(name: str, given: Any, values_BT: torch.Tensor) -> torch.Tensor:
-    rows_B = torch.as_tensor(given).detach().to(values_BT)
+    # Read as precisely as the values are: a plain number would become float32 first.
+    rows_B = torch.as_tensor(given, dtype=values_BT.dtype, device=values_BT.device).detach()
     if rows_B.ndim > 1 or (rows_B.ndim == 1 and len(rows_B) != len(values_BT)):
         raise ConfigError(
             f"gae was given {name} of shape {tuple(rows_B.shape)} for {len(values_BT)} completions; give a number, or "
