@@ -74,7 +74,7 @@ def fit_beta_binomial(
         raise ConfigError(f"There are {len(n)} problems but multiplicities of shape {weights.shape}.")
     num_problems = int(weights[n > 0].sum())
     exceeding = tuple(_num_exceeding(counts, weights) for counts in (c, n - c, n))
-    # Said here, not found out: on the way to 0 the likelihood is so flat that an optimiser stops where its rounding does.
+    # Said, not found out: towards 0 the likelihood is so flat that an optimiser stops where its rounding does.
     is_split = bool(np.all((c == 0) | (c == n) | (weights == 0)))
     logs = _maximise(exceeding) if len(exceeding[0]) and len(exceeding[1]) and not is_split else None
     if logs is None:
