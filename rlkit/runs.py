@@ -95,7 +95,7 @@ class RunDirectory:
         state = self.read_state()
         if not self._has_results(state):
             return Claim("start")
-        different = differences(recipe, self._read_recipe())
+        different = differences(recipe, self.read_recipe())
         if different:
             more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
             raise StoreError(
@@ -181,14 +181,17 @@ class RunDirectory:
         is_begun = any((self.path / name).exists() for name in ("model", "base"))
         return bool(state.get("step")) or self.last_checkpoint() is not None or is_begun
 
-    def _read_recipe(self) -> RunRecipe:
+    def read_recipe(self) -> RunRecipe:
+        """Return the recipe of the run that is here; raises StoreError where there is none."""
         path = self.path / "recipe.yaml"
+        if not path.is_file():
+            raise StoreError(f"{self.path} is no run: recipe.yaml is missing; name what rlkit train wrote.")
         recipe: RunRecipe = build_recipe(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
         return recipe
 
     def _kind_there(self) -> str:
         try:
-            return self._read_recipe().kind
+            return self.read_recipe().kind
         except (RlkitError, OSError, ValueError):
             # Of a recipe that cannot be read nothing is known, so only what every run has is deleted.
             return ""

@@ -38,6 +38,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "paths", metavar="PATH", nargs="+", help="the archive, then outputs of rlkit eval on training problems"
     )
     collect.add_argument("--output", metavar="ARCHIVE", help="the archive; every PATH is an output of rlkit eval then")
+    collect.add_argument(
+        "--rollouts",
+        action="store_true",
+        help="read what runs of rlkit train logged with train.log_completions: true, in the place of evaluations",
+    )
     collect.add_argument("--task", metavar="SPEC", help="what gives the problems (default: what each DIR names)")
     collect.add_argument(
         "--partition", metavar="SPEC", help="what tells solutions apart (default: the archive's, else the task's own)"
@@ -76,6 +81,7 @@ def run_collect(args: argparse.Namespace) -> int:
     from rlkit.archive.store import check_rule
     from rlkit.cli.options import read_spec
     from rlkit.evaluation.collecting import collect_solutions
+    from rlkit.evaluation.rollouts import collect_rollouts
     from rlkit.terminal import note, say
 
     path, directories = (args.output, args.paths) if args.output else (args.paths[0], args.paths[1:])
@@ -85,7 +91,8 @@ def run_collect(args: argparse.Namespace) -> int:
             "--output ARCHIVE."
         )
     check_rule(args.weights, {"per_problem": args.per_problem})
-    archive, done = collect_solutions(
+    collect = collect_rollouts if args.rollouts else collect_solutions
+    archive, done = collect(
         path,
         directories,
         task=read_spec(args.task, "--task") if args.task else None,

@@ -79,13 +79,13 @@ def collect_solutions(
         for folder in _evaluations(Path(directory).expanduser()):
             header = read_config(folder)
             spec, resolved, rows = load_problems(folder, header, task)
-            chosen = partition if partition is not None else _partition_of(output, resolved)
-            _refuse_held_out(resolved, held_out, rows, folder)
+            chosen = partition if partition is not None else choose_partition(output, resolved)
+            refuse_held_out(resolved, held_out, rows, folder)
             judge = resolve_partition(chosen)
             opened = Archive.create(output, task=describe_spec(spec), partition=describe_spec(chosen))
             archive = archive or opened
             with locked(folder):
-                findings = [*_find(folder, header, rows, _keys_of(judge), done)]
+                findings = [*_find(folder, header, rows, keys_of(judge), done)]
             before = archive.num_solutions
             archive.add(_source(header, round), findings)
             if not isinstance(judge, KeyPartition):
@@ -176,7 +176,8 @@ def _evaluations(path: Path) -> list[Path]:
     return find_evaluations(path)
 
 
-def _refuse_held_out(task: Task, others: Sequence[tuple[PluginSpec, str]], rows: Sequence[Row], folder: Path) -> None:
+def refuse_held_out(task: Task, others: Sequence[tuple[PluginSpec, str]], rows: Sequence[Row], folder: Path) -> None:
+    """Raise StoreError where problems are the task's test split's, or one of the others'."""
     known = HeldOut(task, ("test",), [(resolve_task(spec), split) for spec, split in others])
     if found := known.find((row["id"], row["prompt"]) for row in rows):
         raise StoreError(
@@ -185,12 +186,13 @@ def _refuse_held_out(task: Task, others: Sequence[tuple[PluginSpec, str]], rows:
         )
 
 
-def _keys_of(partition: Partition) -> Partition:
+def keys_of(partition: Partition) -> Partition:
     """Return what tells solutions apart while they are counted: by their texts, where only pairs can be judged."""
     return partition if isinstance(partition, KeyPartition) else NormalisedText()
 
 
-def _partition_of(output: str | Path, task: Task) -> PluginSpec:
+def choose_partition(output: str | Path, task: Task) -> PluginSpec:
+    """Return what tells solutions apart where nobody says: the archive's partition, the task's, or whole texts."""
     if Path(output).expanduser().is_file():
         partition: PluginSpec = Archive.open(output).partition
         return partition

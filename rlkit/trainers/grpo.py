@@ -36,6 +36,7 @@ from rlkit.trainers.groups import (
     ScoredBatch,
     describe_groups,
     gather_ragged,
+    identify_prompt,
     read_batch,
     split_groups,
 )
@@ -221,9 +222,20 @@ class DiverseGRPOTrainer(OwnLossTrainer):
         # What is left of a completion's rewards when one has failed is another reward.
         rewards_BK[scores.failed_B(len(rewards_BK)).to(rewards_BK.device)] = torch.nan
         features = read_batch(self.plan, inputs, completions, completion_ids_list, truncated)
+        if self.log_completions:
+            self._log_facts(inputs, rewards_BK, truncated)
         # TRL's method that called this one takes the rewards only; the rest waits for `_take_scored` right after it.
         self._scored = rewards_BK, scores, features
         return rewards_BK
+
+    def _log_facts(self, inputs: list, rewards_BK: torch.Tensor, truncated: list[bool]) -> None:
+        """Put into the table of completions what `rlkit archive collect --rollouts` needs of them."""
+        first = self.accelerator.process_index * len(inputs)
+        judged_B = rewards_BK[first : first + len(inputs), self._correct_index].tolist()
+        correct = [None if value != value else value > self.plan.correct_above for value in judged_B]
+        facts = {"problem": [identify_prompt(row) for row in inputs], "correct": correct, "truncated": truncated}
+        for name, values in facts.items():
+            self._log_completion_extra(name, values)
 
     @contextlib.contextmanager
     def _reading_scores(self) -> Iterator[None]:
