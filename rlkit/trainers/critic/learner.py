@@ -62,6 +62,7 @@ class CriticLearner:
         """
         statistics = self._describe(old_values_BT, returns_BT, mask_BT)
         if self._critic.moves_policy:
+            self._critic.forget()
             rows["returns"], rows["old_values"] = returns_BT, old_values_BT
             return statistics
         optimizer, given = self.begin(), (rows, old_values_BT, returns_BT, mask_BT)

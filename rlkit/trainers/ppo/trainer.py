@@ -66,6 +66,11 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
         self._waits_in: tuple[int, bool] = (-1, False)
         self._warned_of_short = False
         super().__init__(model, reward_funcs, args, *rest, plan=plan, **kwargs)
+        if self.is_fsdp_enabled:
+            raise ConfigError(
+                "trainer: ppo reads hidden states past FSDP's wrappers, which it does not allow; launch with "
+                "recipes/accelerate/zero2.yaml or zero3.yaml."
+            )
         self.shaped = split_for_critic(self.plan.advantage)
         self.credit_settings = CreditSettings.of(args)
         self.critic = build_critic(settings, self)
@@ -130,6 +135,7 @@ class DiversePPOTrainer(DiverseGRPOTrainer):
         self, rows: Rows, values_BT: torch.Tensor, credit: Credit, mask_BT: torch.Tensor, is_warming: bool
     ) -> None:
         if not self.model.training:
+            self.critic.forget()
             return
         statistics = self.learner.learn(rows, values_BT, credit.returns_BT, mask_BT, clips=not is_warming)
         self._record_all({f"critic/{name}": value for name, value in statistics.items()})

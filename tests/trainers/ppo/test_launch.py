@@ -57,7 +57,6 @@ def alone(tmp_path_factory):
         ("separate", "", "cpu"),
         ("adapter", "LoRA", "cpu"),
         pytest.param("shared", "", "cpu_zero2", marks=pytest.mark.needs_compiler),
-        pytest.param("separate", "", "cpu_zero2", marks=pytest.mark.needs_compiler),
         pytest.param("shared", "", "cpu_zero3", marks=pytest.mark.needs_compiler),
         pytest.param("separate", "", "cpu_zero3", marks=pytest.mark.needs_compiler),
         pytest.param("adapter", "LoRA", "cpu_zero3", marks=pytest.mark.needs_compiler),
