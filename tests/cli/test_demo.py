@@ -57,7 +57,7 @@ def test_an_arm_may_go_in_rounds(tmp_path):
     assert code == 0, stderr
     combined = json.loads((output / "report.json").read_text())
     assert [run["name"] for run in combined["runs"]] == ["base", "distinct"]
-    assert json.loads((output / "distinct" / "rounds.json").read_text())[1]["samples"] == 64
+    assert json.loads((output / "distinct" / "rounds.json").read_text())["rounds"][1]["samples"] == 64
     log = (output / "distinct" / "round-1" / "sft" / "train_log.jsonl").read_text()
     assert [json.loads(line)["step"] for line in log.splitlines()] == [1, 2], "train.max_steps is of fine-tuning"
 
