@@ -79,6 +79,17 @@ METHODS = {
         "answers": "normalised_text",
         "embedding": "hashed_ngrams",
     },
+    "reference and memory": {
+        "advantage": [
+            "grpo",
+            {"name": "gate_by_boundary", "history": True, "gate": 0.0, "k": 4},
+            "equalise_solutions",
+            "favour_unlikely_correct",
+            {"name": "subtract_drift", "beta": 0.1},
+        ],
+        "partition": {"name": "ngram_overlap", "n": 1},
+        "objective": {"name": "repo", "target": 100.0},
+    },
     "anchor in the loss": {
         "advantage": "grpo",
         "objective": {

@@ -57,7 +57,7 @@ def test_two_ranks_equal_one_rank(runs, method):
             assert two["log"][step][key] == pytest.approx(entry[key], rel=1e-3, abs=1e-5, nan_ok=True), (step, key)
 
 
-SAME = ("diversity/", "rewards/", "reward", "advantages/", "anchor/", "kl", "entropy")
+SAME = ("diversity/", "rewards/", "reward", "advantages/", "anchor/", "kl", "entropy", "token_weight/")
 
 
 def test_the_methods_do_what_they_are_compared_for():
@@ -72,5 +72,5 @@ def test_the_methods_do_what_they_are_compared_for():
     needs = frozenset().union(*(plan.needs for plan in plans))
     assert needs >= {
         *("labels_PG", "equivalent_PGG", "embeddings_PGE", "answers_PG", "answer_counts_PG"),
-        *("logps_PGT", "prompt_logps_PS"),
+        *("logps_PGT", "prompt_logps_PS", "ref_mean_logps_PG", "pass_counts_P2"),
     }
